@@ -1,0 +1,10 @@
+"""Run the command line as ``python -m cli``."""
+
+from __future__ import annotations
+
+import sys
+
+from cli.app import main
+
+if __name__ == "__main__":
+    sys.exit(main())

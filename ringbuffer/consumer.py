@@ -1,0 +1,108 @@
+"""A reading end of a ring in plain Python: batches as structured arrays on the ring itself, without a copy.
+
+``poll`` hands out slots, ``release`` gives them back to the next stage or the writer; an array that was
+released must not be looked at any more, because the writer may be filling it again (copy what you keep).
+Iterating does both: a batch is released when the loop asks for the next one, and the last one when the
+``with`` block ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ringbuffer.errors import RingClosed, WriterFailed
+from ringbuffer.layout import H_STATE, STATE_FAILED, STATE_OPEN, WRITER, cursor_index
+from ringbuffer.participant import Participant
+
+if TYPE_CHECKING:
+    from ringbuffer.ring import Ring
+
+__all__ = ["Consumer"]
+
+
+class Consumer(Participant):
+    """A reader of a ring; made by ``ring.consumer(name)``.
+
+    Leaving the ``with`` block releases what was polled; leaving it by an exception does not, so whoever
+    takes the place next gets those records again (at least once).
+    """
+
+    def __init__(self, ring: Ring, participant: int, strategy: str = "yield", writable: bool = False) -> None:
+        super().__init__(ring, participant, strategy)
+        self._writable = writable
+        self._position = self.seq
+        self._known = self.seq
+
+    @property
+    def position(self) -> int:
+        """The last sequence that was polled; ``seq`` is the last that was released."""
+        return self._position
+
+    @property
+    def lag(self) -> int:
+        """How many published records this reader has not polled yet."""
+        return int(self._words[cursor_index(WRITER)]) - self._position
+
+    def poll(self, limit: int | None = None) -> Any:
+        """Return what can be read now, at most ``limit`` and up to the end of the ring; maybe nothing.
+
+        Two polls are needed where the records wrap around the end of the ring.
+        """
+        self._check_owner()
+        if self._known <= self._position:
+            self._known = self._look(0, 0)
+        count = self._ring.contiguous(self._position + 1, self._known)
+        count = count if limit is None else min(count, limit)
+        first_seq = self._position + 1
+        self._position += count
+        return self._ring.view(first_seq, count, self._writable)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for something to read and return how much there is.
+
+        Raise RingTimeout after ``timeout`` seconds, RingClosed or WriterFailed at the end of the stream.
+        """
+        self._check_owner()
+        if self._known <= self._position:
+            self._known = self._wait(self._position + 1, timeout)
+        if self._known > self._position:
+            return self._known - self._position
+        failed = int(self._words[H_STATE]) == STATE_FAILED
+        ending = WriterFailed if failed else RingClosed
+        raise ending(f"{self._where}: expected sequence {self._position + 1}, was the end of the stream")
+
+    def release(self, seq: int | None = None) -> None:
+        """Give back all that was polled, or what was polled up to ``seq``."""
+        self._check_owner()
+        seq = self._position if seq is None else seq
+        if not self.seq <= seq <= self._position:
+            raise ValueError(f"{self._where}: seq: expected {self.seq}..{self._position}, was {seq}")
+        if seq != self.seq:
+            self._commit(seq)
+
+    def batches(self, limit: int | None = None, timeout: float | None = None) -> Iterator[Any]:
+        """Yield batches of at most ``limit`` until the stream ends; release each when the next is asked for.
+
+        Raise RingTimeout if none comes for ``timeout`` seconds, WriterFailed if the writer failed.
+        """
+        while True:
+            self.release()
+            try:
+                self.wait(timeout)
+            except RingClosed:
+                return
+            yield self.poll(limit)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.batches()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None and self._token:
+            self.release()
+        self.detach(failed=kind is not None)
+
+    def _ends_before(self, target_seq: int) -> bool:
+        # the state first, as in wait.is_over; here after a compiled wait, which has the same order
+        closed = int(self._words[H_STATE]) != STATE_OPEN
+        return closed and int(self._words[cursor_index(WRITER)]) < target_seq

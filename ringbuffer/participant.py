@@ -1,0 +1,244 @@
+"""A place in a ring: taken by one process at a time, given back, and what its holder does while it waits.
+
+The place of a participant is its word ``P_OWNER``: 0, or the owner token (pid and start time) of its
+holder. It is taken by compare-exchange from 0, or from the token of a dead process, so that of two
+processes which attach at the same time one is refused. ``P_PID``, ``P_START_TIME``, ``P_STATE`` and the
+heartbeat follow it and are for readers of a status. The rules of reattaching:
+
+========================== =============================================================================
+the holder before          the next one
+========================== =============================================================================
+left its ``with`` block    continues after the last released (reader) or published (writer) sequence
+was killed                 the same: what a reader polled but had not released is delivered again, what a
+                           writer claimed but had not published is gone, nobody has seen it
+is alive                   is refused: ``ParticipantBusy``
+========================== =============================================================================
+
+While it waits, a holder looks a few times a second whether those it waits for, directly or not, still live
+(``PeerDied``), whether the ring is still of its epoch, and beats its own heart. After ``PeerDied`` it may
+wait again, for instance for the dead one's successor. Everything here runs once per batch or less.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from ringbuffer.atomics import compare_exchange, load_acquire, store_release
+from ringbuffer.errors import (
+    ClaimError,
+    EpochMismatch,
+    ParticipantBusy,
+    ParticipantError,
+    PeerDied,
+    RingTimeout,
+)
+from ringbuffer.kernel import kernel
+from ringbuffer.layout import (
+    H_EPOCH,
+    H_PARTICIPANTS,
+    H_STATE,
+    HEADER_WORDS,
+    P_GATES,
+    P_HEARTBEAT,
+    P_OWNER,
+    P_PID,
+    P_START_TIME,
+    P_STATE,
+    PARTICIPANT_ATTACHED,
+    PARTICIPANT_FAILED,
+    PARTICIPANT_LEFT,
+    PARTICIPANT_WORDS,
+    cursor_index,
+    gate_indexes,
+    participant_name,
+)
+from ringbuffer.liveness import is_alive, own_identity, owner_token, split_token
+from ringbuffer.native import clock_ns
+from ringbuffer.sequence import publish
+from ringbuffer.wait import BLOCKING, STRATEGIES, announce_bells, ring_bells, rings_bells, wait_until
+
+if TYPE_CHECKING:
+    from ringbuffer.ring import Ring
+
+__all__ = ["Participant", "leave", "take"]
+
+SLICE_NS: Final = 20_000_000  # longest stay in compiled code: then Ctrl-C and a peer's death are noticed
+COMMIT_DONE: Final = 0
+COMMIT_STALE_EPOCH: Final = 1
+COMMIT_NOT_OWNER: Final = 2
+
+
+@kernel
+def _exchange_owner(words, participant, expected, desired):  # type: ignore[no-untyped-def]
+    base = HEADER_WORDS + PARTICIPANT_WORDS * participant
+    return compare_exchange(words, base + P_OWNER, expected, desired)
+
+
+@kernel
+def commit(words, participant, seq, epoch, token):  # type: ignore[no-untyped-def]
+    """Publish or release up to ``seq`` for the holder ``token``, beat its heart, ring bells."""
+    base = HEADER_WORDS + PARTICIPANT_WORDS * participant
+    if load_acquire(words, H_EPOCH) != epoch:
+        return COMMIT_STALE_EPOCH
+    if load_acquire(words, base + P_OWNER) != token:  # pairs with the compare-exchange of a successor
+        return COMMIT_NOT_OWNER
+    words[base + P_HEARTBEAT] = clock_ns()
+    publish(words, base, seq)
+    if rings_bells(words):
+        ring_bells(words, participant)
+    return COMMIT_DONE
+
+
+@kernel
+def start_bells(words):  # type: ignore[no-untyped-def]
+    """Announce that somebody is going to block."""
+    announce_bells(words)
+
+
+@kernel
+def set_state(words, participant, state):  # type: ignore[no-untyped-def]
+    """Set the state of the ring after everything published, and wake those that wait for ``participant``."""
+    store_release(words, H_STATE, state)  # pairs with load_acquire in wait.is_over
+    ring_bells(words, participant)
+
+
+def take(words: Any, participant: int, where: str = "ring") -> int:
+    """Take a place for this process; return its owner token, or raise ParticipantBusy if it is held."""
+    base = cursor_index(participant)
+    holder = int(words[base + P_OWNER])
+    name = participant_name(words, participant)
+    if holder and is_alive(*split_token(holder)):
+        pid, _ = split_token(holder)
+        raise ParticipantBusy(f"{where}: participant {name!r}: expected no live holder, was pid {pid}")
+    pid, start_time = own_identity()
+    token = owner_token(pid, start_time)
+    if not _exchange_owner(words, participant, holder, token):
+        raise ParticipantBusy(f"{where}: participant {name!r}: expected no live holder, was taken just now")
+    words[base + P_PID] = pid
+    words[base + P_START_TIME] = start_time
+    words[base + P_HEARTBEAT] = time.monotonic_ns()
+    words[base + P_STATE] = PARTICIPANT_ATTACHED
+    return token
+
+
+def leave(words: Any, participant: int, token: int, failed: bool = False) -> None:
+    """Give a place back; its cursor stays where it is. Nothing happens if ``token`` is not the holder."""
+    base = cursor_index(participant)
+    if int(words[base + P_OWNER]) == token:
+        words[base + P_STATE] = PARTICIPANT_FAILED if failed else PARTICIPANT_LEFT
+        words[base + P_PID] = 0
+        words[base + P_START_TIME] = 0
+        _exchange_owner(words, participant, token, 0)
+
+
+class Participant:
+    """What writers and readers of the plain Python interface share: the place, the waiting, the commit."""
+
+    def __init__(self, ring: Ring, participant: int, strategy: str) -> None:
+        if strategy not in STRATEGIES:
+            raise ValueError(f"strategy: expected one of {list(STRATEGIES)}, was {strategy!r}")
+        self._ring = ring
+        self._words = ring.words
+        self._participant = participant
+        self._base = cursor_index(participant)
+        self._where = f"{ring.name}: {participant_name(ring.words, participant)}"
+        self._strategy = STRATEGIES[strategy]
+        self._gates_idx = gate_indexes(ring.words, participant)
+        self._upstream = _upstream(ring.words, participant)
+        self._epoch = ring.epoch
+        self._token = take(ring.words, participant, ring.name)
+        self._owner = (os.getpid(), threading.get_ident())
+        if self._strategy == BLOCKING:
+            start_bells(self._words)
+
+    @property
+    def seq(self) -> int:
+        """The last sequence that was published (writer) or released (reader)."""
+        return int(self._words[self._base])
+
+    def heartbeat(self) -> None:
+        """Show that this participant lives; done by each publish, release and wait as well."""
+        self._words[self._base + P_HEARTBEAT] = time.monotonic_ns()
+
+    def detach(self, failed: bool = False) -> None:
+        """Give the place back; the ring goes on without this participant, gated by its cursor."""
+        leave(self._words, self._participant, self._token, failed)
+        self._token = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def _check_owner(self) -> None:
+        """Refuse another process or thread than the one that attached: cursors have one writer each."""
+        if self._token == 0:
+            raise ParticipantError(f"{self._where}: expected an attached participant, was detached")
+        caller = (os.getpid(), threading.get_ident())
+        if caller != self._owner:
+            raise ClaimError(f"{self._where}: expected (pid, thread) {self._owner}, was {caller}")
+
+    def _commit(self, seq: int) -> None:
+        code = commit(self._words, self._participant, seq, self._epoch, self._token)
+        if code == COMMIT_STALE_EPOCH:
+            raise EpochMismatch(self._epoch_text())
+        if code == COMMIT_NOT_OWNER:
+            holder, _ = split_token(int(self._words[self._base + P_OWNER]))
+            raise ParticipantBusy(f"{self._where}: expected holder pid {self._owner[0]}, was pid {holder}")
+
+    def _wait(self, target_seq: int, timeout_s: float | None) -> int:
+        """Return the gates, at or above ``target_seq``, or below it if the stream ends before; else raise."""
+        seq = self._look(target_seq, 0)
+        deadline_ns = None if timeout_s is None else time.monotonic_ns() + int(timeout_s * 1e9)
+        while seq < target_seq:
+            left_ns = SLICE_NS if deadline_ns is None else min(SLICE_NS, deadline_ns - time.monotonic_ns())
+            if left_ns <= 0:
+                raise RingTimeout(f"{self._where}: expected {target_seq} within {timeout_s} s, was {seq}")
+            seq = self._look(target_seq, left_ns)
+            self.heartbeat()
+            if seq < target_seq and self._check_ring(target_seq):
+                break
+        return seq
+
+    def _look(self, target_seq: int, timeout_ns: int) -> int:
+        return int(
+            wait_until(
+                self._words, self._participant, self._gates_idx, target_seq, self._strategy, timeout_ns
+            )
+        )
+
+    def _check_ring(self, target_seq: int) -> bool:
+        """Return whether the stream ends before ``target_seq``; raise if it can never be served."""
+        if int(self._words[H_EPOCH]) != self._epoch:
+            raise EpochMismatch(self._epoch_text())
+        if self._ends_before(target_seq):
+            return True
+        for peer in self._upstream:
+            base = cursor_index(peer)
+            if int(self._words[base]) >= target_seq:
+                continue
+            pid, start_time = split_token(int(self._words[base + P_OWNER]))
+            failed = int(self._words[base + P_STATE]) == PARTICIPANT_FAILED
+            if failed or (pid and not is_alive(pid, start_time)):
+                name, how = participant_name(self._words, peer), "failed" if failed else "died"
+                at_seq = int(self._words[base])
+                raise PeerDied(f"{self._where}: expected {target_seq}, was {at_seq}: {name!r} {how} there")
+        return False
+
+    def _ends_before(self, target_seq: int) -> bool:
+        return False
+
+    def _epoch_text(self) -> str:
+        return f"{self._where}: epoch: expected {self._epoch}, was {int(self._words[H_EPOCH])}"
+
+
+def _upstream(words: Any, participant: int) -> list[int]:
+    """Return all participants that ``participant`` waits for, directly or through others, but not itself."""
+    masks = [int(words[cursor_index(each) + P_GATES]) for each in range(int(words[H_PARTICIPANTS]))]
+    found, todo = 0, masks[participant]
+    while todo:
+        peer = (todo & -todo).bit_length() - 1
+        found |= 1 << peer
+        todo = (todo | masks[peer]) & ~found
+    return [peer for peer in range(len(masks)) if found >> peer & 1 and peer != participant]

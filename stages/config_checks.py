@@ -1,0 +1,204 @@
+"""What a configuration must satisfy beyond its types, as tables and small checks.
+
+Read by :mod:`stages.config`, on whatever was decoded or overridden; it changes nothing.
+
+Invariants of a configuration that passed: every ring is a power of two within its bounds; symbols and account
+names are unique and fit the capacity; each price band is a whole number of ticks; the money of one tick of
+one lot is a whole number of millionths; an explicit plan holds each stage exactly once, and each pinned
+worker has a core of its own that this process may use.
+
+Failure modes: the first thing that is wrong is raised as a ConfigError. An index in its key counts from 0:
+``instrument[2].tick_size`` belongs to the third instrument.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection
+from typing import Final
+
+from protocols.codes import E8
+from protocols.directory import parse_e8
+from stages.config_model import (
+    AUTO_PLANS,
+    DURABILITIES,
+    LIMITS,
+    STAGES,
+    WAITS,
+    Account,
+    Amount,
+    ConfigError,
+    Instrument,
+    VenueConfig,
+    Worker,
+    limit_units,
+    money_per_tick_and_lot,
+)
+
+__all__ = ["BOUNDS", "check_config", "check_workers"]
+
+MAX_NAME_CHARACTERS: Final = 16
+MAX_VENUE_CHARACTERS: Final = 20
+MAX_TICK_VALUE: Final = 1 << 40  # of INSTRUMENT commands, see docs/rules.md
+MAX_E8: Final = 1 << 60
+
+# Whole numbers: key, lowest, highest, whether it must be a power of two.
+BOUNDS: Final[tuple[tuple[str, int, int, bool], ...]] = (
+    ("rings.input_slots", 64, 1 << 22, True),
+    ("rings.output_slots", 64, 1 << 24, True),
+    ("rings.ingress_slots", 64, 1 << 22, True),
+    ("rings.egress_slots", 64, 1 << 24, True),
+    ("rings.ports", 1, 64, True),
+    ("capacity.max_orders", 16, 1 << 26, False),
+    ("capacity.max_levels", 16, 1 << 24, False),
+    ("capacity.max_cl_ord_ids", 16, 1 << 28, False),
+    ("capacity.max_positions", 16, 1 << 24, False),
+    ("capacity.max_accounts", 1, 1 << 20, False),
+    ("capacity.max_instruments", 1, 1 << 16, False),
+    ("capacity.max_sessions", 1, (1 << 16) - 2, False),
+    ("journal.segment_bytes", 1 << 20, 1 << 32, True),
+    ("journal.checkpoint_every", 1, 1 << 30, False),
+)
+
+
+def check_config(config: VenueConfig, cores: Collection[int] | None = None) -> None:
+    """Raise :class:`ConfigError` for the first thing that types alone do not tell."""
+    _check_text("venue.name", config.venue.name, MAX_VENUE_CHARACTERS)
+    if not config.venue.data_dir or "\0" in config.venue.data_dir:
+        raise ConfigError("venue.data_dir", "expected a directory", config.venue.data_dir)
+    _check_word("venue.durability", config.venue.durability, DURABILITIES)
+    _check_word("plan.wait", config.plan.wait, WAITS)
+    _check_bounds(config)
+    _check_list("instrument", [entry.symbol for entry in config.instruments], config.capacity.max_instruments)
+    for index, instrument in enumerate(config.instruments):
+        _check_instrument(f"instrument[{index}]", instrument)
+    _check_list("account", [entry.name for entry in config.accounts], config.capacity.max_accounts)
+    for index, account in enumerate(config.accounts):
+        _check_account(f"account[{index}]", account)
+    if isinstance(config.plan.workers, str):
+        _check_word("plan.workers", config.plan.workers, AUTO_PLANS)
+    else:
+        check_workers(config.plan.workers, os.sched_getaffinity(0) if cores is None else cores)
+
+
+def check_workers(workers: tuple[Worker, ...], cores: Collection[int]) -> None:
+    """Refuse a plan that lacks a stage, has one twice, or pins workers where they cannot run."""
+    owner: dict[str, int] = {}
+    for index, worker in enumerate(workers):
+        if not worker.stages:
+            raise ConfigError(f"plan.workers[{index}].stages", "expected at least one stage", [])
+        for stage in worker.stages:
+            if stage in owner:
+                problem = f"expected each stage once, but worker {owner[stage]} has it too"
+                raise ConfigError(f"plan.workers[{index}].stages", problem, stage)
+            owner[stage] = index
+    missing = [stage for stage in STAGES if stage not in owner]
+    if missing:
+        problem = f"expected all of {', '.join(STAGES)}; missing: {', '.join(missing)}"
+        raise ConfigError("plan.workers", problem)
+    available = ",".join(str(core) for core in sorted(cores))
+    pinned = [worker.core for worker in workers if worker.core is not None]
+    if len(pinned) > len(cores):
+        problem = f"expected at most {len(cores)} pinned workers, one for each available core ({available})"
+        raise ConfigError("plan.workers", problem, len(pinned))
+    taken: dict[int, int] = {}
+    for index, worker in enumerate(workers):
+        if worker.core is None:
+            continue
+        key = f"plan.workers[{index}].core"
+        if worker.core not in cores:
+            raise ConfigError(key, f"expected an available core ({available})", worker.core)
+        if worker.core in taken:
+            problem = f"expected a core of its own, but worker {taken[worker.core]} is pinned there too"
+            raise ConfigError(key, problem, worker.core)
+        taken[worker.core] = index
+
+
+def _check_bounds(config: VenueConfig) -> None:
+    for key, low, high, power_of_two in BOUNDS:
+        table, name = key.split(".")
+        value = getattr(getattr(config, table), name)
+        kind = "a power of two" if power_of_two else "a number"
+        if not low <= value <= high or (power_of_two and value & (value - 1)):
+            raise ConfigError(key, f"expected {kind} from {low} to {high}", value)
+
+
+def _check_word(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(key, f"expected one of {', '.join(allowed)}", value)
+
+
+def _check_text(key: str, value: str, longest: int) -> None:
+    graphic = value.isascii() and value.isprintable() and not re.search(r"[\s|]", value)
+    if not (graphic and 1 <= len(value) <= longest):
+        raise ConfigError(key, f"expected 1 to {longest} visible ASCII characters other than |", value)
+
+
+def _check_currency(key: str, value: str) -> None:
+    if not re.fullmatch(r"[A-Z]{3}", value):
+        raise ConfigError(key, "expected three capital letters", value)
+
+
+def _check_list(table: str, names: list[str], room: int) -> None:
+    """Check what holds for a whole array of tables: it is not empty, it fits, its names are unique."""
+    name_key = "symbol" if table == "instrument" else "name"
+    if not names:
+        raise ConfigError(table, f"expected at least one [[{table}]]", [])
+    if len(names) > room:
+        raise ConfigError(table, f"expected at most capacity.max_{table}s = {room}", len(names))
+    first: dict[str, int] = {}
+    for index, name in enumerate(names):
+        key = f"{table}[{index}].{name_key}"
+        _check_text(key, name, MAX_NAME_CHARACTERS)
+        if name in first:
+            raise ConfigError(key, f"expected a name of its own, but {table}[{first[name]}] has it too", name)
+        first[name] = index
+
+
+def _check_instrument(key: str, entry: Instrument) -> None:
+    _check_currency(f"{key}.currency", entry.currency)
+    tick_e8 = _positive_e8(f"{key}.tick_size", entry.tick_size)
+    lot_e8 = _positive_e8(f"{key}.lot_size", entry.lot_size)
+    tick_value, remainder = money_per_tick_and_lot(tick_e8, lot_e8)
+    if remainder or not 1 <= tick_value <= MAX_TICK_VALUE:
+        problem = f"expected tick_size * lot_size to be 1 to {MAX_TICK_VALUE} whole millionths"
+        raise ConfigError(f"{key}.tick_size", problem, f"{entry.tick_size} * {entry.lot_size}")
+    if entry.price_band is None:
+        return
+    for place, bound in enumerate(entry.price_band):
+        if _e8(f"{key}.price_band[{place}]", bound) % tick_e8:
+            problem = f"expected a whole number of ticks of {entry.tick_size}"
+            raise ConfigError(f"{key}.price_band[{place}]", problem, bound)
+    low_ticks, high_ticks = entry.band_ticks
+    if not (0 <= low_ticks <= high_ticks and high_ticks):
+        problem = "expected [lowest, highest] with 0 <= lowest <= highest and highest above 0"
+        raise ConfigError(f"{key}.price_band", problem, list(entry.price_band))
+
+
+def _check_account(key: str, entry: Account) -> None:
+    _check_currency(f"{key}.currency", entry.currency)
+    for name, (_, unit) in LIMITS.items():
+        value = getattr(entry, name)
+        try:
+            limit_units(value, unit)
+        except ValueError as error:
+            raise ConfigError(f"{key}.{name}", str(error), value) from error
+
+
+def _e8(key: str, value: Amount) -> int:
+    try:
+        number = parse_e8(str(value))
+    except ValueError as error:
+        problem = "expected a decimal number with at most 8 decimals"
+        raise ConfigError(key, problem, value) from error
+    if abs(number) > MAX_E8:
+        raise ConfigError(key, f"expected at most {MAX_E8 // E8}", value)
+    return number
+
+
+def _positive_e8(key: str, value: Amount) -> int:
+    number = _e8(key, value)
+    if number <= 0:
+        raise ConfigError(key, "expected a number above 0", value)
+    return number

@@ -1,0 +1,128 @@
+"""The venue that serves without a file, and the example that a file can start from.
+
+Read by :mod:`stages.config` and ``ringmatch config example``; both are constants. A test decodes the example
+and holds it against the structs, so that it names every key and its values are the defaults.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stages.config_model import Account, Instrument, VenueConfig
+
+__all__ = ["default_config", "example_toml"]
+
+_EXAMPLE: Final = """\
+# A venue for ringmatch. Check it: `ringmatch config check FILE`; run it: `ringmatch start --config FILE`.
+# Every table but [[instrument]] and [[account]] may be left out; unknown keys are refused.
+
+[venue]
+name = "default"
+data_dir = "ringmatch-data"     # journal and control files; relative to the working directory
+# When an order counts as safe, and may be acknowledged:
+#   "fsync"  it is on the disk: survives a power cut
+#   "os"     the operating system has it: survives a crash of the venue
+#   "none"   it waits for nothing: for measurements
+durability = "fsync"
+
+[rings]                         # slots of 128 bytes in shared memory, powers of two
+input_slots = 16384
+output_slots = 65536
+ingress_slots = 16384           # for each port
+egress_slots = 131072           # for each port; a session that lets its ring fill up is cut off
+ports = 8                       # how many gateways and injectors can be attached at a time
+
+[capacity]                      # preallocated, and part of the journal
+max_orders = 1048576            # open at a time
+max_levels = 131072             # price levels over all books
+max_cl_ord_ids = 16777216       # ever used: a duplicate is refused for as long as the journal lives
+max_positions = 65536           # pairs of account and instrument
+max_accounts = 4096
+max_instruments = 1024
+max_sessions = 1024
+
+[plan]
+# "auto" suits throughput, "auto-latency" gives a stage a core of its own where it can; or say it yourself:
+#   workers = [
+#     { stages = ["ingest", "journal"], core = 0 },
+#     { stages = ["risk", "matching", "publish"], core = 1 },
+#   ]
+# with each of ingest, journal, risk, matching, publish exactly once. Without a core, a worker is not pinned.
+workers = "auto"
+wait = "backoff"                # of an idle worker: "spin", "yield", "backoff" or "blocking"
+sched_fifo = false              # real-time scheduling, where permitted
+mlock = false                   # keep all memory resident, where permitted
+
+[journal]
+segment_bytes = 67108864        # a power of two
+checkpoint_every = 65536        # commands between two digests in the journal
+
+# Prices and sizes are decimals in quotes, with at most 8 decimals. The money of one tick of one lot must be a
+# whole number of millionths of the currency. An instrument's id is its place in this file, from 1.
+[[instrument]]
+symbol = "AAPL"                 # up to 16 visible ASCII characters
+tick_size = "0.01"
+lot_size = "1"
+currency = "USD"
+price_band = ["1.00", "5000.00"]    # optional: lowest and highest price of an order
+
+[[instrument]]
+symbol = "EURUSD"
+tick_size = "0.00001"
+lot_size = "1000"
+currency = "USD"
+
+# Quantities and positions in lots, since they hold for all instruments; money in units of the currency.
+[[account]]
+name = "ACC1"                   # up to 16 visible ASCII characters
+currency = "USD"                # trades instruments of this currency only
+max_order_qty = 100000
+max_order_notional = "50000000.00"
+max_open_orders = 100000
+max_long = 10000000             # position and open buy orders together, in each instrument
+max_short = 10000000
+credit = "10000000000.00"       # money in open buy orders, beyond what sales have brought in
+
+[[account]]
+name = "ACC2"
+currency = "USD"
+max_order_qty = 100
+max_order_notional = "25000.50"
+max_open_orders = 10
+max_long = 1000
+max_short = 0                   # may not sell what it does not hold
+credit = "100000"
+"""
+
+
+def default_config() -> VenueConfig:
+    """Return the venue that serves without a file: five instruments, and accounts for all injectors."""
+    instruments = [
+        Instrument(
+            symbol=symbol, tick_size="0.01", lot_size="1", currency="USD", price_band=("1.00", "5000.00")
+        )
+        for symbol in ("AAPL", "MSFT", "NVDA", "TSLA", "AMZN")
+    ]
+    people = [_default_account(f"ACC{number}", 1) for number in range(1, 9)]
+    machines = [_default_account(f"SYN{number}", 1000) for number in range(1, 17)]
+    feed = [_default_account("ITCH", 1000)]
+    return VenueConfig(instruments=tuple(instruments), accounts=(*people, *machines, *feed))
+
+
+def _default_account(name: str, generosity: int) -> Account:
+    """Return an account of the default venue; injectors get limits that a long flow does not exhaust."""
+    return Account(
+        name=name,
+        currency="USD",
+        max_order_qty=100_000 * generosity,
+        max_order_notional=50_000_000 * generosity,
+        max_open_orders=100_000 * generosity,
+        max_long=10_000_000 * generosity,
+        max_short=10_000_000 * generosity,
+        credit=min(10_000_000_000 * generosity, 1_000_000_000_000),
+    )
+
+
+def example_toml() -> str:
+    """Return a commented example that itself passes; its values are the defaults where there are any."""
+    return _EXAMPLE

@@ -1,0 +1,246 @@
+"""What a venue's configuration holds: frozen structs, one for each table of ``venue.toml``.
+
+Written by nobody once decoded; read by the supervisor, which turns it into rings, workers and administrative
+commands, and by ``ringmatch config``. The core never sees it: what changes state is journaled as commands,
+so a journal replays without this file.
+
+Units: prices, ticks, lots and money are decimal strings or whole numbers, never floats. The properties give
+what the protocol wants: 1e-8 for ticks and lots, ticks for bands, millionths for money, lots for quantities.
+Quantity limits of an account are plain lots, because they hold for all instruments alike. Ids of instruments
+and accounts are their places in the file, from 1.
+
+Failure modes: none here. The structs are shapes; :mod:`stages.config_checks` knows what they must satisfy,
+and the properties may be asked only of a configuration that passed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, get_args
+
+from msgspec import UNSET, Struct, field
+
+from protocols.codes import E8, MONEY_UNIT_PER_CURRENCY_UNIT, Limit
+from protocols.directory import AccountEntry, Directory, InstrumentEntry, parse_e8
+
+__all__ = [
+    "AUTO_PLANS",
+    "DEFAULT_DATA_DIR",
+    "DURABILITIES",
+    "LIMITS",
+    "MAX_LIMIT",
+    "STAGES",
+    "WAITS",
+    "Account",
+    "Amount",
+    "AutoPlan",
+    "Capacity",
+    "ConfigError",
+    "Durability",
+    "Instrument",
+    "Journal",
+    "Plan",
+    "Rings",
+    "StageName",
+    "Venue",
+    "VenueConfig",
+    "Wait",
+    "Worker",
+    "limit_units",
+    "money_per_tick_and_lot",
+]
+
+Durability = Literal["fsync", "os", "none"]
+Wait = Literal["spin", "yield", "backoff", "blocking"]
+AutoPlan = Literal["auto", "auto-latency"]
+StageName = Literal["ingest", "journal", "risk", "matching", "publish"]
+Amount = int | str
+
+DURABILITIES: Final[tuple[str, ...]] = get_args(Durability)
+WAITS: Final[tuple[str, ...]] = get_args(Wait)
+AUTO_PLANS: Final[tuple[str, ...]] = get_args(AutoPlan)
+STAGES: Final[tuple[str, ...]] = get_args(StageName)
+
+DEFAULT_DATA_DIR: Final = "ringmatch-data"
+SLOT_BYTES: Final = 128
+MAX_VALUE_SHOWN: Final = 80
+MAX_LIMIT: Final = 1 << 60  # of LIMIT commands, see docs/rules.md
+E16_PER_MILLIONTH: Final = 10**10  # ticks and lots are in 1e-8, so their product is in 1e-16
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used: names file, key, value and what was expected."""
+
+    def __init__(self, key: str, problem: str, value: Any = UNSET, file: str = "") -> None:
+        super().__init__(key, problem, value, file)
+        self.key = key
+        self.problem = problem
+        self.value = value
+        self.file = file
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        place = ": ".join(part for part in (self.file, self.key) if part)
+        shown = repr(self.value)
+        if len(shown) > MAX_VALUE_SHOWN:
+            shown = f"{shown[:MAX_VALUE_SHOWN]}..."
+        was = "" if self.value is UNSET else f", was {shown}"
+        return f"{place}: {self.problem}{was}" if place else f"{self.problem}{was}"
+
+
+# Limits of an account: its key, its code, and how many units of the LIMIT command one unit of the file is.
+LIMITS: Final[dict[str, tuple[Limit, int]]] = {
+    "max_order_qty": (Limit.MAX_ORDER_QTY, 1),
+    "max_order_notional": (Limit.MAX_ORDER_NOTIONAL, MONEY_UNIT_PER_CURRENCY_UNIT),
+    "max_open_orders": (Limit.MAX_OPEN_ORDERS, 1),
+    "max_long": (Limit.MAX_LONG, 1),
+    "max_short": (Limit.MAX_SHORT, 1),
+    "credit": (Limit.CREDIT, MONEY_UNIT_PER_CURRENCY_UNIT),
+}
+
+
+def limit_units(value: Amount, unit: int) -> int:
+    """Return a limit in the units of the LIMIT command: ``unit`` of them are one unit of the file."""
+    highest = MAX_LIMIT // unit
+    what = "an amount of at most 6 decimals" if unit > 1 else "a whole number"
+    try:
+        units, remainder = divmod(parse_e8(str(value)) * unit, E8)
+    except ValueError:
+        units, remainder = 0, 1
+    if remainder or not 0 <= units <= MAX_LIMIT:
+        raise ValueError(f"expected {what} from 0 to {highest}")
+    return units
+
+
+def money_per_tick_and_lot(tick_e8: int, lot_e8: int) -> tuple[int, int]:
+    """Return the money of one tick of one lot in whole millionths, and what is left over (1e-16)."""
+    return divmod(tick_e8 * lot_e8, E16_PER_MILLIONTH)
+
+
+class Venue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[venue]``: what it is called, where its data lie and when an order counts as safe."""
+
+    name: str = "default"
+    data_dir: str = DEFAULT_DATA_DIR
+    durability: Durability = "fsync"
+
+
+class Rings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[rings]``: slots of 128 bytes in each ring, and how many ports gateways can have."""
+
+    input_slots: int = 16384
+    output_slots: int = 65536
+    ingress_slots: int = 16384
+    egress_slots: int = 131072
+    ports: int = 8
+
+    @property
+    def shm_bytes(self) -> int:
+        """Return how much of /dev/shm the slots of all rings take (headers excluded)."""
+        per_port = self.ingress_slots + self.egress_slots
+        return SLOT_BYTES * (self.input_slots + self.output_slots + self.ports * per_port)
+
+
+class Capacity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[capacity]``: how much the core may hold; journaled, so that a replay allocates the same."""
+
+    max_orders: int = 1 << 20
+    max_levels: int = 1 << 17
+    max_cl_ord_ids: int = 1 << 24
+    max_positions: int = 1 << 16
+    max_accounts: int = 4096
+    max_instruments: int = 1024
+    max_sessions: int = 1024
+
+
+class Worker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One worker process of an explicit plan; without a core it is not pinned."""
+
+    stages: tuple[StageName, ...]
+    core: int | None = None
+
+
+class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[plan]``: which stages share a worker, on which core, and how a worker waits when it is idle."""
+
+    workers: AutoPlan | tuple[Worker, ...] = "auto"
+    wait: Wait = "backoff"
+    sched_fifo: bool = False
+    mlock: bool = False
+
+
+class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[journal]``: how large a segment is, and after how many commands a checkpoint is journaled."""
+
+    segment_bytes: int = 64 << 20
+    checkpoint_every: int = 65536
+
+
+class Instrument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One ``[[instrument]]``."""
+
+    symbol: str
+    tick_size: Amount
+    lot_size: Amount
+    currency: str
+    price_band: tuple[Amount, Amount] | None = None
+
+    @property
+    def tick_e8(self) -> int:
+        """Return the tick in units of 1e-8."""
+        return parse_e8(str(self.tick_size))
+
+    @property
+    def lot_e8(self) -> int:
+        """Return the lot in units of 1e-8."""
+        return parse_e8(str(self.lot_size))
+
+    @property
+    def tick_value(self) -> int:
+        """Return the money of one tick of one lot, in millionths of the currency unit."""
+        return money_per_tick_and_lot(self.tick_e8, self.lot_e8)[0]
+
+    @property
+    def band_ticks(self) -> tuple[int, int]:
+        """Return lowest and highest price in ticks; (0, 0) is no band."""
+        low, high = self.price_band or ("0", "0")
+        return parse_e8(str(low)) // self.tick_e8, parse_e8(str(high)) // self.tick_e8
+
+
+class Account(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One ``[[account]]``: quantities and positions in lots, notional and credit in currency units."""
+
+    name: str
+    currency: str
+    max_order_qty: Amount
+    max_order_notional: Amount
+    max_open_orders: Amount
+    max_long: Amount
+    max_short: Amount
+    credit: Amount
+
+    @property
+    def limits(self) -> tuple[tuple[Limit, int], ...]:
+        """Return each limit with its value as a LIMIT command carries it: lots, counts, millionths."""
+        return tuple((limit, limit_units(getattr(self, key), unit)) for key, (limit, unit) in LIMITS.items())
+
+
+class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All of ``venue.toml``."""
+
+    venue: Venue = field(default_factory=Venue)
+    rings: Rings = field(default_factory=Rings)
+    capacity: Capacity = field(default_factory=Capacity)
+    plan: Plan = field(default_factory=Plan)
+    journal: Journal = field(default_factory=Journal)
+    instruments: tuple[Instrument, ...] = field(name="instrument")
+    accounts: tuple[Account, ...] = field(name="account")
+
+    def directory(self) -> Directory:
+        """Return names, ids and units as gateways and injectors need them; ids count from 1 in file order."""
+        return Directory(
+            [
+                InstrumentEntry(identity, entry.symbol, entry.tick_e8, entry.lot_e8, entry.currency)
+                for identity, entry in enumerate(self.instruments, start=1)
+            ],
+            [AccountEntry(identity, entry.name) for identity, entry in enumerate(self.accounts, start=1)],
+        )

@@ -1,0 +1,329 @@
+"""The state of the deterministic core: preallocated flat arrays, one named tuple for risk, one for matching.
+
+Written by the risk and the matching stage alone, one writer each. The arrays lie in anonymous shared memory,
+so that workers forked from the supervisor work on what recovery rebuilt, and the supervisor can take digests
+when they have stopped. Memory is only touched as far as it is used: generous capacities cost address space.
+
+Invariants: row 0 of instruments, accounts and sessions is "none"; ids are row numbers. Free rows of slabs
+are chained through ``next`` (matching) or a stack (risk), last freed first used, so that hot rows are reused
+and the layout is a function of the commands alone.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from protocols.layouts import OUTCOME
+from ringbuffer.kernel import JIT_DISABLED
+
+__all__ = ["Capacities", "MatchingState", "RiskState", "allocate_matching", "allocate_risk", "shared_array"]
+
+ORDER = np.dtype(
+    [
+        ("order_id", "<i8"),
+        ("price_ticks", "<i8"),
+        ("leaves_lots", "<i8"),
+        ("cum_lots", "<i8"),
+        ("next", "<i4"),
+        ("prev", "<i4"),
+        ("level", "<i4"),
+        ("account", "<i4"),
+        ("instrument", "<i4"),
+        ("session", "<u2"),
+        ("side", "u1"),
+        ("tif", "u1"),
+        ("cl2", "<i4"),
+        ("spare", "<i4"),
+    ],
+    align=True,
+)
+LEVEL = np.dtype(
+    [
+        ("price_ticks", "<i8"),
+        ("qty_lots", "<i8"),
+        ("head", "<i4"),
+        ("tail", "<i4"),
+        ("side_row", "<i4"),
+        ("order_count", "<i4"),
+    ],
+    align=True,
+)
+BOOK_SIDE = np.dtype([("start", "<i8"), ("count", "<i4"), ("size_class", "<i4")], align=True)
+RISK_ORDER = np.dtype(
+    [
+        ("order_id", "<i8"),
+        ("leaves_lots", "<i8"),
+        ("cum_lots", "<i8"),
+        ("price_ticks", "<i8"),
+        ("res_lots", "<i8"),
+        ("res_price", "<i8"),
+        ("position", "<i4"),
+        ("pending", "<i4"),
+        ("session", "<u2"),
+        ("side", "u1"),
+        ("spare0", "u1"),
+        ("spare1", "<i4"),
+    ],
+    align=True,
+)
+POSITION = np.dtype(
+    [
+        ("key", "<i8"),
+        ("position_lots", "<i8"),
+        ("open_buy_lots", "<i8"),
+        ("open_sell_lots", "<i8"),
+        ("account", "<i4"),
+        ("instrument", "<i4"),
+    ],
+    align=True,
+)
+ACCOUNT = np.dtype(
+    [
+        ("name0", "<i8"),
+        ("name1", "<i8"),
+        ("cash", "<i8"),
+        ("reserved_buy", "<i8"),
+        ("open_orders", "<i8"),
+        ("currency", "<i4"),
+        ("known", "u1"),
+        ("killed", "u1"),
+        ("spare", "<u2"),
+    ],
+    align=True,
+)
+INSTRUMENT = np.dtype(
+    [
+        ("symbol0", "<i8"),
+        ("symbol1", "<i8"),
+        ("tick_e8", "<i8"),
+        ("lot_e8", "<i8"),
+        ("tick_value", "<i8"),
+        ("low_ticks", "<i8"),
+        ("high_ticks", "<i8"),
+        ("last_ticks", "<i8"),
+        ("currency", "<i4"),
+        ("known", "<i4"),
+    ],
+    align=True,
+)
+SESSION = np.dtype(
+    [("name0", "<i8"), ("name1", "<i8"), ("name2", "<i4"), ("is_open", "u1"), ("spare0", "u1"), ("spare1", "<u2")],
+    align=True,
+)
+CL_ENTRY = np.dtype(
+    [("cl0", "<i8"), ("cl1", "<i8"), ("order_id", "<i8"), ("cl2", "<i4"), ("session", "<i4")], align=True
+)
+FEEDBACK = np.dtype(
+    [
+        ("input_seq", "<i8"),
+        ("order_id", "<i8"),
+        ("price_ticks", "<i8"),
+        ("qty_lots", "<i8"),
+        ("leaves_lots", "<i8"),
+        ("instrument", "<i4"),
+        ("type", "u1"),
+        ("kind", "u1"),
+        ("flags", "u1"),
+        ("spare", "u1"),
+    ],
+    align=True,
+)
+VERDICT = np.dtype([("order_id", "<i8"), ("reason", "<i4"), ("session", "<i4")], align=True)
+
+assert (ORDER.itemsize, LEVEL.itemsize, RISK_ORDER.itemsize, CL_ENTRY.itemsize) == (64, 32, 64, 32)
+assert (FEEDBACK.itemsize, VERDICT.itemsize, BOOK_SIDE.itemsize) == (48, 16, 16)
+
+LADDER_CLASSES = 22
+LADDER_SMALLEST = 8
+
+# Words of RiskState.words
+RW_CURSOR = 0
+RW_SEEN = 1
+RW_FEED_HEAD = 2
+RW_FEED_TAIL = 3
+RW_ORDERS_USED = 4
+RW_ORDERS_FREE = 5  # height of the stack of free rows
+RW_POSITIONS = 6
+RW_CL_IDS = 7
+RW_SESSIONS = 8
+RW_OUT_CURSOR = 9
+RW_FEED_HIGH = 10
+RW_VENUE_SEQ = 11
+RISK_WORDS = 16
+
+# Words of MatchingState.words; counters by outcome type and by reason follow
+MW_CURSOR = 0
+MW_ORDER_FREE = 1  # first free row + 1 of the chain, 0 for none
+MW_ORDERS_USED = 2
+MW_OPEN = 3
+MW_LEVEL_FREE = 4
+MW_LEVELS_USED = 5
+MW_LEVELS = 6
+MW_DIGEST = 7
+MW_OUT_NEXT = 8
+MW_OUT_GATE = 9
+MW_PENDING_HEAD = 10
+MW_PENDING_TAIL = 11
+MW_PENDING_SEQ = 12  # the input whose outcomes are being flushed, 0 for none
+MW_DIVERGED_SEQ = 13  # first checkpoint whose digest was not ours
+MW_CHECKPOINT_SEQ = 14  # last checkpoint whose digest was ours
+MW_TRADES = 15
+MW_COMMANDS = 16
+MW_FINAL_STATE = 17
+MW_TYPE_COUNTS = 24
+MW_REASON_COUNTS = 32
+MATCHING_WORDS = 64
+
+
+class Capacities(NamedTuple):
+    """How much the core may hold; part of the journal (command VENUE), so that replay allocates the same."""
+
+    max_orders: int = 1 << 20
+    max_levels: int = 1 << 17
+    max_cl_ord_ids: int = 1 << 24
+    max_positions: int = 1 << 16
+    max_accounts: int = 4096
+    max_instruments: int = 1024
+    max_sessions: int = 1024
+
+
+class RiskState(NamedTuple):
+    """All that decides verdicts."""
+
+    words: Any
+    orders: Any
+    order_keys: Any
+    order_map: Any
+    order_stack: Any
+    positions: Any
+    position_keys: Any
+    position_map: Any
+    accounts: Any
+    limits: Any
+    instruments: Any
+    sessions: Any
+    cl_entries: Any
+    cl_map: Any
+    feed: Any
+
+
+class MatchingState(NamedTuple):
+    """All that decides outcomes, given verdicts."""
+
+    words: Any
+    orders: Any
+    order_keys: Any
+    order_map: Any
+    texts: Any
+    levels: Any
+    sides: Any
+    ladder_keys: Any
+    ladder_levels: Any
+    ladder_words: Any
+    pending: Any
+    pending_words: Any
+    digests: Any
+
+
+def shared_array(shape: int | tuple[int, ...], dtype: Any) -> Any:
+    """Return a zeroed array in anonymous shared memory, with huge pages where the host grants them."""
+    kind = np.dtype(dtype)
+    count = int(np.prod(shape))
+    size = max(count * kind.itemsize, mmap.PAGESIZE)
+    area = mmap.mmap(-1, size)
+    if size >= 4 << 20:
+        try:
+            area.madvise(mmap.MADV_HUGEPAGE)
+        except OSError:
+            pass  # not offered by this kernel: 4 KiB pages do
+    array = np.frombuffer(area, dtype=kind, count=count).reshape(shape)
+    return records(array) if kind.names else array
+
+
+def records(array: Any) -> Any:
+    """Give plain Python the attribute syntax that kernels have (JIT off); a no-op for compiled code."""
+    return array.view(np.recarray) if JIT_DISABLED else array
+
+
+def _power_of_two(least: int) -> int:
+    size = 16
+    while size < least:
+        size *= 2
+    return size
+
+
+def allocate_risk(capacities: Capacities, input_slots: int) -> RiskState:
+    """Allocate an empty risk state; ``input_slots`` bounds how many commands can be in flight."""
+    orders = shared_array(capacities.max_orders, RISK_ORDER)
+    positions = shared_array(capacities.max_positions, POSITION)
+    feed_size = _power_of_two(2 * capacities.max_orders + 8 * input_slots)
+    return RiskState(
+        words=shared_array(RISK_WORDS, np.int64),
+        orders=orders,
+        order_keys=orders["order_id"],
+        order_map=shared_array(_power_of_two(2 * capacities.max_orders), np.int32),
+        order_stack=shared_array(capacities.max_orders, np.int32),
+        positions=positions,
+        position_keys=positions["key"],
+        position_map=shared_array(_power_of_two(2 * capacities.max_positions), np.int32),
+        accounts=shared_array(capacities.max_accounts + 1, ACCOUNT),
+        limits=shared_array((capacities.max_accounts + 1, 8), np.int64),
+        instruments=shared_array(capacities.max_instruments + 1, INSTRUMENT),
+        sessions=shared_array(capacities.max_sessions + 1, SESSION),
+        cl_entries=shared_array(capacities.max_cl_ord_ids, CL_ENTRY),
+        cl_map=shared_array(_power_of_two(2 * capacities.max_cl_ord_ids), np.int32),
+        feed=shared_array(feed_size, FEEDBACK),
+    )
+
+
+def ladder_classes(max_levels: int, max_instruments: int) -> list[tuple[int, int]]:
+    """Return (capacity, how many) for each size of ladder chunk, such that room never runs out.
+
+    A side holds a chunk of capacity c > 8 only while it has more than c / 4 levels, because it moves to half
+    the size when it has no more than that; so at most ``4 * max_levels / c`` sides hold one at a time, and
+    one more while a side moves.
+    """
+    classes = []
+    capacity = LADDER_SMALLEST
+    sides = 2 * (max_instruments + 1)
+    while True:
+        needed = sides if capacity == LADDER_SMALLEST else min(sides, 4 * max_levels // capacity)
+        classes.append((capacity, needed + 1))
+        if capacity >= max_levels:
+            return classes
+        capacity *= 2
+
+
+def allocate_matching(capacities: Capacities, input_slots: int) -> MatchingState:
+    """Allocate empty books."""
+    orders = shared_array(capacities.max_orders, ORDER)
+    classes = ladder_classes(capacities.max_levels, capacities.max_instruments)
+    if len(classes) > LADDER_CLASSES:
+        raise ValueError(f"expected max_levels of at most {LADDER_SMALLEST << (LADDER_CLASSES - 1)}")
+    # rows: first entry, chunks ever used, first free chunk + 1, capacity of a chunk
+    ladder_words = shared_array((LADDER_CLASSES, 4), np.int64)
+    entries = 0
+    for row, (capacity, count) in enumerate(classes):
+        ladder_words[row] = (entries, 0, 0, capacity)
+        entries += capacity * count
+    pending = shared_array(2 * capacities.max_orders + 16, OUTCOME)
+    sides = shared_array(2 * (capacities.max_instruments + 1), BOOK_SIDE)
+    sides["size_class"] = -1
+    return MatchingState(
+        words=shared_array(MATCHING_WORDS, np.int64),
+        orders=orders,
+        order_keys=orders["order_id"],
+        order_map=shared_array(_power_of_two(2 * capacities.max_orders), np.int32),
+        texts=shared_array((capacities.max_orders, 2), np.int64),
+        levels=shared_array(capacities.max_levels, LEVEL),
+        sides=sides,
+        ladder_keys=shared_array(entries, np.int64),
+        ladder_levels=shared_array(entries, np.int32),
+        ladder_words=ladder_words,
+        pending=pending,
+        pending_words=np.asarray(pending).view(np.int64).reshape(-1, 16),
+        digests=shared_array(input_slots, np.int64),
+    )

@@ -1,0 +1,87 @@
+"""What holds for all tests: Hypothesis profiles, warnings of the JIT-off lane, and nothing left in /dev/shm.
+
+Profiles are chosen by ``HYPOTHESIS_PROFILE``: ``dev`` (the default) is quick, ``ci`` digs deeper; under
+``NUMBA_DISABLE_JIT=1`` both are smaller, because kernels run as plain Python there. None is derandomized, and
+a failure prints the blob that repeats it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from hypothesis import HealthCheck, settings
+
+from ringbuffer.shm import list_segments
+
+JIT_DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+SESSION_VARIABLE = "RINGMATCH_TEST_SESSION"
+LEAK_DEADLINE_S = 5.0  # a process that was just killed may need a moment to be reaped, its owner to clean up
+
+EXAMPLES = {"dev": 50, "ci": 200}
+EXAMPLES_WITHOUT_JIT = {"dev": 10, "ci": 25}
+
+for _name, _examples in (EXAMPLES_WITHOUT_JIT if JIT_DISABLED else EXAMPLES).items():
+    settings.register_profile(
+        _name,
+        max_examples=_examples,
+        deadline=None,  # the first call of a kernel compiles it
+        derandomize=False,
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],  # for the same reason
+    )
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "dev")
+settings.load_profile(PROFILE)
+
+if JIT_DISABLED:
+    np.seterr(over="ignore")  # int64 wraps silently in compiled code, so it may here
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let integers wrap in all threads (NumPy's error state is local to one) where kernels are Python."""
+    if JIT_DISABLED:
+        config.addinivalue_line("filterwarnings", "ignore:overflow encountered:RuntimeWarning")
+
+
+def pytest_report_header() -> str:
+    """Say what a failure has to be repeated with."""
+    return f"ringmatch: JIT {'off' if JIT_DISABLED else 'on'}, Hypothesis profile {PROFILE}"
+
+
+def _is_ours(pid: int, mark: str) -> bool:
+    """Tell whether a process is this one, a child of it, or was started with our mark and then detached."""
+    if pid == os.getpid() or any(child.pid == pid for child in psutil.Process().children(recursive=True)):
+        return True
+    try:
+        return f"{SESSION_VARIABLE}={mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+
+
+def _left_behind(before: set[tuple[str, int]], mark: str) -> list[str]:
+    """Describe the new segments whose owner is dead, or alive and ours."""
+    return [
+        f"{info.name} ({info.purpose or 'no purpose'}; pid {info.owner_pid} is "
+        f"{'alive' if info.alive else 'dead'})"
+        for info in list_segments()
+        if (info.name, info.created_ns) not in before and (not info.alive or _is_ours(info.owner_pid, mark))
+    ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_segment_is_left_behind() -> Iterator[None]:
+    """Fail the session if its tests leave shared memory in /dev/shm; segments of others do not count."""
+    mark = uuid.uuid4().hex
+    os.environ[SESSION_VARIABLE] = mark  # inherited by every process that a test starts
+    before = {(info.name, info.created_ns) for info in list_segments()}
+    yield
+    deadline = time.monotonic() + LEAK_DEADLINE_S
+    while (left := _left_behind(before, mark)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not left, f"expected no new shared memory segments, was {left}"

@@ -1,0 +1,356 @@
+"""Hypothesis strategies for command sequences that a core has to decide identically everywhere.
+
+A sequence is drawn as steps that refer to what came before them relatively ("the second last order") and is
+then assembled into stamped commands, so that a shrunken sequence still makes sense: a step can be dropped
+and the others find other targets. Ranges are small on purpose: a handful of prices, quantities, accounts and
+ClOrdIDs, tight limits and little room, so that crossings, partial fills, duplicates, replaces in flight and
+every kind of limit are met often; now and then a value is invalid or near the end of its type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+from protocols.codes import CommandFlag, Kind, Limit, OrdType, Side, Tif
+from tests.twin.core import CoreTwin
+from tests.twin.records import Command, Text, make_command
+from tests.twin.scenario import AMPLE, EUR, USD, venue_command
+
+MAX_STEPS = 80
+LENGTHS = (0, 20, 60)
+MAX_LAG = 5
+LARGEST = 2**63 - 1
+SMALLEST = -(2**63)
+NO_COMMAND = Command(session=1)
+NAMES = {1: "ALICE", 2: "BOB", 3: "CAROL", 4: "DAVE"}
+
+SMALL_ROOM = {
+    "max_orders": 8,
+    "max_levels": 4,
+    "max_accounts": 4,
+    "max_instruments": 4,
+    "max_positions": 5,
+    "max_cl_ord_ids": 40,
+    "max_sessions": 3,
+}
+MUCH_ROOM = {**SMALL_ROOM, "max_orders": 32, "max_levels": 24, "max_positions": 12, "max_cl_ord_ids": 200}
+
+
+@dataclass
+class Step:
+    """One command before it knows its sequence and what came before it."""
+
+    kind: int
+    values: dict[str, int]
+    lag: int = 0  # inputs whose outcomes risk has not seen
+    cl: str = "fresh"  # fresh, long, used, empty, or a name
+    back: int = 0  # which earlier order is meant: 0 the last
+    resting: bool = False  # of those that rest, as far as there are any
+    named: str = "nothing"  # how a target is named: id, orig, latest, both, unknown id, unknown orig
+    own: set[str] = field(default_factory=set)  # the fields that are copied from the order that is meant
+    opposite: bool = False  # take the other side than the order that is meant
+
+
+@dataclass
+class Sequence:
+    """Commands with the capacities of the core that they are for."""
+
+    capacities: dict[str, int]
+    commands: list[Command]
+
+    def __repr__(self) -> str:
+        """Show one command a line."""
+        return f"{self.capacities}\n" + "\n".join(map(str, self.commands))
+
+
+LAGS = st.integers(0, MAX_LAG)
+BACK = st.sampled_from([0, 0, 0, 1, 1, 2, 2, 3, 4, 5, 7])
+SESSIONS = st.sampled_from([1, 1, 1, 2])
+ACCOUNTS = st.sampled_from([1, 2, 3])
+INSTRUMENTS = st.sampled_from([1, 1, 1, 2])
+TYPES = st.sampled_from([OrdType.LIMIT] * 10 + [OrdType.MARKET, OrdType.DIRECTED])
+TIFS = st.sampled_from([Tif.GTC] * 8 + [Tif.DAY, Tif.IOC, Tif.IOC, Tif.FOK])
+FLAGS = st.sampled_from([0] * 19 + [CommandFlag.BOOK_ONLY])
+QUANTITIES = st.integers(1, 6)
+PRICES = st.sampled_from([8, 9, 9, 10, 10, 10, 11, 11, 12])
+EXTREME_INSTRUMENTS = st.sampled_from([1, 1, 3])
+EXTREME_PRICES = st.sampled_from([1, 1, 2**10, 2**20, 2**20, 2**20 + 1, 2**30, 2**59, 2**60, 2**62, LARGEST])
+NAMED = st.sampled_from(["id"] * 4 + ["orig"] * 4 + ["latest"] * 4 + ["both"])
+LIMIT_VALUES = st.sampled_from([0, 1, 3, 5, 10, 20, 50, 100, 200, AMPLE, AMPLE, AMPLE])
+KINDS = st.sampled_from([Kind.NEW] * 16 + [Kind.REPLACE] * 6 + [Kind.CANCEL] * 3 + [Kind.REDUCE] * 3 + [Kind.TICK] * 3)
+SELDOM_KINDS = st.sampled_from(
+    [Kind.TICK, Kind.CHECKPOINT, Kind.LIMIT, Kind.LIMIT, Kind.KILL, Kind.SESSION_OPEN, Kind.SESSION_CLOSE]
+    + [Kind.INSTRUMENT, Kind.INSTRUMENT, Kind.ACCOUNT, Kind.VENUE, Kind.INVALID, 0, 5, 15, 25, 32, 255]
+)
+ORDER_KINDS = frozenset({Kind.NEW, Kind.CANCEL, Kind.REPLACE, Kind.REDUCE})
+
+# What a step may do wrong: most do nothing wrong, the others one thing, with one of these values.
+WRONG: dict[str, list[Any]] = {
+    "session": [0, 3, 4, 65535],
+    "account": [0, 4, 5, -1, 2**31 - 1],
+    "instrument": [0, 3, 4, 5, -1, -(2**31)],
+    "side": [0, 3, 255],
+    "ord_type": [0, 3, 255],
+    "tif": [0, 5, 255],
+    "flags": [CommandFlag.OFF_TICK, CommandFlag.OFF_LOT, CommandFlag.FINAL, CommandFlag.BOOK_ONLY, 0xFFFF, 0x8000],
+    "qty_lots": [0, -1, 7, 20, 2**59, 2**60, 2**60 + 1, LARGEST, SMALLEST],
+    "price_ticks": [0, -1, 1, 7, 13, 2**30, 2**60, LARGEST, SMALLEST],
+    "cl": ["used", "empty", "long"],
+    "named": ["unknown id", "unknown orig", "nothing"],
+}
+MISTAKES = st.sampled_from([""] * 40 + list(WRONG))
+
+
+def err(draw: st.DrawFn, step: Step, mistake: str) -> Step:
+    """Put one mistake into a step."""
+    if mistake:
+        wrong = draw(st.sampled_from(WRONG[mistake]))
+        if mistake in ("cl", "named"):
+            setattr(step, mistake, wrong)
+        else:
+            step.own.discard(mistake)
+            step.values[mistake] = wrong
+    return step
+
+
+@st.composite
+def amounts(draw: st.DrawFn, extreme: bool, instrument: int) -> dict[str, int]:
+    """Draw a price and a quantity; extreme ones multiply to about the largest limit."""
+    if not extreme:
+        return {"price_ticks": draw(PRICES), "qty_lots": draw(QUANTITIES)}
+    price = draw(EXTREME_PRICES)
+    most = AMPLE // (price * instrument_values(instrument)["aux0"])
+    share = draw(st.sampled_from([1, 1, 2, 3, 8]))
+    more = draw(st.sampled_from([0, 0, 0, 1, -1]))
+    return {"price_ticks": price, "qty_lots": most // share + more or 1}
+
+
+@st.composite
+def new_steps(draw: st.DrawFn, extreme: bool = False) -> Step:
+    """Draw a NEW."""
+    instrument = draw(EXTREME_INSTRUMENTS if extreme else INSTRUMENTS)
+    values = {
+        **draw(amounts(extreme, instrument)),
+        "flags": draw(FLAGS),
+        "session": draw(SESSIONS),
+        "account": draw(ACCOUNTS),
+        "instrument": instrument,
+        "side": draw(st.sampled_from(Side)),
+        "ord_type": draw(TYPES),
+        "tif": draw(TIFS),
+    }
+    step = Step(Kind.NEW, values, lag=draw(LAGS), named="nothing")
+    if values["ord_type"] == OrdType.DIRECTED:
+        step.named, step.back, step.resting = draw(NAMED), draw(BACK), draw(st.booleans())
+        if draw(st.booleans()):
+            step.own, step.opposite = {"instrument"}, True
+    return err(draw, step, draw(MISTAKES))
+
+
+@st.composite
+def change_steps(draw: st.DrawFn, kind: int, extreme: bool = False) -> Step:
+    """Draw a CANCEL, REDUCE or REPLACE, most often of an order of its own session."""
+    values = draw(amounts(extreme, draw(EXTREME_INSTRUMENTS)))
+    step = Step(kind, values, lag=draw(LAGS), named=draw(NAMED), back=draw(BACK), own={"session"})
+    step.resting = draw(st.sampled_from([True, True, True, False]))
+    if kind == Kind.REPLACE:
+        keep = draw(st.sampled_from(["", "", "price_ticks", "qty_lots"]))
+        step.own |= {keep} - {""}
+    step.own |= draw(st.sampled_from([set(), set(), {"instrument"}, {"side"}, {"instrument", "side", "account"}]))
+    return err(draw, step, draw(MISTAKES))
+
+
+@st.composite
+def administrative_steps(draw: st.DrawFn, kind: int) -> Step:
+    """Draw a command that changes the venue, rightly or wrongly."""
+    values: dict[str, int] = {"session": draw(st.sampled_from([0, 1]))}
+    cl = ""
+    mistake = draw(st.booleans()) and draw(st.booleans())
+    match kind:
+        case Kind.LIMIT:
+            values["account"] = draw(ACCOUNTS)
+            values["ord_type"] = draw(st.sampled_from(Limit))
+            values["qty_lots"] = draw(LIMIT_VALUES)
+            if mistake:
+                name, wrong = draw(
+                    st.sampled_from(
+                        [("account", 4), ("account", -1), ("ord_type", 0), ("ord_type", 7), ("qty_lots", -1)]
+                        + [("qty_lots", AMPLE + 1), ("qty_lots", LARGEST), ("qty_lots", SMALLEST)]
+                    )
+                )
+                values[name] = wrong
+        case Kind.KILL:
+            values["account"] = draw(ACCOUNTS)
+            values["side"] = draw(st.sampled_from([1, 2, 2, 2] if not mistake else [0, 3, 255]))
+        case Kind.SESSION_OPEN:
+            cl = draw(st.sampled_from(["GW1", "GW2", "GW3", "GW3" + "x" * 17, "GW4", "empty"]))
+            values["aux0"] = draw(st.sampled_from([0, 5]))
+        case Kind.SESSION_CLOSE:
+            values["session"] = draw(st.sampled_from([1, 2, 3, 4, 0, 65535]))
+        case Kind.INSTRUMENT:
+            return draw(instrument_steps())
+        case Kind.ACCOUNT:
+            account = draw(st.sampled_from([1, 2, 3, 4, 4]))
+            cl = (NAMES[account] if not mistake else draw(st.sampled_from(["empty", "OTHER"])))
+            values["account"] = account
+            values["orig2"] = draw(st.sampled_from([USD, USD, USD, EUR]))
+            if mistake:
+                values["account"] = draw(st.sampled_from([account, 0, 5, -1]))
+        case _:
+            values["qty_lots"] = draw(QUANTITIES)
+            values["account"] = draw(ACCOUNTS)
+            cl = "fresh"
+    return Step(kind, values, lag=draw(LAGS), cl=cl)
+
+
+@st.composite
+def instrument_steps(draw: st.DrawFn) -> Step:
+    """Draw a definition: often a new band of a known instrument, sometimes wrong in one of its terms."""
+    values = instrument_values(draw(st.sampled_from([1, 1, 2, 2, 2, 3, 4])))
+    values["order_id"] = draw(st.sampled_from([0, 0, 8, 9, 10, 12, -1]))
+    values["aux1"] = draw(st.sampled_from([0, 0, 11, 12, 13, LARGEST, -1]))
+    if draw(st.integers(0, 5)) == 0:
+        name = draw(st.sampled_from(["instrument", "price_ticks", "qty_lots", "aux0", "orig2"]))
+        values[name] = draw(st.sampled_from([0, 1, 2, 5, -1]))
+    symbol = f"SYM{values['instrument']}"
+    cl = draw(st.sampled_from([symbol] * 8 + ["empty", "OTHER", symbol + "-a-long-name"]))
+    return Step(Kind.INSTRUMENT, values, lag=draw(LAGS), cl=cl)
+
+
+def instrument_values(instrument: int) -> dict[str, int]:
+    """Return the terms of the four instruments: plain, tick value 3, tick value 2^40, and in euros."""
+    tick_value = {2: 3, 3: 2**40}.get(instrument, 1)
+    currency = EUR if instrument == 4 else USD
+    return {"instrument": instrument, "price_ticks": 5, "qty_lots": 7, "aux0": tick_value, "orig2": currency}
+
+
+@st.composite
+def opening_steps(draw: st.DrawFn, extreme: bool = False) -> list[Step]:
+    """Draw the opening of a venue: instruments, accounts, limits, sessions."""
+    bands = [(0, 0), (8, 12), (0, 0)]
+    steps = []
+    for instrument, (low, high) in enumerate(bands, start=1):
+        values = {**instrument_values(instrument), "order_id": low, "aux1": high}
+        steps.append(Step(Kind.INSTRUMENT, values, cl=f"SYM{instrument}"))
+    tight = {
+        Limit.MAX_ORDER_QTY: [5, 6, AMPLE],
+        Limit.MAX_ORDER_NOTIONAL: [50, 100, AMPLE, AMPLE],
+        Limit.MAX_OPEN_ORDERS: [2, 3, 5, AMPLE],
+        Limit.MAX_LONG: [6, 10, 20, AMPLE],
+        Limit.MAX_SHORT: [6, 10, 20, AMPLE],
+        Limit.CREDIT: [50, 100, 300, AMPLE],
+    }
+    for account in (1, 2, 3):
+        steps.append(Step(Kind.ACCOUNT, {"account": account, "orig2": USD}, cl=NAMES[account]))
+        ample = extreme or account == 1 or draw(st.booleans())
+        for which, values_of in tight.items():
+            value = AMPLE if ample else draw(st.sampled_from(values_of))
+            steps.append(Step(Kind.LIMIT, {"account": account, "ord_type": which, "qty_lots": value}, cl=""))
+    steps += [Step(Kind.SESSION_OPEN, {}, cl=name) for name in ("GW1", "GW2")]
+    return steps
+
+
+@st.composite
+def steps(draw: st.DrawFn, extreme: bool = False) -> Step:
+    """Draw any step."""
+    kind = draw(KINDS)
+    if kind == Kind.TICK:
+        return draw(administrative_steps(draw(SELDOM_KINDS)))
+    return draw(new_steps(extreme) if kind == Kind.NEW else change_steps(kind, extreme))
+
+
+class Assembler:
+    """Turns steps into commands: knows the orders so far and resolves what steps refer to.
+
+    A twin runs along, so that most changes can be aimed at orders that rest.
+    """
+
+    def __init__(self, capacities: dict[str, int]) -> None:
+        self.commands: list[Command] = []
+        self.news: dict[int, Command] = {}  # by sequence
+        self.latest: dict[int, Text] = {}  # the newest ClOrdID of an order, by its sequence
+        self.twin = CoreTwin(**capacities)
+        self._append(venue_command(capacities), lag=0)
+
+    def _append(self, command: Command, lag: int) -> None:
+        command.seq = len(self.commands) + 1
+        command.time_ns = 1_000_000 + 10 * command.seq
+        seen_before = self.commands[-1].seen_seq if self.commands else 0
+        command.seen_seq = max(seen_before, command.seq - 1 - lag)
+        self.commands.append(command)
+        self.twin.process(command)
+
+    def _meant(self, step: Step) -> Command:
+        """Return the NEW that a step refers to."""
+        resting = list(self.twin.matching.orders) if step.resting else []
+        ids = resting or list(self.news)
+        return self.news[ids[-1 - step.back % len(ids)]] if ids else NO_COMMAND
+
+    def add(self, step: Step) -> None:
+        """Append the command of a step."""
+        seq = len(self.commands) + 1
+        meant = self._meant(step)
+        values = {**step.values, **{name: getattr(meant, name) for name in step.own}}
+        if step.opposite:
+            values["side"] = 3 - meant.side if meant.side in (1, 2) else 1
+        orig: str | Text = ""
+        match step.named:
+            case "id":
+                values["order_id"] = meant.seq
+            case "orig":
+                orig = meant.cl
+            case "latest":
+                orig = self.latest.get(meant.seq, meant.cl)
+            case "both":
+                orig, values["order_id"] = meant.cl, meant.seq
+            case "unknown id":
+                orig, values["order_id"] = meant.cl, (seq, 1, -1, LARGEST)[step.back % 4]
+            case "unknown orig":
+                orig = "NEVER"
+        if "orig2" not in values:
+            command = make_command(step.kind, cl=self._cl(step, seq, meant), orig=orig, **values)
+        else:
+            command = make_command(step.kind, cl=self._cl(step, seq, meant), **values)
+        self._append(command, step.lag)
+        if command.kind == Kind.NEW:
+            self.news[seq] = command
+        elif command.kind == Kind.REPLACE:
+            self.latest[meant.seq] = command.cl
+
+    @staticmethod
+    def _cl(step: Step, seq: int, meant: Command) -> str | Text:
+        match step.cl:
+            case "fresh":
+                return f"C{seq}"
+            case "long":
+                return f"LONG-CL-ORD-ID-{seq:05d}"
+            case "used":
+                return meant.cl
+            case "empty":
+                return ""
+        return step.cl
+
+
+@st.composite
+def sequences(
+    draw: st.DrawFn, *, extreme: bool = False, kinds: frozenset[int] | None = None
+) -> Sequence:
+    """Draw a whole sequence: VENUE, instruments, accounts, limits, sessions, then up to MAX_STEPS of anything.
+
+    With ``extreme`` prices and quantities lie near the ends of what the limits and int64 hold; with ``kinds``
+    only steps of these kinds are kept.
+    """
+    capacities = draw(st.sampled_from([SMALL_ROOM, MUCH_ROOM]))
+    assembler = Assembler(capacities)
+    least = draw(st.sampled_from(LENGTHS))  # lists are short unless they must not be
+    drawn = draw(st.lists(steps(extreme), min_size=least, max_size=MAX_STEPS))
+    for step in draw(opening_steps(extreme)) + drawn:
+        if kinds is None or step.kind in kinds or len(assembler.commands) <= OPENING_COMMANDS:
+            assembler.add(step)
+    return Sequence(capacities, assembler.commands)
+
+
+OPENING_COMMANDS = 3 + 3 * (1 + len(Limit)) + 2

@@ -1,0 +1,67 @@
+"""The compiled core behind the twin's interface, so that one scenario drives both.
+
+``stages.core`` is imported on first use only: while it does not exist, :func:`core_makers` offers the twin alone.
+The rings are small, so that a long sequence wraps them many times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from tests.twin.core import CoreTwin
+from tests.twin.records import Command, Outcome, from_row, to_array
+from tests.twin.scenario import AnyCore
+from tests.twin.view import AccountRow, BookRow, PositionRow
+
+INPUT_SLOTS = 64
+OUTPUT_SLOTS = 256
+
+
+class CompiledCore:
+    """Commands in, outcomes out, by the kernels of ``stages``."""
+
+    def __init__(self, **capacities: int) -> None:
+        maker = import_module("stages.core").Core
+        chosen = import_module("stages.state").Capacities(**capacities)
+        self._core: Any = maker(chosen, input_slots=INPUT_SLOTS, output_slots=OUTPUT_SLOTS)
+
+    def process(self, command: Command) -> list[Outcome]:
+        """Carry out one command; return its outcomes."""
+        return self.process_all([command])
+
+    def process_all(self, commands: list[Command]) -> list[Outcome]:
+        """Carry out many commands in one call; return all outcomes."""
+        return [from_row(row) for row in self._core.process(to_array(commands))]
+
+    def dump_books(self) -> list[BookRow]:
+        """Return all resting orders."""
+        return [
+            BookRow(instrument, side, price, *order)
+            for (instrument, side), levels in sorted(self._core.dump_books().items())
+            for price, orders in levels
+            for order in orders
+        ]
+
+    def dump_positions(self) -> list[PositionRow]:
+        """Return all position rows by account and instrument."""
+        return [PositionRow(*key, *row) for key, row in sorted(self._core.dump_positions().items())]
+
+    def dump_accounts(self) -> list[AccountRow]:
+        """Return all accounts by id."""
+        return [AccountRow(account, *row) for account, row in sorted(self._core.dump_accounts().items())]
+
+
+def compiled_exists() -> bool:
+    """Tell whether the tree holds the compiled core."""
+    return find_spec("stages") is not None and find_spec("stages.core") is not None
+
+
+def core_makers() -> dict[str, Callable[..., AnyCore]]:
+    """Return the cores that this tree holds, by name."""
+    makers: dict[str, Callable[..., AnyCore]] = {"twin": CoreTwin}
+    if compiled_exists():
+        makers["compiled"] = CompiledCore
+    return makers

@@ -1,0 +1,78 @@
+"""The deterministic core, naively: risk and matching joined by the feedback stamp.
+
+Before risk judges a command it takes in the outcomes of all inputs up to exactly the command's ``seen_seq``,
+however many more matching has produced: the twin keeps what risk has not seen yet.
+"""
+
+from __future__ import annotations
+
+from tests.twin.book import MatchingTwin
+from tests.twin.records import Command, Outcome
+from tests.twin.risk import RiskTwin
+from tests.twin.view import AccountRow, BookRow, PositionRow
+
+
+class CoreTwin:
+    """Risk and matching; :meth:`process` takes the commands in sequence."""
+
+    def __init__(
+        self,
+        max_orders: int,
+        max_levels: int,
+        max_accounts: int,
+        max_instruments: int,
+        max_positions: int,
+        max_cl_ord_ids: int,
+        max_sessions: int,
+    ) -> None:
+        self.risk = RiskTwin(
+            max_orders, max_accounts, max_instruments, max_positions, max_cl_ord_ids, max_sessions
+        )
+        self.matching = MatchingTwin(max_orders, max_levels)
+        self.last_seq = 0
+        self.seen_seq = 0
+        self._unseen: list[Outcome] = []
+
+    def process(self, command: Command) -> list[Outcome]:
+        """Carry out one command; return its outcomes."""
+        assert command.seq == self.last_seq + 1, f"expected seq {self.last_seq + 1}, was {command.seq}"
+        seen = command.seen_seq
+        assert self.seen_seq <= seen < command.seq, f"seen_seq: expected {self.seen_seq} or more, was {seen}"
+        self.last_seq, self.seen_seq = command.seq, seen
+
+        while self._unseen and self._unseen[0].input_seq <= seen:
+            self.risk.apply(self._unseen.pop(0))
+        verdict = self.risk.judge(command)
+        outcomes = self.matching.process(command, verdict) if verdict else []
+        self._unseen += outcomes
+        return outcomes
+
+    def dump_books(self) -> list[BookRow]:
+        """Return all resting orders: instruments ascending, buys first, best level first, oldest first."""
+        rows = []
+        for (instrument, side), levels in sorted(self.matching.books.items()):
+            for price in sorted(levels, reverse=side == 1):
+                for order in levels[price]:
+                    rows.append(
+                        BookRow(
+                            instrument, side, price, order.order_id, order.leaves, order.cum, order.account,
+                            order.session,
+                        )
+                    )
+        return rows
+
+    def dump_positions(self) -> list[PositionRow]:
+        """Return all position rows by account and instrument."""
+        return [
+            PositionRow(account, instrument, row.position, row.open_buy, row.open_sell)
+            for (account, instrument), row in sorted(self.risk.positions.items())
+        ]
+
+    def dump_accounts(self) -> list[AccountRow]:
+        """Return all accounts by id."""
+        return [
+            AccountRow(
+                identity, account.open_orders, account.cash, account.reserved_buy, account.killed
+            )
+            for identity, account in sorted(self.risk.accounts.items())
+        ]

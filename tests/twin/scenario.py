@@ -1,0 +1,238 @@
+"""A desk that drives any core through a scenario: short calls in, outcomes, books and rows out.
+
+Anything with ``process(command) -> list[Outcome]`` and the three dumps is a core: the twin, and the compiled
+core behind :mod:`tests.twin.compiled`. The desk numbers the commands, stamps time and feedback (by default
+risk has seen everything before; ``seen=`` lags), and remembers which ClOrdID opened which order, so that books
+can be drawn with names instead of sequences.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from protocols.codes import Kind, Limit, OrdType, OutcomeType, Reason, Side, Tif
+from protocols.text import pack_text
+from tests.twin.records import Command, Outcome, Text, make_command
+from tests.twin.view import AccountRow, BookRow, PositionRow, draw_book, line
+
+USD = pack_text("USD")[0]
+EUR = pack_text("EUR")[0]
+AMPLE = 2**60
+
+CAPACITIES = {
+    "max_orders": 8,
+    "max_levels": 6,
+    "max_accounts": 4,
+    "max_instruments": 4,
+    "max_positions": 6,
+    "max_cl_ord_ids": 32,
+    "max_sessions": 3,
+}
+
+
+class AnyCore(Protocol):
+    """What a scenario needs of a core."""
+
+    def process(self, command: Command) -> list[Outcome]:
+        """Carry out one command; return its outcomes."""
+
+    def dump_books(self) -> list[BookRow]:
+        """Return all resting orders."""
+
+    def dump_positions(self) -> list[PositionRow]:
+        """Return all position rows."""
+
+    def dump_accounts(self) -> list[AccountRow]:
+        """Return all accounts."""
+
+
+def venue_command(capacities: dict[str, int]) -> Command:
+    """Return the command that opens a journal: the capacities of the core."""
+    return make_command(
+        Kind.VENUE,
+        qty_lots=capacities["max_orders"],
+        order_id=capacities["max_cl_ord_ids"],
+        aux0=capacities["max_positions"],
+        aux1=capacities["max_levels"],
+        account=capacities["max_accounts"],
+        instrument=capacities["max_instruments"],
+        price_ticks=capacities["max_sessions"],
+    )
+
+
+class Desk:
+    """Sends commands to a core and keeps what came back."""
+
+    def __init__(self, core: AnyCore, capacities: dict[str, int] | None = None) -> None:
+        self.core = core
+        self.seq = 0
+        self.seen = 0
+        self.session = 1
+        self.ids: dict[str, int] = {}
+        self.history: list[Outcome] = []
+        self.send(venue_command(capacities or CAPACITIES))
+
+    def send(self, command: Command, seen: int | None = None) -> list[Outcome]:
+        """Send a command as the next input; risk has seen all before it unless ``seen`` says otherwise."""
+        self.seq += 1
+        self.seen = max(self.seen, self.seq - 1 if seen is None else seen)
+        command.seq, command.time_ns, command.seen_seq = self.seq, 1000 + 7 * self.seq, self.seen
+        outcomes = self.core.process(command)
+        self.history += outcomes
+        return outcomes
+
+    # Administration
+
+    def open_session(self, name: str | Text = "GW1") -> list[Outcome]:
+        """Open a session by name."""
+        return self.send(make_command(Kind.SESSION_OPEN, cl=name, aux0=7))
+
+    def close_session(self, session: int) -> list[Outcome]:
+        """Close a session by id."""
+        return self.send(make_command(Kind.SESSION_CLOSE, session=session))
+
+    def instrument(
+        self,
+        instrument: int = 1,
+        symbol: str = "ACME",
+        *,
+        tick_e8: int = 1,
+        lot_e8: int = 1,
+        tick_value: int = 1,
+        low: int = 0,
+        high: int = 0,
+        currency: int = USD,
+    ) -> list[Outcome]:
+        """Define an instrument, or its band anew."""
+        return self.send(
+            make_command(
+                Kind.INSTRUMENT,
+                cl=symbol,
+                instrument=instrument,
+                price_ticks=tick_e8,
+                qty_lots=lot_e8,
+                aux0=tick_value,
+                order_id=low,
+                aux1=high,
+                orig2=currency,
+            )
+        )
+
+    def account(self, account: int = 1, name: str = "ALICE", *, currency: int = USD) -> list[Outcome]:
+        """Define an account; its limits are 0."""
+        return self.send(make_command(Kind.ACCOUNT, account=account, cl=name, orig2=currency))
+
+    def limit(self, which: int, value: int, account: int = 1) -> list[Outcome]:
+        """Set one limit of an account."""
+        return self.send(make_command(Kind.LIMIT, account=account, ord_type=which, qty_lots=value))
+
+    def limits(self, value: int = AMPLE, account: int = 1) -> None:
+        """Set all limits of an account to one value."""
+        for which in Limit:
+            self.limit(which, value, account)
+
+    def kill(self, account: int = 1, side: int = 1) -> list[Outcome]:
+        """Engage (side 1) or release (2) the kill switch of an account."""
+        return self.send(make_command(Kind.KILL, account=account, side=side))
+
+    def tick(self) -> list[Outcome]:
+        """Let risk see everything; nothing else happens."""
+        return self.send(make_command(Kind.TICK))
+
+    # Orders
+
+    def new(
+        self,
+        side: int,
+        qty: int,
+        at: int,
+        cl: str = "",
+        *,
+        seen: int | None = None,
+        orig: str = "",
+        **fields: int,
+    ) -> list[Outcome]:
+        """Send a NEW: a GTC limit order of account 1 in instrument 1 unless fields say otherwise."""
+        values: dict[str, Any] = {
+            "session": self.session, "account": 1, "instrument": 1, "ord_type": OrdType.LIMIT, "tif": Tif.GTC,
+        }
+        values.update(fields)
+        self.ids.setdefault(cl, self.seq + 1)
+        command = make_command(Kind.NEW, side=side, qty_lots=qty, price_ticks=at, cl=cl, orig=orig, **values)
+        return self.send(command, seen)
+
+    def buy(self, qty: int, at: int, cl: str = "A", **fields: Any) -> list[Outcome]:
+        """Send a buying NEW."""
+        return self.new(Side.BUY, qty, at, cl, **fields)
+
+    def sell(self, qty: int, at: int, cl: str = "B", **fields: Any) -> list[Outcome]:
+        """Send a selling NEW."""
+        return self.new(Side.SELL, qty, at, cl, **fields)
+
+    def market(self, side: int, qty: int, cl: str, *, tif: int = Tif.IOC, **fields: Any) -> list[Outcome]:
+        """Send a market order."""
+        return self.new(side, qty, fields.pop("at", 0), cl, ord_type=OrdType.MARKET, tif=tif, **fields)
+
+    def directed(self, side: int, qty: int, at: int, cl: str, **fields: Any) -> list[Outcome]:
+        """Send a directed order; its target is ``order_id`` or ``orig``."""
+        return self.new(side, qty, at, cl, ord_type=OrdType.DIRECTED, tif=fields.pop("tif", Tif.IOC), **fields)
+
+    def cancel(self, orig: str = "", cl: str = "X", *, seen: int | None = None, **fields: int) -> list[Outcome]:
+        """Cancel an order by OrigClOrdID, or by ``order_id``."""
+        values = {"session": self.session, **fields}
+        return self.send(make_command(Kind.CANCEL, orig=orig, cl=cl, **values), seen)
+
+    def reduce(
+        self, orig: str, qty: int, cl: str = "X", *, seen: int | None = None, **fields: int
+    ) -> list[Outcome]:
+        """Take lots off an order."""
+        values = {"session": self.session, **fields}
+        return self.send(make_command(Kind.REDUCE, orig=orig, qty_lots=qty, cl=cl, **values), seen)
+
+    def replace(
+        self, orig: str, cl: str, qty: int, at: int, *, seen: int | None = None, **fields: int
+    ) -> list[Outcome]:
+        """Replace an order: ``qty`` is its new total, executed lots included."""
+        values = {"session": self.session, **fields}
+        command = make_command(Kind.REPLACE, orig=orig, cl=cl, qty_lots=qty, price_ticks=at, **values)
+        return self.send(command, seen)
+
+    # What came of it
+
+    def book(self, instrument: int = 1) -> str:
+        """Draw a book, its orders named by their first ClOrdID."""
+        names = {order_id: name for name, order_id in self.ids.items()}
+        return draw_book(self.core.dump_books(), instrument, names)
+
+    def position(self, account: int = 1, instrument: int = 1) -> PositionRow:
+        """Return one position row as risk has it; zeros where there is none."""
+        rows = {row[:2]: row for row in self.core.dump_positions()}
+        return rows.get((account, instrument), PositionRow(account, instrument, 0, 0, 0))
+
+    def money(self, account: int = 1) -> AccountRow:
+        """Return one account row as risk has it."""
+        return next(row for row in self.core.dump_accounts() if row.account == account)
+
+
+def open_desk(core: AnyCore, capacities: dict[str, int] | None = None) -> Desk:
+    """Return a desk with one instrument, ample accounts 1 and 2, and session 1 open."""
+    desk = Desk(core, capacities)
+    desk.instrument()
+    for account, name in ((1, "ALICE"), (2, "BOB")):
+        desk.account(account, name)
+        desk.limits(AMPLE, account)
+    desk.open_session()
+    return desk
+
+
+def reason(outcomes: list[Outcome]) -> Reason:
+    """Return the reason of the one rejection, or NONE where the command was accepted."""
+    rejected = [outcome for outcome in outcomes if outcome.type == OutcomeType.REJECTED]
+    assert len(rejected) <= 1, f"expected at most one rejection, was {len(rejected)}"
+    assert not rejected or len(outcomes) == 1, f"expected nothing beside a rejection, was {outcomes}"
+    return Reason(rejected[0].reason) if rejected else Reason.NONE
+
+
+def lines(outcomes: list[Outcome]) -> list[str]:
+    """Show outcomes as lines."""
+    return [line(outcome) for outcome in outcomes]

@@ -1,0 +1,89 @@
+"""What tests see of a core: canonical rows of its state, books as text tables, outcomes as lines.
+
+The rows are the same for the twin and for the compiled core, so that two states are equal when their dumps
+are. Book rows stand in the order of the books: instruments ascending, buys before sells, best level first,
+oldest order first. A drawn book has one line a price, highest first; the oldest order stands leftmost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from protocols.codes import OutcomeFlag, OutcomeType, Reason, Side
+from tests.twin.records import Outcome, show
+
+
+class BookRow(NamedTuple):
+    """One resting order."""
+
+    instrument: int
+    side: int
+    price: int
+    order_id: int
+    leaves: int
+    cum: int
+    account: int
+    session: int
+
+
+class PositionRow(NamedTuple):
+    """The position of one account in one instrument."""
+
+    account: int
+    instrument: int
+    position: int
+    open_buy: int
+    open_sell: int
+
+
+class AccountRow(NamedTuple):
+    """What the open orders and fills of one account have come to."""
+
+    account: int
+    open_orders: int
+    cash: int
+    reserved_buy: int
+    killed: bool = False
+
+
+def draw_book(rows: Iterable[BookRow], instrument: int, names: Mapping[int, str] | None = None) -> str:
+    """Draw one book as a table; an order shows as name:leaves, without a name as its id."""
+    levels: dict[int, dict[int, list[str]]] = {}
+    for row in rows:
+        if row.instrument == instrument:
+            name = (names or {}).get(row.order_id, str(row.order_id))
+            sides = levels.setdefault(row.price, {Side.BUY: [], Side.SELL: []})
+            sides[row.side].append(f"{name}:{row.leaves}")
+    if not levels:
+        return "empty"
+    lines = [("buy", "price", "sell")]
+    for price in sorted(levels, reverse=True):
+        lines.append((" ".join(levels[price][Side.BUY]), str(price), " ".join(levels[price][Side.SELL])))
+    widths = [max(len(line[column]) for line in lines) for column in range(3)]
+    shown = [
+        f"{buys:>{widths[0]}} | {price:>{widths[1]}} | {sells:<{widths[2]}}".rstrip()
+        for buys, price, sells in lines
+    ]
+    return "\n".join(shown)
+
+
+def line(outcome: Outcome) -> str:
+    """Show what a client would be told of an outcome: type, ClOrdID, qty@price, leaves and cum, why."""
+    words = [OutcomeType(outcome.type).name.lower(), show(outcome.cl)]
+    words.append(f"{outcome.qty_lots}@{outcome.price_ticks} leaves {outcome.leaves_lots} cum {outcome.cum_lots}")
+    if outcome.trade_index:
+        role = "taker" if outcome.flags & OutcomeFlag.TAKER else "maker"
+        words.append(f"{role} of trade {outcome.trade_index}")
+    if any(outcome.orig):
+        words.append(f"was {show(outcome.orig)}")
+    if outcome.reason:
+        words.append(Reason(outcome.reason).name)
+    return " ".join(word for word in words if word)
+
+
+def table(text: str) -> str:
+    """Strip the margin that a table in a test's source has."""
+    rows = [row.rstrip() for row in text.strip("\n").splitlines() if row.strip()]
+    margin = min(len(row) - len(row.lstrip()) for row in rows)
+    return "\n".join(row[margin:] for row in rows)

@@ -16,7 +16,7 @@ PYTEST ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
-CODE := ringbuffer protocols journal stages gateway cli tests $(wildcard benchmarks)
+CODE := ringbuffer protocols journal stages gateway cli tests $(wildcard benchmarks tools)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -50,14 +50,14 @@ test: $(VENV)/installed-dev
 	@$(BIN)/python -m pytest -q $(PYTEST)
 
 lint: $(VENV)/installed-dev
-	@$(BIN)/ruff check --quiet $(CODE)
+	@$(BIN)/ruff check --quiet --output-format concise $(CODE)
 	@$(BIN)/ruff format --quiet --check $(CODE) || { echo "ringmatch: expected the format that 'make format' gives; files that differ:" >&2; $(BIN)/ruff format --check $(CODE) >&2; exit 1; }
 
 format: $(VENV)/installed-dev
 	@$(BIN)/ruff format --quiet $(CODE)
 
 types: $(VENV)/installed-dev
-	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/mypy
 
 jit-off: $(VENV)/installed-dev
 	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -m 'jitoff and not bench' $(PYTEST)

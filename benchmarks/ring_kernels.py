@@ -1,7 +1,8 @@
 """Compiled loops of the ring benchmark: throughput, ping-pong and the cost of one cache line.
 
-Slots are rows of int64 words; record ``seq`` has ``seq + word`` in each word, so that the sum of everything
-is known in closed form and a reader that adds up all words proves that it read all of them.
+Slots are rows of int64 words; the record ``seq`` has ``seq + word`` in each word, so that the sum of
+everything is known in closed form and a reader that adds up all words proves that it has read all of them.
+A loop whose peer is silent for ``STUCK_NS`` gives up with ``STUCK``.
 """
 
 from __future__ import annotations
@@ -10,18 +11,26 @@ from typing import Final
 
 import numpy as np
 
-from ringbuffer.atomics import load_acquire, store_release
+from ringbuffer.atomics import load_acquire, pause, store_release
 from ringbuffer.kernel import inlined, kernel
+from ringbuffer.layout import cursor_index
 from ringbuffer.native import clock_ns
 from ringbuffer.sequence import available, publish, release, try_claim
-from ringbuffer.wait import idle, rest
+from ringbuffer.wait import REST_NS, idle, rest
 
-STUCK_NS: Final = 20_000_000_000  # a peer that is silent for so long is gone
-CLOCK_EVERY: Final = 1 << 16
-NARROW_WORDS: Final = 8  # known to the compiler, as the fields of a dtype are, so that it unrolls
-WIDE_WORDS: Final = 16
-DONE: Final = 0
+STUCK_NS: Final = 20_000_000_000
+CLOCK_EVERY: Final = 1 << 12  # fruitless looks between looks at the clock
 STUCK: Final = -1
+NARROW_WORDS: Final = 8  # widths that the compiler knows, as it knows the fields of a dtype
+WIDE_WORDS: Final = 16
+NARROW_SUM: Final = NARROW_WORDS * (NARROW_WORDS - 1) // 2  # of the words of a record, less 8 times its seq
+WRITER_CURSOR: Final = cursor_index(0)
+READER_CURSOR: Final = cursor_index(1)
+
+
+@inlined
+def _is_stuck(looks, start_ns):  # type: ignore[no-untyped-def]
+    return looks & (CLOCK_EVERY - 1) == 0 and clock_ns() - start_ns > STUCK_NS
 
 
 @inlined
@@ -47,8 +56,8 @@ def _read(slots, row, width):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def produce(words, slots, local, gates_idx, cursor_index, capacity, count, batch):  # type: ignore[no-untyped-def]
-    """Publish ``count`` records in claims of ``batch``; return the nanoseconds, or STUCK."""
+def produce(words, slots, local, gates_idx, capacity, count, batch):  # type: ignore[no-untyped-def]
+    """Publish ``count`` records in claims of ``batch``; return the nanoseconds that took, or STUCK."""
     width = slots.shape[1]
     mask = capacity - 1
     start_ns = clock_ns()
@@ -57,78 +66,137 @@ def produce(words, slots, local, gates_idx, cursor_index, capacity, count, batch
     while sent < count:
         last_seq = try_claim(words, local, gates_idx, capacity, batch)
         if last_seq < 0:
-            rest(4)
+            rest(REST_NS)
             looks += 1
-            if looks & (CLOCK_EVERY - 1) == 0 and clock_ns() - start_ns > STUCK_NS:
+            if _is_stuck(looks, start_ns):
                 return np.int64(STUCK)
             continue
         for seq in range(last_seq - batch + 1, last_seq + 1):
             _write(slots, seq & mask, seq, width)
-        publish(words, cursor_index, last_seq)
+        publish(words, WRITER_CURSOR, last_seq)
         sent += batch
     return clock_ns() - start_ns
 
 
 @kernel
-def consume(words, slots, gates_idx, cursor_index, participant, capacity, seq, count, strategy, totals):  # type: ignore[no-untyped-def]
-    """Read ``count`` records after ``seq``, all words of them; totals: sum, batches. Return DONE or STUCK."""
+def consume(words, slots, gates_idx, capacity, seq, count, strategy, totals):  # type: ignore[no-untyped-def]
+    """Read ``count`` records after ``seq``; totals: sum of all words, batches. Return nanoseconds, or STUCK."""
     width = slots.shape[1]
     mask = capacity - 1
-    last = seq + count
+    last_seq = seq + count
     total = np.int64(0)
     batches = np.int64(0)
     spins = np.int64(0)
-    start_ns = clock_ns()
     looks = np.int64(0)
-    while seq < last:
-        ready = available(words, gates_idx)
-        if ready == seq:
-            spins = idle(strategy, spins, words, participant, gates_idx, seq + 1)
+    start_ns = clock_ns()
+    while seq < last_seq:
+        ready_seq = available(words, gates_idx)
+        if ready_seq == seq:
+            spins = idle(strategy, spins, words, 1, gates_idx, seq + 1)
             looks += 1
-            if looks & (CLOCK_EVERY - 1) == 0 and clock_ns() - start_ns > STUCK_NS:
+            if _is_stuck(looks, start_ns):
                 return np.int64(STUCK)
             continue
         spins = np.int64(0)
-        for each in range(seq + 1, ready + 1):
+        for each in range(seq + 1, ready_seq + 1):
             total += _read(slots, each & mask, width)
-        seq = ready
+        seq = ready_seq
         batches += 1
-        release(words, cursor_index, seq)
+        release(words, READER_CURSOR, seq)
     totals[0] = total
     totals[1] = batches
-    return np.int64(DONE)
+    return clock_ns() - start_ns
 
 
 @kernel
-def ping(words, index_out, index_in, rounds, samples):  # type: ignore[no-untyped-def]
-    """Bounce a number ``rounds`` times over two cache lines; samples: ns of each block of rounds. DONE or STUCK."""
-    block = rounds // samples.shape[0]
-    value = load_acquire(words, index_in)
+def ping(out_words, out_slots, in_words, in_slots, local, out_gates, in_gates, samples):  # type: ignore[no-untyped-def]
+    """Send a record, wait for its echo, again and again; samples: nanoseconds of each round trip."""
+    mask = out_slots.shape[0] - 1
+    seq = load_acquire(in_words, in_gates[0])  # pairs with the echo's publish
+    start_ns = clock_ns()
     for index in range(samples.shape[0]):
-        start_ns = clock_ns()
+        sent_ns = clock_ns()
+        out_seq = try_claim(out_words, local, out_gates, out_slots.shape[0], 1)
+        if out_seq < 0:
+            return np.int64(STUCK)
+        _write(out_slots, out_seq & mask, out_seq, NARROW_WORDS)
+        publish(out_words, WRITER_CURSOR, out_seq)
+        seq += 1
+        looks = np.int64(0)
+        while available(in_words, in_gates) < seq:
+            looks += 1
+            if _is_stuck(looks, start_ns):
+                return np.int64(STUCK)
+        if _read(in_slots, seq & mask, NARROW_WORDS) != NARROW_WORDS * out_seq + NARROW_SUM:
+            return np.int64(STUCK)
+        release(in_words, READER_CURSOR, seq)
+        samples[index] = clock_ns() - sent_ns
+    return clock_ns() - start_ns
+
+
+@kernel
+def echo(in_words, in_slots, out_words, out_slots, local, in_gates, out_gates, rounds):  # type: ignore[no-untyped-def]
+    """Copy each record that comes into the other ring; return nanoseconds, or STUCK."""
+    mask = out_slots.shape[0] - 1
+    seq = load_acquire(in_words, READER_CURSOR)  # our own: nobody else writes it
+    start_ns = clock_ns()
+    for _ in range(rounds):
+        seq += 1
+        looks = np.int64(0)
+        while available(in_words, in_gates) < seq:
+            looks += 1
+            if _is_stuck(looks, start_ns):
+                return np.int64(STUCK)
+        out_seq = try_claim(out_words, local, out_gates, out_slots.shape[0], 1)
+        if out_seq < 0:
+            return np.int64(STUCK)
+        for word in range(NARROW_WORDS):
+            out_slots[out_seq & mask, word] = in_slots[seq & mask, word]
+        publish(out_words, WRITER_CURSOR, out_seq)
+        release(in_words, READER_CURSOR, seq)
+    return clock_ns() - start_ns
+
+
+@kernel
+def probe(cells, out_index, in_index, samples, block):  # type: ignore[no-untyped-def]
+    """Bounce a number over two cache lines; samples: nanoseconds a round trip, over ``block`` of them each."""
+    start_ns = clock_ns()
+    value = load_acquire(cells, in_index)  # pairs with store_release in answer
+    for index in range(samples.shape[0]):
+        block_ns = clock_ns()
         for _ in range(block):
             value += 1
-            store_release(words, index_out, value)
+            store_release(cells, out_index, value)  # pairs with load_acquire in answer
             looks = np.int64(0)
-            while load_acquire(words, index_in) != value:
+            while load_acquire(cells, in_index) != value:
                 looks += 1
-                if looks & (CLOCK_EVERY - 1) == 0 and clock_ns() - start_ns > STUCK_NS:
+                if _is_stuck(looks, start_ns):
                     return np.int64(STUCK)
-        samples[index] = (clock_ns() - start_ns) / block
-    return np.int64(DONE)
+        samples[index] = (clock_ns() - block_ns) // block
+    return clock_ns() - start_ns
 
 
 @kernel
-def pong(words, index_in, index_out, rounds):  # type: ignore[no-untyped-def]
-    """Answer ``rounds`` numbers; return DONE or STUCK."""
-    value = load_acquire(words, index_out)
+def answer(cells, in_index, out_index, rounds):  # type: ignore[no-untyped-def]
+    """Send back each number that comes; return nanoseconds, or STUCK."""
     start_ns = clock_ns()
+    value = load_acquire(cells, out_index)  # our own
     for _ in range(rounds):
         value += 1
         looks = np.int64(0)
-        while load_acquire(words, index_in) != value:
+        while load_acquire(cells, in_index) != value:
             looks += 1
-            if looks & (CLOCK_EVERY - 1) == 0 and clock_ns() - start_ns > STUCK_NS:
+            if _is_stuck(looks, start_ns):
                 return np.int64(STUCK)
-        store_release(words, index_out, value)
-    return np.int64(DONE)
+        store_release(cells, out_index, value)  # pairs with load_acquire in probe
+    return clock_ns() - start_ns
+
+
+@kernel
+def time_rest():  # type: ignore[no-untyped-def]
+    """Return the nanoseconds of one rest of a backed-off reader."""
+    pause()
+    start_ns = clock_ns()
+    for _ in range(100):
+        rest(REST_NS)
+    return (clock_ns() - start_ns) // 100

@@ -33,6 +33,7 @@ class Row(NamedTuple):
 
 
 COMMANDS: Final[dict[str, Row]] = {
+    "start": Row("cli.start:start", "Start the pipeline: recover, pin the workers, serve."),
     "config": Row("cli.config_commands:app", "Check a venue's configuration, or print an example."),
     "doctor": Row("cli.doctor:doctor", "Show what this host means for latency; remove what dead runs left."),
 }

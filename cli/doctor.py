@@ -46,13 +46,16 @@ def doctor(
     clean: Annotated[
         bool, typer.Option("--clean", help="Remove segments of dead owners and kernels of other versions.")
     ] = False,
+    prefix: Annotated[
+        str, typer.Option(help="Look only at segments whose name starts with this.")
+    ] = "ringmatch-",
     json: Annotated[bool, typer.Option("--json", help="Print it all as JSON.")] = False,
 ) -> None:
     """Show what this host means for latency, and what dead runs have left in shared memory."""
     from ringbuffer.shm import clean_stale, list_segments
 
-    segments = list_segments()
-    removed = clean_stale() if clean else []
+    segments = list_segments(prefix)
+    removed = clean_stale(prefix) if clean else []
     gone = {info.name for info in removed}
     caches = clean_cache() if clean else []
     report = Report(

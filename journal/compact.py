@@ -101,7 +101,9 @@ def byte_spans(data: Any) -> Any:
 def new_codec(journal_words: int, key_word: int = 0, key_mask: int = 0) -> Any:
     """Return the state of one encoder or decoder of records of which ``journal_words`` words are stored."""
     if not 2 <= journal_words <= WORDS_MAX or not 0 <= key_word < journal_words:
-        raise ValueError(f"expected 2 to {WORDS_MAX} words with the key among them, was {journal_words}, {key_word}")
+        raise ValueError(
+            f"expected 2 to {WORDS_MAX} words with the key among them, was {journal_words}, {key_word}"
+        )
     codec = np.zeros((ROWS + 1, max(journal_words, _STATE_WORDS)), dtype=np.int64)
     codec[ROWS, JOURNAL_WORDS] = journal_words
     codec[ROWS, KEY_WORD] = key_word
@@ -167,7 +169,8 @@ def _encode(words, shift, mask, last_seq, spans, out_pos, codec):  # type: ignor
         last = row
         changed = 0
         for word in range(1, journal_words):
-            changed |= np.int64(words[index, word] != codec[row, word]) << (word - 1)
+            if words[index, word] != codec[row, word]:
+                changed |= 1 << (word - 1)
         spans[out_pos] = row | changed << 8
         out_pos += head_bytes
         while changed != 0:
@@ -201,7 +204,7 @@ def encode_records(words, start, count, spans, out_pos, codec):  # type: ignore[
 
 @kernel
 def encode_ring(slots, mask, last_seq, spans, out_pos, codec):  # type: ignore[no-untyped-def]
-    """Encode the ring's slots next_seq to ``last_seq``, each at row ``seq & mask``; return the new ``out_pos``.
+    """Encode the slots next_seq to ``last_seq`` of a ring, at row ``seq & mask``; return the new ``out_pos``.
 
     Stops early when ``out`` is full: :func:`next_seq` tells how far it came. BAD_SEQUENCE if a slot does not
     hold its sequence, BAD_ROOM if the ring has fewer slots.

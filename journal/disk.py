@@ -18,7 +18,17 @@ from typing import Any
 
 __all__ = ["OPERATIONS", "Disk", "FaultyDisk", "ForgetfulDisk", "write_all"]
 
-OPERATIONS = ("open", "pwrite", "fdatasync", "fsync", "fallocate", "rename", "fsync_dir", "ftruncate", "unlink")
+OPERATIONS = (
+    "open",
+    "pwrite",
+    "fdatasync",
+    "fsync",
+    "fallocate",
+    "rename",
+    "fsync_dir",
+    "ftruncate",
+    "unlink",
+)
 SHORT = -1
 TORN = -2
 SECTOR_BYTES = 512

@@ -44,7 +44,14 @@ class JournalCorrupt(JournalError):
     """Bytes are not what was written, or durable records are gone; never repaired silently."""
 
     def __init__(
-        self, path: str | Path, problem: str, *, offset: int = -1, seq: int = -1, expected: object = None, was: object = None
+        self,
+        path: str | Path,
+        problem: str,
+        *,
+        offset: int = -1,
+        seq: int = -1,
+        expected: object = None,
+        was: object = None,
     ) -> None:
         self.path, self.problem, self.offset, self.seq = str(path), problem, offset, seq
         self.expected, self.was = expected, was

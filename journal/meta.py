@@ -1,7 +1,7 @@
 """``journal.meta``: what is durable, said twice, apart from the journal itself.
 
-A bit flip in the last record of a journal looks exactly like a write that a crash cut off. The meta file tells
-the two apart: it holds the last durable sequence, so that recovery refuses to throw durable records away.
+A bit flip in the last record of a journal looks exactly like a write that a crash cut off. The meta file
+tells the two apart: it holds the last durable sequence, and recovery refuses to throw durable records away.
 Two 512-byte slots at offsets 0 and 4096 are written in turn, so that a torn write leaves the other one::
 
      0 u32 magic "RMJM"   4 u16 version   6 u16 slot bytes (512)   8 u32 CRC of bytes 12 to 511
@@ -9,8 +9,8 @@ Two 512-byte slots at offsets 0 and 4096 are written in turn, so that a torn wri
     24 i64 epoch         32 i64 first sequence    40 i64 durable sequence    48 i64 segment id of the tail
     56 i64 pid of the writer; then zeros
 
-The epoch rises by one each time a writer opens the journal, and is here before a block carries it. The file is
-also what a writer locks (flock: the kernel releases it when the process dies, however it dies).
+The epoch rises by one each time a writer opens the journal, and is here before a block carries it. The file
+is also what a writer locks (flock: the kernel releases it when the process dies, however it dies).
 """
 
 from __future__ import annotations
@@ -69,10 +69,12 @@ def parse_slot(raw: bytes) -> Meta | None:
     """Decode a slot; None if it is not valid."""
     if len(raw) < SLOT_BYTES:
         return None
-    magic, version, size, crc, flags, *values = _SLOT.unpack_from(raw)
+    values = _SLOT.unpack_from(raw)
+    magic, version, size, crc, flags = values[:5]
+    generation, epoch, first_seq, durable_seq, segment_id, pid = values[5:]
     if (magic, version, size) != (MAGIC, FORMAT_VERSION, SLOT_BYTES) or crc != _crc(raw):
         return None
-    return Meta(*values, clean=bool(flags & FLAG_CLEAN))
+    return Meta(generation, epoch, first_seq, durable_seq, segment_id, pid, bool(flags & FLAG_CLEAN))
 
 
 def _newest(raw: bytes) -> Meta | None:

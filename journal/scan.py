@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from journal import blocks, compact
-from journal.blocks import BAD_CUT, PROBLEMS, STATUS, WALK_END, WALK_FULL, WALK_MORE
+from journal import blocks, blockwalk, compact
+from journal.blockwalk import BAD_CUT, PROBLEMS, STATUS, WALK_END, WALK_FULL, WALK_MORE
 from journal.errors import JournalCorrupt, io_errors
 from journal.segment import SEGMENT_HEADER_BYTES, SegmentHeader
 
@@ -35,7 +35,7 @@ class SegmentWalk:
         with io_errors("open", path):
             self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         mark = {} if mark_seq is None else {"mark_seq": mark_seq}
-        self.walker = blocks.new_walker(
+        self.walker = blockwalk.new_walker(
             header.segment_id, header.first_seq, header.link, header.epoch, header.segment_bytes,
             SEGMENT_HEADER_BYTES, **mark,
         )  # fmt: skip
@@ -57,24 +57,29 @@ class SegmentWalk:
     @property
     def position(self) -> int:
         """The offset of the next block (of the next record inside a block)."""
-        return int(self.walker[blocks.POSITION])
+        return int(self.walker[blockwalk.POSITION])
 
     @property
     def expected_seq(self) -> int:
         """The first sequence after the last good block."""
-        return int(self.walker[blocks.EXPECTED_SEQ])
+        return int(self.walker[blockwalk.EXPECTED_SEQ])
 
     @property
     def next_seq(self) -> int:
         """The sequence that comes next when decoding."""
-        return self.expected_seq - int(self.walker[blocks.REMAINING])
+        return self.expected_seq - int(self.walker[blockwalk.REMAINING])
+
+    @property
+    def link(self) -> int:
+        """The CRC of the last good block's header."""
+        return int(self.walker[blockwalk.LINK])
 
     def _load(self, needed: int) -> bool:
         """Read the window anew from POSITION on; tell whether it holds ``needed`` bytes."""
         if needed > len(self._data) - self._slack:
             self._resize(needed)
         self._base = self.position
-        window = memoryview(self._data)[: len(self._data) - self._slack]
+        window = self._data.data[: len(self._data) - self._slack]
         with io_errors("read", self.path):
             self._filled = os.preadv(self.fd, [window], self._base)
         if self._filled >= needed:
@@ -84,24 +89,29 @@ class SegmentWalk:
         return False
 
     def walk(self, out: Any, row: int, stop: int) -> int:
-        """Decode into rows ``row`` to ``stop`` of ``out`` (only check if ``stop`` is negative); return the next row."""
+        """Decode into ``out`` from ``row`` to ``stop``, only check if ``stop`` is -1; return the next row."""
         if self.status != WALK_FULL:
             self._filled = 0  # what lies there may have changed
             self._base = self.position
         while True:
             row = int(
-                blocks.walk_blocks(
+                blockwalk.walk_blocks(
                     self._data, self._spans, self._base, self._filled, self.walker, out, row, stop, self.codec
                 )
             )
-            if self.status != WALK_MORE or not self._load(int(self.walker[blocks.NEEDED])):
+            if self.status != WALK_MORE or not self._load(int(self.walker[blockwalk.NEEDED])):
                 return row
 
     def skip_to(self, seq: int) -> None:
         """Go to the block that holds ``seq``, or to the end if it is not there yet."""
-        self.walker[blocks.TARGET_SEQ] = seq
+        self.walker[blockwalk.TARGET_SEQ] = seq
         self.walk(NO_ROWS, 0, CHECK_ONLY)
-        self.walker[blocks.TARGET_SEQ] = blocks.SEQ_MAX
+        self.walker[blockwalk.TARGET_SEQ] = blockwalk.SEQ_MAX
+
+    def grows(self) -> bool:
+        """Look again where the walk stopped; tell whether a block has become valid there."""
+        self.walk(NO_ROWS, 0, 0)
+        return self.status == WALK_FULL
 
     def corruption(self) -> JournalCorrupt:
         """Describe what the walk stopped at."""
@@ -112,7 +122,7 @@ class SegmentWalk:
             offset=self.position,
             seq=self.expected_seq,
             expected=None if word is None else int(self.walker[word]),
-            was=int(self.walker[blocks.WAS]),
+            was=int(self.walker[blockwalk.WAS]),
         )
 
     def close(self) -> None:
@@ -123,11 +133,11 @@ class SegmentWalk:
 
 
 _EXPECTED: Final = {
-    blocks.BAD_SEGMENT: blocks.SEGMENT_ID,
-    blocks.BAD_FIRST_SEQ: blocks.EXPECTED_SEQ,
-    blocks.BAD_LINK: blocks.LINK,
-    blocks.BAD_EPOCH: blocks.EPOCH,
-    blocks.BAD_DURABLE_SEQ: blocks.DURABLE_SEQ,
+    blockwalk.BAD_SEGMENT: blockwalk.SEGMENT_ID,
+    blockwalk.BAD_FIRST_SEQ: blockwalk.EXPECTED_SEQ,
+    blockwalk.BAD_LINK: blockwalk.LINK,
+    blockwalk.BAD_EPOCH: blockwalk.EPOCH,
+    blockwalk.BAD_DURABLE_SEQ: blockwalk.DURABLE_SEQ,
 }
 
 
@@ -146,6 +156,7 @@ class SegmentScan(NamedTuple):
     tail_bytes: int  # from the end to the last byte that is not zero
     witness_offset: int  # a later valid block which says that what is broken was durable, -1 if there is none
     problem: JournalCorrupt | None
+    undecodable: bool  # a block is valid but does not decode
 
     @property
     def record_count(self) -> int:
@@ -153,7 +164,9 @@ class SegmentScan(NamedTuple):
         return self.next_seq - self.header.first_seq
 
 
-def scan_segment(path: Path, header: SegmentHeader, mark_seq: int | None = None, decode: bool = False) -> SegmentScan:
+def scan_segment(
+    path: Path, header: SegmentHeader, mark_seq: int | None = None, decode: bool = False
+) -> SegmentScan:
     """Check all blocks of a segment; with ``decode`` their records too."""
     walk = SegmentWalk(path, header, mark_seq=mark_seq)
     try:
@@ -167,10 +180,20 @@ def scan_segment(path: Path, header: SegmentHeader, mark_seq: int | None = None,
         tail_bytes, witness = _look_behind(walk.fd, walk.path, header, position, walk.expected_seq)
         bad = walk.status != WALK_END or tail_bytes > 0
         return SegmentScan(
-            path, header, position, walk.expected_seq, int(walk.walker[blocks.LINK]), int(walk.walker[blocks.EPOCH]),
-            int(walk.walker[blocks.BLOCK_COUNT]), os.fstat(walk.fd).st_size, int(walk.walker[blocks.MARK_POSITION]),
-            tail_bytes, witness, walk.corruption() if bad else None,
-        )  # fmt: skip
+            path=path,
+            header=header,
+            end_offset=position,
+            next_seq=walk.expected_seq,
+            link=walk.link,
+            epoch=int(walk.walker[blockwalk.EPOCH]),
+            block_count=int(walk.walker[blockwalk.BLOCK_COUNT]),
+            file_bytes=os.fstat(walk.fd).st_size,
+            mark_offset=int(walk.walker[blockwalk.MARK_POSITION]),
+            tail_bytes=tail_bytes,
+            witness_offset=witness,
+            problem=walk.corruption() if bad else None,
+            undecodable=walk.expected_seq != walk.next_seq,
+        )
     finally:
         walk.close()
 
@@ -191,6 +214,6 @@ def find_witness_behind(fd: int, path: Path, header: SegmentHeader, end: int, lo
     start = (end + 7) & ~7
     with io_errors("read", path):
         data = np.zeros((max(os.fstat(fd).st_size - start, 0) + 7) & ~7, dtype=np.uint8)
-        filled = os.preadv(fd, [memoryview(data)], start) if len(data) else 0
+        filled = os.preadv(fd, [data.data], start) if len(data) else 0
     found = int(blocks.find_witness(data, 0, filled, header.segment_id, lost_seq))
     return found + start if found >= 0 else -1

@@ -108,21 +108,35 @@ def pack_header(header: SegmentHeader) -> bytes:
 def parse_header(raw: bytes, path: Path, first_seq: int) -> SegmentHeader:
     """Check and decode a header; ``first_seq`` is what the file's name says."""
     if len(raw) < SEGMENT_HEADER_BYTES:
-        raise JournalCorrupt(path, "segment header cut off", offset=0, expected=f"{SEGMENT_HEADER_BYTES} bytes", was=len(raw))
+        raise JournalCorrupt(
+            path, "segment header cut off", offset=0, expected=f"{SEGMENT_HEADER_BYTES} bytes", was=len(raw)
+        )
     magic, version, header_bytes, crc = _FIXED.unpack_from(raw)
     if magic != MAGIC:
         raise JournalCorrupt(path, "no segment header", offset=0, expected=MAGIC, was=magic)
     if (version, header_bytes) != (FORMAT_VERSION, SEGMENT_HEADER_BYTES):
         raise JournalLayout(
-            f"{path}, offset 8: expected format version {FORMAT_VERSION} with {SEGMENT_HEADER_BYTES} header bytes, "
-            f"was {version} with {header_bytes}"
+            f"{path}, offset 8: expected format version {FORMAT_VERSION} and a header of "
+            f"{SEGMENT_HEADER_BYTES} bytes, was {version} and {header_bytes}"
         )
     if crc != _crc(raw):
-        raise JournalCorrupt(path, "segment header checksum", offset=12, expected=f"{_crc(raw):#010x}", was=f"{crc:#010x}")
-    layout_hash, record_words, journal_words, segment_id, first, size, epoch, link = _FIELDS.unpack_from(raw, 16)
+        raise JournalCorrupt(
+            path, "segment header checksum", offset=12, expected=f"{_crc(raw):#010x}", was=f"{crc:#010x}"
+        )
+    layout_hash, record_words, journal_words, segment_id, first, size, epoch, link = _FIELDS.unpack_from(
+        raw, 16
+    )
     if first != first_seq:
-        raise JournalCorrupt(path, "first sequence of the header is not that of the name", offset=40, expected=first_seq, was=first)
-    return SegmentHeader(RecordLayout(record_words, journal_words, layout_hash), segment_id, first, size, epoch, link)
+        raise JournalCorrupt(
+            path,
+            "first sequence of the header is not that of the name",
+            offset=40,
+            expected=first_seq,
+            was=first,
+        )
+    return SegmentHeader(
+        RecordLayout(record_words, journal_words, layout_hash), segment_id, first, size, epoch, link
+    )
 
 
 def read_header(path: Path, first_seq: int) -> SegmentHeader:

@@ -13,9 +13,9 @@ durability: ``fsync`` waits for the disk at each sync; ``os`` leaves that to the
 survive the death of the process but not of the machine (files are still synced when a segment begins and at
 close); ``none`` never waits.
 
-Failure modes: any error is final. It is raised once as what it is, the writer refuses all further use, nothing
-is retried, and what was not acknowledged may or may not be found by the next recovery. A crash at any moment
-leaves a prefix of what was written, at least up to the last sequence that :meth:`sync` returned.
+Failure modes: any error is final. It is raised once as what it is, the writer refuses all further use,
+nothing is retried, and what was not acknowledged may or may not be found by the next recovery. A crash at any
+moment leaves a prefix of what was written, at least up to the last sequence that :meth:`sync` returned.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 
 from journal import blocks, compact
+from journal.assess import Assessment, assess
 from journal.disk import Disk, write_all
 from journal.errors import JournalError, io_errors
 from journal.meta import Meta, MetaFile
-from journal.recovery import Assessment, Decision, assess, cut_torn_tail, rewrite_undurable
+from journal.recovery import Decision
+from journal.repair import cut_torn_tail, rewrite_undurable
 from journal.segment import (
     SEGMENT_BYTES_DEFAULT,
     SEGMENT_BYTES_MAX,
@@ -59,9 +61,11 @@ APPEND_BUFFER_BYTES: Final = 256 << 10
 class JournalWriter:
     """Appends blocks of records to the journal in ``directory``; creates it if there is none.
 
-    ``record_words`` int64 words make a record, of which the first ``journal_words`` are stored; ``layout_hash``
-    is any number that changes with their meaning. ``key_word`` and ``key_mask`` say which bits of a record tell
-    which other records it resembles; they matter to :meth:`append` only, and only for the size.
+    ``record_words`` int64 words make a record, of which the first ``journal_words`` are stored;
+    ``layout_hash`` is any number that changes with their meaning. ``key_word`` and ``key_mask`` say which
+    bits of a record tell which others it resembles; they matter to :meth:`append`, and for the size only.
+    ``scan_all=False`` trusts all segments but the last, for callers that have just read them. ``accept_loss``
+    is the operator's word that records which were durable, and are damaged or gone, may be given up.
     """
 
     def __init__(
@@ -78,14 +82,15 @@ class JournalWriter:
         key_word: int = 0,
         key_mask: int = 0,
         scan_all: bool = True,
+        accept_loss: bool = False,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         if durability not in DURABILITIES:
             raise ValueError(f"durability: expected one of {DURABILITIES}, was {durability!r}")
         if not SEGMENT_BYTES_MIN <= segment_bytes <= SEGMENT_BYTES_MAX or segment_bytes % 4096:
             raise ValueError(
-                f"segment_bytes: expected a multiple of 4096 from {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}, "
-                f"was {segment_bytes}"
+                f"segment_bytes: expected a multiple of 4096 from {SEGMENT_BYTES_MIN} "
+                f"to {SEGMENT_BYTES_MAX}, was {segment_bytes}"
             )
         if not 2 <= journal_words <= min(record_words, compact.WORDS_MAX):
             raise ValueError(
@@ -94,6 +99,7 @@ class JournalWriter:
         self.directory = Path(directory)
         self.layout = RecordLayout(record_words, journal_words, layout_hash)
         self.durability, self.segment_bytes = durability, segment_bytes
+        self.max_block_bytes = segment_bytes - SEGMENT_HEADER_BYTES
         self.bytes_written = self.blocks_written = self.syncs = self.meta_writes = self.segments_made = 0
         self.torn_copy: Path | None = None  # where recovery kept what it cut off
         self._disk = disk or Disk()
@@ -101,28 +107,26 @@ class JournalWriter:
         self._failure: BaseException | None = None
         self._meta: MetaFile | None = None
         self._fd = self._spare = -1
+        self._unsynced = False
+        self._sizes = np.zeros(3, dtype=np.int64)
         self._codec = compact.new_codec(journal_words, key_word, key_mask)
         self._buffer = np.zeros(0, dtype=np.uint8)
-        self._sizes = np.zeros(3, dtype=np.int64)
         try:
             with self._latching():
-                self._open(first_seq, scan_all)
+                self._open(first_seq, scan_all, accept_loss)
         except BaseException:
             self.abort()
             raise
 
     # Opening
 
-    def _open(self, first_seq: int, scan_all: bool) -> None:
+    def _open(self, first_seq: int, scan_all: bool, accept_loss: bool) -> None:
         with io_errors("mkdir", self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
         self._meta = MetaFile(self._disk, self.directory)
-        spare = self.directory / SPARE_NAME
-        if spare.exists():
-            with io_errors("unlink", spare):
-                self._disk.unlink(spare)
+        self._remove_spare()
         self._sync_before_reading()
-        found = assess(self.directory, self.layout, scan_all=scan_all)
+        found = assess(self.directory, self.layout, scan_all=scan_all, accept_loss=accept_loss)
         self.recovered = found.decision
         if found.decision.refuses:
             raise found.error()
@@ -132,7 +136,6 @@ class JournalWriter:
             self._begin(last.first_seq if last else first_seq)
         else:
             self._continue(found)
-        self._link_meta_time()
 
     def _sync_before_reading(self) -> None:
         """Make durable what is about to be believed."""
@@ -146,24 +149,24 @@ class JournalWriter:
                     self._disk.fsync(fd)
             finally:
                 os.close(fd)
-        with io_errors("fsync", self.directory):
-            self._disk.fsync_dir(self.directory)
+        for directory in (self.directory, self.directory.absolute().parent):
+            with io_errors("fsync", directory):
+                self._disk.fsync_dir(directory)
 
     def _begin(self, first_seq: int) -> None:
         self.first_seq = self.next_seq = first_seq
-        self.durable_seq = self.written_seq = first_seq - 1
-        self.segment_id, self._link = 0, 0
+        self.durable_seq = first_seq - 1
+        self.segment_id = self._link = 0
         self._write_meta_twice(clean=False)
         self._begin_segment()
         self.write_meta()
 
     def _continue(self, found: Assessment) -> None:
-        assert self._meta is not None and self._meta.last is not None
+        assert found.meta is not None
         scan = found.scans[-1]
         if found.decision is Decision.TRUNCATE:
             self.torn_copy = cut_torn_tail(self._disk, scan)
-        self.first_seq = self._meta.last.first_seq
-        self.next_seq = scan.next_seq
+        self.first_seq, self.next_seq = found.meta.first_seq, scan.next_seq
         self.segment_id, self._link = scan.header.segment_id, scan.link
         self.segment_path, self._segment_size = scan.path, scan.header.segment_bytes
         self._offset = scan.end_offset
@@ -172,6 +175,199 @@ class JournalWriter:
         if scan.file_bytes < scan.header.segment_bytes:
             with io_errors("fallocate", scan.path):
                 self._disk.fallocate(self._fd, scan.header.segment_bytes)
-        rewrite_undurable(self._disk, self._fd, scan)
+        self._unsynced = rewrite_undurable(self._disk, self._fd, scan) > 0
         self._flush()
         self._write_meta_twice(clean=False)
+
+    # Writing
+
+    def write_block(self, buffer: Any, length: int) -> None:
+        """Write the sealed block in ``buffer[:length]`` (uint8), which must continue the journal."""
+        with self._latching():
+            sealed = blocks.sealed_sizes(buffer, self._sizes)
+            first_seq, count, size = (int(number) for number in self._sizes)
+            if sealed != 0 or size != length or count == 0:
+                raise JournalError(
+                    f"{self.directory}: expected a sealed block of {length} bytes, was one of {size}"
+                )
+            if first_seq != self.next_seq:
+                raise JournalError(
+                    f"{self.directory}: expected a block from sequence {self.next_seq}, was {first_seq}"
+                )
+            if length > self.max_block_bytes:
+                raise JournalError(
+                    f"{self.directory}: expected at most {self.max_block_bytes} bytes, was {length}"
+                )
+            if self._offset + length > self._segment_size:
+                self._roll()
+            link = blocks.stamp_block(buffer, self.segment_id, self._link, self.epoch, self.durable_seq)
+            self._unsynced = True
+            with io_errors("pwrite", self.segment_path):
+                write_all(self._disk, self._fd, memoryview(buffer)[:length], self._offset)
+            self._link = int(link)
+            self._offset += length
+            self.next_seq += count
+            self.bytes_written += length
+            self.blocks_written += 1
+
+    def sync(self) -> int:
+        """Make all written blocks as durable as the mode promises; return the durable sequence."""
+        with self._latching():
+            if self.durability == "fsync":
+                self._flush()
+            self.durable_seq = self.next_seq - 1
+            return self.durable_seq
+
+    def maintain(self) -> None:
+        """Do what is due: the meta file each 200 ms, the next segment when half of this one is full."""
+        with self._latching():
+            assert self._meta is not None and self._meta.last is not None
+            stale = self._meta.last.durable_seq != self.durable_seq
+            if stale and self._clock() - self._meta_ns >= META_INTERVAL_NS:
+                self.write_meta()
+            if self._spare < 0 and self._offset > self._segment_size // 2:
+                self._spare = make_spare(self._disk, self.directory, self.segment_bytes)
+
+    def write_meta(self, clean: bool = False) -> None:
+        """Write the durable sequence into the meta file."""
+        with self._latching():
+            assert self._meta is not None
+            meta = Meta(0, self.epoch, self.first_seq, self.durable_seq, self.segment_id, os.getpid(), clean)
+            self._meta.write(meta, self.durability == "fsync")
+            self._meta_ns = self._clock()
+            self.meta_writes += 1
+
+    def append(self, records: Any) -> int:
+        """Encode, write and sync records, int64 rows or structured; return the durable sequence."""
+        words = self._as_words(records)
+        if not np.array_equal(words[:, 0], np.arange(self.next_seq, self.next_seq + len(words))):
+            raise ValueError(f"expected sequences from {self.next_seq} on in word 0, was {words[:3, 0]}...")
+        if not len(self._buffer):
+            self._buffer = np.zeros(min(APPEND_BUFFER_BYTES, self.max_block_bytes), dtype=np.uint8)
+            self._spans = compact.byte_spans(self._buffer)
+        start = 0
+        while start < len(words):
+            first_seq = self.next_seq
+            position = blocks.open_block(self._codec, first_seq)
+            position = compact.encode_records(
+                words, start, len(words) - start, self._spans, position, self._codec
+            )
+            self.write_block(
+                self._buffer, int(blocks.seal_block(self._buffer, position, first_seq, self._codec))
+            )
+            start += self.next_seq - first_seq
+        durable_seq = self.sync()
+        self.maintain()
+        return durable_seq
+
+    def _as_words(self, records: Any) -> Any:
+        array = np.ascontiguousarray(records)
+        if array.dtype.names is not None:
+            array = array.view(np.int64).reshape(len(array), -1)
+        if array.dtype != np.int64 or array.ndim != 2 or array.shape[1] != self.layout.record_words:
+            raise ValueError(
+                f"expected rows of {self.layout.record_words} int64 words, was {array.dtype} {array.shape}"
+            )
+        return array if array.flags.writeable else array.copy()
+
+    # Segments and the meta file
+
+    def _flush(self) -> None:
+        """Wait for the disk, whatever the mode but none."""
+        if self._unsynced and self.durability != "none":
+            with io_errors("fdatasync", self.segment_path):
+                self._disk.fdatasync(self._fd)
+            self.syncs += 1
+        self._unsynced = False
+        self.durable_seq = self.next_seq - 1
+
+    def _roll(self) -> None:
+        """Finish this segment and go on in the next one."""
+        self._flush()
+        self._close_segment()
+        self._begin_segment()
+        self.write_meta()
+
+    def _begin_segment(self) -> None:
+        if self._spare < 0:
+            self._spare = make_spare(self._disk, self.directory, self.segment_bytes)
+        header = SegmentHeader(
+            self.layout, self.segment_id + 1, self.next_seq, self.segment_bytes, self.epoch, self._link
+        )
+        wait = self.durability != "none"
+        self.segment_path = name_spare(self._disk, self.directory, self._spare, header, wait)
+        self._fd, self._spare = self._spare, -1
+        self.segment_id = header.segment_id
+        self._segment_size = self.segment_bytes
+        self._offset = SEGMENT_HEADER_BYTES
+        self.segments_made += 1
+
+    def _close_segment(self) -> None:
+        fd, self._fd = self._fd, -1
+        with io_errors("close", self.segment_path):
+            os.close(fd)
+
+    def _remove_spare(self) -> None:
+        spare = self.directory / SPARE_NAME
+        if spare.exists():
+            with io_errors("unlink", spare):
+                self._disk.unlink(spare)
+
+    def _write_meta_twice(self, clean: bool) -> None:
+        """Write both slots, so that a damaged one does not bring back an older epoch."""
+        self.write_meta(clean)
+        self.write_meta(clean)
+
+    # The end
+
+    @contextmanager
+    def _latching(self) -> Iterator[None]:
+        """Refuse if something has failed before; remember what fails now."""
+        if self._failure is not None:
+            raise JournalError(
+                f"{self.directory}: expected a working writer, was closed or failed: {self._failure}"
+            ) from self._failure
+        try:
+            yield
+        except BaseException as failure:
+            self._failure = failure
+            raise
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether the writer refuses further use."""
+        return self._failure is not None
+
+    def close(self, clean: bool = True) -> None:
+        """Sync, write into the meta file where the journal ends, release it; after a failure only that."""
+        if self._failure is None:
+            try:
+                with self._latching():
+                    self._flush()
+                    self._write_meta_twice(clean)
+                    self._remove_spare()
+            finally:
+                self.abort()
+        self.abort()
+
+    def abort(self) -> None:
+        """Release files and lock without writing anything, as a crash would."""
+        if self._failure is None:
+            self._failure = JournalError("closed")
+        for fd in (self._fd, self._spare):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._spare = -1
+        if self._meta is not None:
+            self._meta.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.abort()

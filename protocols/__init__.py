@@ -1,0 +1,1 @@
+"""What a message is: command and outcome slots, codes, codecs of files and wires."""

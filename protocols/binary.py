@@ -1,7 +1,7 @@
 """The binary order file, ``*.rmb``: a 64-byte header and fixed-width little-endian records of 144 bytes.
 
 A client's tool writes such a file (:class:`BinaryWriter` does), an injector reads it (:class:`BinarySource`).
-``docs/binary-format.md`` is the specification; the tables :data:`HEADER` and :data:`RECORD` are the same in code::
+``docs/binary-format.md`` is the specification; :data:`HEADER` and :data:`RECORD` are the same in code::
 
     header    0 magic 8 | 8 version 2 | 10 header_bytes 2 | 12 record_bytes 4 | 16 layout_hash 8
              24 record_count 8 | 32 created_ns 8 | 40 reserved 20 | 60 crc32c 4
@@ -9,15 +9,15 @@ A client's tool writes such a file (:class:`BinaryWriter` does), an injector rea
              16 order_id 8 | 24 price_e8 8 | 32 qty_e8 8 | 40 symbol 16 | 56 account 16
              72 session 20 +4 | 96 cl_ord_id 20 +4 | 120 orig_cl_ord_id 20 +4
 
-Invariants: a record is 18 aligned words, so that the kernel reads the mapped file in place; a text is printable
-ASCII, zero padded to its width and the ``+4``; codes are those of :mod:`protocols.codes`. A record count of 0
-means "to the end of the file", which is what a writer leaves that died before :meth:`BinaryWriter.close`.
+Invariants: a record is 18 aligned words, so that the kernel reads the mapped file in place; a text is
+printable ASCII, zero padded to its width and the ``+4``; codes are those of :mod:`protocols.codes`. A record
+count of 0 means "to the end of the file", which is what a writer leaves that died before it was closed.
 
 Failure modes: a header that is not ours raises :class:`DecodeError` when the file is opened, whatever the
-policy; a malformed record is a :class:`DecodeError` under the policy of :mod:`protocols.source`. What only the
-venue can judge (side 7, an unknown symbol, a price off its tick) is no error here but a rejection later. A
-symbol that the directory does not know has no tick and no lot: the command carries instrument 0, units of
-1e-8, and both OFF flags, so that a REPLACE or REDUCE cannot take those units for ticks.
+policy; a malformed record is a :class:`DecodeError` under the policy of :mod:`protocols.source`. What only
+the venue can judge (side 7, an unknown symbol, a price off its tick) is no error here but a rejection later.
+A symbol that the directory does not know has no tick and no lot: the command carries instrument 0, price 0
+and quantity 0.
 """
 
 from __future__ import annotations
@@ -107,9 +107,13 @@ LAYOUT_HASH: Final = layout_hash(RECORD)
 # The words of a record, as the kernel reads them; word 0 holds kind to reserved.
 _TIME, _ORDER_ID, _PRICE, _QTY, _SYMBOL, _ACCOUNT, _SESSION, _CL, _ORIG = 1, 2, 3, 4, 5, 7, 9, 12, 15
 assert RECORD.fields is not None
-assert [RECORD.fields[name][1] for name in ("time_ns", "symbol", "session", "cl_ord_id", "orig_cl_ord_id")] == [
-    8 * word for word in (_TIME, _SYMBOL, _SESSION, _CL, _ORIG)
-]
+for _name, _word in (
+    ("symbol", _SYMBOL),
+    ("session", _SESSION),
+    ("cl_ord_id", _CL),
+    ("orig_cl_ord_id", _ORIG),
+):
+    assert RECORD.fields[_name][1] == 8 * _word, _name
 
 # Words of the kernel's state.
 _NEXT, _WRITTEN, _SESSIONS, _LAST_SESSION, _STATE_WORDS = 0, 1, 2, 3, 4
@@ -267,34 +271,32 @@ def _decode(words, state, out, table, keys, names):  # type: ignore[no-untyped-d
             record += 1
             break
         head = words[record, 0]
-        instrument = find_name(names.symbol_table, names.symbol_keys, words[record, _SYMBOL], words[record, _SYMBOL + 1])
+        instrument = find_name(
+            names.symbol_table, names.symbol_keys, words[record, _SYMBOL], words[record, _SYMBOL + 1]
+        )
         account = find_name(
             names.account_table, names.account_keys, words[record, _ACCOUNT], words[record, _ACCOUNT + 1]
         )
         flags = (head >> 32) & 0xFFFF
-        price = words[record, _PRICE]
-        qty = words[record, _QTY]
-        if instrument == 0:
-            flags |= FLAG_OFF_TICK | FLAG_OFF_LOT
-        else:
+        ticks = np.int64(0)
+        lots = np.int64(0)
+        if instrument:
+            price = words[record, _PRICE]
             tick = names.tick_e8[instrument]
             ticks = price // tick
             if ticks * tick != price:
                 flags |= FLAG_OFF_TICK
                 if price < 0:
                     ticks += 1  # truncated towards zero
-            lot = names.lot_e8[instrument]
-            lots = qty // lot
-            if lots * lot != qty:
+            lots = words[record, _QTY] // names.lot_e8[instrument]
+            if lots * names.lot_e8[instrument] != words[record, _QTY]:
                 flags |= FLAG_OFF_LOT
-            price = ticks
-            qty = lots
         slot = out[written]
         slot["seq"] = 0
         slot["time_ns"] = words[record, _TIME]
         slot["seen_seq"] = 0
-        slot["price_ticks"] = price
-        slot["qty_lots"] = qty
+        slot["price_ticks"] = ticks
+        slot["qty_lots"] = lots
         slot["order_id"] = words[record, _ORDER_ID]
         slot["account"] = account
         slot["instrument"] = instrument
@@ -323,7 +325,8 @@ def _decode(words, state, out, table, keys, names):  # type: ignore[no-untyped-d
 def _header(record_count: int, created_ns: int) -> bytes:
     """Return a header with its checksum."""
     header = np.zeros(1, HEADER)
-    header[0] = (MAGIC, FORMAT_VERSION, HEADER_BYTES, RECORD_BYTES, LAYOUT_HASH, record_count, created_ns, b"", 0)
+    sizes = (FORMAT_VERSION, HEADER_BYTES, RECORD_BYTES)
+    header[0] = (MAGIC, *sizes, LAYOUT_HASH, record_count, created_ns, b"", 0)
     header["crc32c"] = _header_crc(header.tobytes())
     return header.tobytes()
 
@@ -440,13 +443,15 @@ class BinarySource(CommandSource):
         rest = self.total_bytes - stop
         record = self._count + 1
         if self._promised > self._count:
-            problem = f"expected {self._promised} records as the header says, was truncated after {rest} bytes of this"
+            problem = f"expected {self._promised} records, as the header says, was {rest} bytes of this one"
         elif rest == 0:
             return None
         elif self._promised:
-            problem = f"expected the end after {self._promised} records as the header says, was {rest} bytes more"
+            problem = (
+                f"expected the end after {self._promised} records, as the header says, was {rest} bytes more"
+            )
         else:
-            problem = f"expected a record of {RECORD_BYTES} bytes, was truncated after {rest}"
+            problem = f"expected a record of {RECORD_BYTES} bytes, was {rest} bytes"
         return DecodeError(self.path, stop, record, "", "", problem)
 
     def close(self) -> None:
@@ -495,7 +500,10 @@ class BinaryWriter:
         qty: str = "0",
         time_ns: int = 0,
     ) -> None:
-        """Append one record; price and quantity are decimal strings. Raise ValueError for what does not fit."""
+        """Append one record; price and quantity are decimal strings.
+
+        Raise ValueError for what the format does not hold or :class:`BinarySource` would refuse.
+        """
         record = np.zeros(1, RECORD)
         numbers = {
             "kind": (kind, KIND_NEW, KIND_REDUCE),

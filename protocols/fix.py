@@ -169,12 +169,13 @@ class FixSource(CommandSource):
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         assert chunk_bytes >= 1
+        super().__init__(str(path), 0, on_error)
         self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115  (closed by close)
-        super().__init__(str(path), os.fstat(self._file.fileno()).st_size, on_error)
+        self.total_bytes = os.fstat(self._file.fileno()).st_size
         self._scanner = FixScanner(directory)
         self.sessions = self._scanner.sessions
         self._chunk_bytes = chunk_bytes
-        self._data: Bytes = np.empty(chunk_bytes + KEPT_BYTES, dtype=np.uint8)
+        self._data: Bytes = np.empty(chunk_bytes + 2 * KEPT_BYTES, dtype=np.uint8)
         self._data[0] = NEWLINE  # the byte before the first
         self._start, self._stop, self._final = 1, 1, False
         self._base = -1  # file offset of _data[0]
@@ -198,14 +199,21 @@ class FixSource(CommandSource):
             self._start = self._scanner.position
             self.position = self._base + self._start
             if self._scanner.code:
-                index = int(self._scanner.state[STATE_OFFSET])
-                self._count_lines(index)
-                return count, self._scanner.error(self._data, self._stop, self.path, self._base, self._line)
+                return count, self._describe()
             if count:
                 return count, None
             if self._final:
                 return 0, self._no_message()
             self._refill()
+
+    def _describe(self) -> FixDecodeError:
+        """Return the error of the last scan; of a message without an end, look at as much as one can hold."""
+        state = self._scanner.state
+        wanted = int(state[STATE_MESSAGE_START]) + MAX_MESSAGE_BYTES
+        while not state[STATE_MESSAGE_STOP] and self._stop < wanted and not self._final:
+            self._fill(min(wanted, self._stop + self._chunk_bytes))
+        self._count_lines(int(state[STATE_OFFSET]))
+        return self._scanner.error(self._data, self._stop, self.path, self._base, self._line)
 
     def _no_message(self) -> FixDecodeError | None:
         """Describe a file that is no FIX log, once."""
@@ -231,7 +239,11 @@ class FixSource(CommandSource):
         self._data[:kept] = self._data[self._start - 1 : self._stop].copy()
         self._base += self._start - 1
         self._start, self._stop, self._line_index = 1, kept, 1
-        size = self._file.readinto(self._data.data[kept : kept + self._chunk_bytes])
+        self._fill(kept + self._chunk_bytes)
+
+    def _fill(self, limit: int) -> None:
+        """Read once, up to index ``limit``; a read of nothing is the end of the file."""
+        size = self._file.readinto(self._data.data[self._stop : limit])
         self._final = not size
         self._stop += size or 0
 

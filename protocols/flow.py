@@ -6,18 +6,18 @@ sizes. It matches nothing: it knows the orders that it sent and has not cancelle
 price per instrument that walks at random; new orders stand a few ticks off the middle, and what the middle
 walks over trades.
 
-Invariants: ClOrdIDs are 12 characters, four that follow from the seed and eight base-36 digits that count from
-``start_id``; none comes twice. Instruments, accounts and sessions of a cancel or replace are its order's. The
-window holds at most ``depth`` orders per instrument: when it is full, a new order that would rest becomes a cancel,
-so that the venue's books stay bounded; while it is empty, cancels and replaces become new orders.
+Invariants: ClOrdIDs are 12 characters, four that follow from the seed (modulo 36^3) and eight base-36 digits
+that count from ``start_id``; none comes twice. Instrument, account and session of a cancel or replace are its
+order's. The window holds at most ``depth`` orders per instrument: when it is full, an order that would rest
+becomes a cancel, so that the venue's books stay bounded; until it is half full, cancels become new orders.
 
-Failure modes: an order in the window may have been filled meanwhile; the cancel or replace that names it is then
-rejected (TOO_LATE, or UNKNOWN_ORDER when a replace in between was), as it happens to every client. In the normal
-flow that is about one in twenty.
+Failure modes: an order in the window may have been filled meanwhile; the cancel or replace that names it is
+then rejected (TOO_LATE, or UNKNOWN_ORDER when a replace in between was), as it happens to every client. In
+the normal flow that is one or two in a hundred, in a swing one in ten.
 
-Profiles: ``normal`` as above; ``deep``, a book many times as deep around a middle that stands still; ``swing``, two groups
-of markets that swing against each other; ``crash``, half way through the flow all markets fall by 6 percent while
-sellers take what is there, and recover a third.
+Profiles: ``normal`` as above; ``deep``, a book many times as deep around a middle that stands still;
+``swing``, two groups of markets that swing against each other; ``crash``, half way through the flow all
+markets fall by up to 6 percent while sellers take what is there, and then recover a third.
 """
 
 from __future__ import annotations
@@ -49,9 +49,17 @@ Profile = Literal["normal", "deep", "swing", "crash"]
 PROFILES: Final = ("normal", "deep", "swing", "crash")
 
 DIGITS: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+TWO_DIGITS: Final = 36**2
+FOUR_DIGITS: Final = 36**4
 MAX_ID: Final = 36**8
 MAX_COMMANDS: Final = 1 << 40
-START_PRICES_E8: Final = {"AAPL": 190 * E8, "MSFT": 420 * E8, "NVDA": 880 * E8, "TSLA": 180 * E8, "AMZN": 185 * E8}
+START_PRICES_E8: Final = {
+    "AAPL": 190 * E8,
+    "MSFT": 420 * E8,
+    "NVDA": 880 * E8,
+    "TSLA": 180 * E8,
+    "AMZN": 185 * E8,
+}
 OTHER_START_PRICE_E8: Final = 100 * E8
 MIN_START_TICKS: Final = 1_000
 MEAN_GAP_NS: Final = 1_000
@@ -110,7 +118,9 @@ class FlowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             "sessions": (self.sessions, 1, 1024),
             "start_id": (self.start_id, 0, MAX_ID - self.orders),
             "new + cancel + replace permille": (mix, 1000, 1000),
-            "least permille of the mix": (min(self.new_permille, self.cancel_permille, self.replace_permille), 0, 1000),
+            "new_permille": (self.new_permille, 1, 1000),
+            "cancel_permille": (self.cancel_permille, 0, 1000),
+            "replace_permille": (self.replace_permille, 0, 1000),
             "ioc_permille": (self.ioc_permille, 0, 999),
             "max_qty_lots": (self.max_qty_lots, 1, 1 << 30),
             "depth": (self.depth, 1, 1 << 22),
@@ -150,15 +160,13 @@ MARKET = np.dtype(
         ("phase", "<i4"),
     ]
 )
-"""One instrument: the middle is the base, what it walked, and what swing or crash add; phase 1 swings against 0,
-and a crash falls by ``deepest`` ticks."""
+"""One instrument: its middle is the base plus what it walked plus what swing and crash add. Phase 1 swings
+against phase 0; a crash falls by ``deepest`` ticks."""
 
 # Words of the kernel's state: the generator's own, then the configuration.
 _CHANCE, _SENT, _OPEN, _TIME, _PREFIX, _FIRST_ID, _TOTAL = range(7)
-(_NEW, _CANCEL, _IOC, _MAX_QTY, _VOLATILITY, _SPREAD, _REACH, _SHORT, _SWING, _SWING_LENGTH, _CRASH, _SESSIONS) = range(
-    7, 19
-)
-_STATE_WORDS: Final = 19
+_NEW, _CANCEL, _IOC, _MAX_QTY, _SESSIONS, _VOLATILITY, _SPREAD, _REACH, _SHORT = range(7, 16)
+_SWING, _SWING_LENGTH, _CRASH, _STATE_WORDS = range(16, 20)
 
 
 @inlined
@@ -197,7 +205,7 @@ def _swing(state, phase):  # type: ignore[no-untyped-def]
 
 @inlined
 def _fall(state, deepest):  # type: ignore[no-untyped-def]
-    """Return how far a crash has moved a middle: down from the 50th to the 55th percent, then slowly a third back."""
+    """Return how far a crash has moved a middle: down in the 50th to 55th percent, then a third back."""
     total = state[_TOTAL]
     start = total // 2
     bottom = start + total // 20
@@ -247,10 +255,11 @@ def _in_crash(state):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _write(slot, state, kind, tif, market, order, price, qty, number):  # type: ignore[no-untyped-def]
-    """Write a command about ``order``, its ClOrdID from ``number``."""
-    high = number // 1679616  # 36^4
-    low = number - high * 1679616
+def _write(slot, state, kind, tif, market, order, price, qty):  # type: ignore[no-untyped-def]
+    """Write a command about ``order``, with the next ClOrdID."""
+    number = state[_FIRST_ID] + state[_SENT]
+    high = number // FOUR_DIGITS
+    low = number - high * FOUR_DIGITS
     slot["seq"] = 0
     slot["time_ns"] = state[_TIME]
     slot["seen_seq"] = 0
@@ -265,8 +274,8 @@ def _write(slot, state, kind, tif, market, order, price, qty, number):  # type: 
     slot["ord_type"] = 0 if kind == KIND_CANCEL else TYPE_LIMIT
     slot["tif"] = tif
     slot["flags"] = 0
-    slot["cl0"] = state[_PREFIX] | (_PAIRS[high // 1296] << 32) | (_PAIRS[high % 1296] << 48)
-    slot["cl1"] = _PAIRS[low // 1296] | (_PAIRS[low % 1296] << 16)
+    slot["cl0"] = state[_PREFIX] | (_PAIRS[high // TWO_DIGITS] << 32) | (_PAIRS[high % TWO_DIGITS] << 48)
+    slot["cl1"] = _PAIRS[low // TWO_DIGITS] | (_PAIRS[low % TWO_DIGITS] << 16)
     slot["cl2"] = 0
     slot["orig2"] = 0
     slot["orig0"] = 0 if kind == KIND_NEW else order["cl0"]
@@ -295,11 +304,12 @@ def _new(slot, state, markets, window, accounts, ioc):  # type: ignore[no-untype
             order["side"] = SIDE_SELL
         bits = _chance(state)
         aggression = _below(bits, state[_REACH] + state[_SHORT] + 1) - state[_SHORT]
-        order["price"] = middle + aggression if order["side"] == SIDE_BUY else middle - aggression
-        _write(slot, state, KIND_NEW, TIF_IOC, market, order, order["price"], qty, state[_FIRST_ID] + state[_SENT])
+        price = middle + aggression if order["side"] == SIDE_BUY else middle - aggression
+        order["price"] = price if price > 0 else 1
+        _write(slot, state, KIND_NEW, TIF_IOC, market, order, order["price"], qty)
     else:
         order["price"] = _passive_price(state, middle, order["side"])
-        _write(slot, state, KIND_NEW, TIF_GTC, market, order, order["price"], qty, state[_FIRST_ID] + state[_SENT])
+        _write(slot, state, KIND_NEW, TIF_GTC, market, order, order["price"], qty)
         order["cl0"] = slot["cl0"]
         order["cl1"] = slot["cl1"]
         state[_OPEN] += 1
@@ -336,7 +346,7 @@ def _cancel(slot, state, markets, window):  # type: ignore[no-untyped-def]
     chosen = _choose(state, markets, window)
     order = window[chosen]
     market = markets[order["market"]]
-    _write(slot, state, KIND_CANCEL, 0, market, order, 0, 0, state[_FIRST_ID] + state[_SENT])
+    _write(slot, state, KIND_CANCEL, 0, market, order, 0, 0)
     _forget(state, window, chosen)
 
 
@@ -350,7 +360,7 @@ def _amend(slot, state, markets, window):  # type: ignore[no-untyped-def]
     if _low_below(bits, 4):
         order["price"] = _passive_price(state, middle, order["side"])
     qty = 1 + _below(bits, state[_MAX_QTY])
-    _write(slot, state, KIND_REPLACE, TIF_GTC, market, order, order["price"], qty, state[_FIRST_ID] + state[_SENT])
+    _write(slot, state, KIND_REPLACE, TIF_GTC, market, order, order["price"], qty)
     order["cl0"] = slot["cl0"]
     order["cl1"] = slot["cl1"]
 
@@ -456,8 +466,10 @@ class SyntheticSource(CommandSource):
         super().__init__("synthetic", 0)
         self.config = config or flow_config(profile, directory, orders, seed, start_id)
         self.total_commands = self.config.orders
-        names = [session] if self.config.sessions == 1 else [f"{session}{n + 1}" for n in range(self.config.sessions)]
-        self.sessions.extend(names)
+        if self.config.sessions == 1:
+            self.sessions.append(session)
+        else:
+            self.sessions.extend(f"{session}{number + 1}" for number in range(self.config.sessions))
         self._state = _initial_state(self.config)
         self._markets = np.zeros(len(self.config.instruments), MARKET)
         self._markets["instrument"] = self.config.instruments
@@ -478,7 +490,7 @@ class SyntheticSource(CommandSource):
 
 
 def _deepest(config: FlowConfig) -> list[int]:
-    """Return how many ticks a crash takes from each middle: in a short flow fewer, so that it falls no faster."""
+    """Return how many ticks a crash takes from each middle; in a short flow fewer, to fall no faster."""
     most = config.orders // (MIN_COMMANDS_PER_CRASH_TICK * len(config.instruments))
     return [min(base * config.crash_permille // 1000, most) for base in config.base_ticks]
 

@@ -1,15 +1,17 @@
 """Nasdaq ITCH 5.0 files as order flow: a feed's messages become commands that rebuild the feed's book.
 
-The file is what Nasdaq publishes as BinaryFILE: a big-endian uint16 length and that many bytes, again and again;
-length 0 or the end of the file ends it. An injector reads it through :class:`ItchSource`. ``docs/itch.md`` has the
-layouts and says why each message becomes what it becomes::
+The file is what Nasdaq publishes as BinaryFILE: a big-endian uint16 length and that many bytes, again and
+again; length 0 or the end of the file ends it. An injector reads it through :class:`ItchSource`;
+``docs/itch.md`` has the layouts and says why each message becomes what it becomes::
 
     A F    NEW LIMIT GTC BOOK_ONLY       cl = reference
-    E C    NEW DIRECTED IOC, other side  cl = M + match number     orig = reference
+    E C    NEW DIRECTED IOC, other side  cl = M + match number [1] orig = reference
     X      REDUCE                        cl = X + reference        orig = reference
     D      CANCEL                        cl = D + reference        orig = reference
     U      CANCEL, NEW LIMIT BOOK_ONLY   cl = U + old, then new    orig = old reference
     R      names a locate code; every other type changes no displayed order and is counted only
+
+    [1] while match numbers rise, as they do; one that does not (a repetition, say) becomes N + message number
 
 Invariants: the kernel keeps each live order (side, price, open shares, locate) in an open-addressing table by
 reference number, never more than half full: the kernel stops and asks for a larger one, the edge grows it. A
@@ -17,8 +19,8 @@ command of a message is written only when the whole message was found good, and 
 commands the second may fall into the next read.
 
 Failure modes: a message that the table contradicts, or that is not as long as its type, is a
-:class:`DecodeError`; it changes nothing, and the next message follows where its length says. A reference number
-that comes again after its order is gone is not noticed here (risk rejects its ClOrdID as a duplicate).
+:class:`DecodeError`; it changes nothing, and the next message follows where its length says. A reference
+number that comes again after its order is gone is not noticed here (risk rejects its ClOrdID).
 """
 
 from __future__ import annotations
@@ -58,7 +60,8 @@ BUDGET_MESSAGES: Final = 1 << 20  # in one call of the kernel
 
 LENGTHS: Final = {
     "S": 12, "R": 39, "H": 25, "Y": 20, "L": 26, "V": 35, "W": 12, "K": 28, "J": 35, "h": 21, "O": 48,
-    "A": 36, "F": 40, "E": 31, "C": 36, "X": 23, "D": 19, "U": 35, "P": 44, "Q": 40, "B": 19, "I": 50, "N": 20,
+    "A": 36, "F": 40, "E": 31, "C": 36, "X": 23, "D": 19, "U": 35,
+    "P": 44, "Q": 40, "B": 19, "I": 50, "N": 20,
 }  # fmt: skip
 BOOK_TYPES: Final = "AFECXDU"  # the types that change a displayed order
 _LENGTHS = np.zeros(256, np.int64)
@@ -101,11 +104,14 @@ _PROBLEMS: Final = {
     43: ("shares", 19, 4, "expected 1 to the {} open shares"),
     44: ("match", 23, 8, "expected a number below 2^63"),
     45: ("printable", 31, 1, "expected 'Y' or 'N'"),
+    46: ("price", 32, 4, "expected at least 1"),
+    47: ("price", 31, 4, "expected at least 1"),
 }
 (_CUT_LENGTH, _CUT, _BAD_TYPE, _BAD_LENGTH, _NOT_THE_END) = range(10, 15)
 (_BAD_LOCATE, _BAD_STOCK_R, _BAD_STOCK_A, _OTHER_STOCK_R, _OTHER_STOCK_A) = range(20, 25)
 (_UNKNOWN_REF, _BIG_REF, _USED_REF, _BIG_NEW_REF, _USED_NEW_REF) = range(30, 35)
 (_BAD_SIDE, _NO_SHARES_A, _NO_SHARES_U, _BAD_SHARES, _BIG_MATCH, _BAD_PRINTABLE) = range(40, 46)
+(_NO_PRICE, _NO_PRICE_U) = range(46, 48)
 
 # Letters, for kernels.
 _A, _B, _C, _D, _E, _F, _M, _N, _R, _S, _U, _X, _Y = (ord(letter) for letter in "ABCDEFMNRSUXY")
@@ -272,6 +278,7 @@ def _add(data, at, state, orders, locates, names):  # type: ignore[no-untyped-de
     shares = _be(data, at + 20, 4)
     symbol = _symbol(data, at + 24)
     locate = _be(data, at + 1, 2)
+    price = _be(data, at + 32, 4)
     if ref < 0:
         return _BIG_REF
     if letter != _B and letter != _S:
@@ -280,13 +287,14 @@ def _add(data, at, state, orders, locates, names):  # type: ignore[no-untyped-de
         return _NO_SHARES_A
     if symbol == 0:
         return _BAD_STOCK_A
+    if price == 0:
+        return _NO_PRICE
     if _find(orders, ref) >= 0:
         return _USED_REF
     state[_EXPECTED] = locate
     if not _learn(locates, names, locate, symbol):
         return _OTHER_STOCK_A
     side = SIDE_BUY if letter == _B else SIDE_SELL
-    price = _be(data, at + 32, 4)
     _insert(orders, ref, locate, side, shares, price)
     state[_LIVE] += 1
     _rest(state, side, price, shares, ref)
@@ -315,6 +323,8 @@ def _execute(data, at, kind, state, orders):  # type: ignore[no-untyped-def]
         if data[at + 31] != _Y and data[at + 31] != _N:
             return _BAD_PRINTABLE
         state[_PRICE] = _be(data, at + 32, 4)
+        if state[_PRICE] == 0:
+            return _NO_PRICE
     state[_KIND] = KIND_NEW
     state[_SIDE] = SIDE_BUY + SIDE_SELL - np.int64(orders[cell]["side"])
     state[_TYPE] = TYPE_DIRECTED
@@ -363,13 +373,13 @@ def _replace(data, at, state, orders):  # type: ignore[no-untyped-def]
     old = _be(data, at + 11, 8)
     new = _be(data, at + 19, 8)
     shares = _be(data, at + 27, 4)
+    price = _be(data, at + 31, 4)
     cell = _find(orders, old)
     if cell < 0:
         return _UNKNOWN_REF
     locate = np.int64(orders[cell]["locate"])
     side = np.int64(orders[cell]["side"])
     if state[_HALF]:
-        price = _be(data, at + 31, 4)
         _remove(orders, cell)
         _insert(orders, new, locate, side, shares, price)
         _rest(state, side, price, shares, new)
@@ -384,6 +394,8 @@ def _replace(data, at, state, orders):  # type: ignore[no-untyped-def]
         return _USED_NEW_REF
     if shares == 0:
         return _NO_SHARES_U
+    if price == 0:
+        return _NO_PRICE_U
     _withdraw(state, KIND_CANCEL, side, 0, _U, old)
     state[_HALF] = 1
     return _OK
@@ -403,20 +415,18 @@ def _directory(data, at, state, locates, names):  # type: ignore[no-untyped-def]
 def _emit(slot, data, at, state, locates, names):  # type: ignore[no-untyped-def]
     """Write the planned command, in the units of its instrument."""
     instrument = np.int64(locates[_be(data, at + 1, 2)]["instrument"])
-    price = state[_PRICE] * ITCH_TICK_E8
-    qty = state[_SHARES] * E8
     flags = state[_FLAGS]
-    if instrument == 0:
-        flags |= FLAG_OFF_TICK | FLAG_OFF_LOT
-    else:
+    ticks = np.int64(0)
+    lots = np.int64(0)
+    if instrument:  # an unknown one has no tick and no lot
+        price = state[_PRICE] * ITCH_TICK_E8
         ticks = price // names.tick_e8[instrument]
         if ticks * names.tick_e8[instrument] != price:
             flags |= FLAG_OFF_TICK
+        qty = state[_SHARES] * E8
         lots = qty // names.lot_e8[instrument]
         if lots * names.lot_e8[instrument] != qty:
             flags |= FLAG_OFF_LOT
-        price = ticks
-        qty = lots
     first, second, third = _decimal(state[_PREFIX], state[_NUMBER])
     slot["cl0"] = first
     slot["cl1"] = second
@@ -432,8 +442,8 @@ def _emit(slot, data, at, state, locates, names):  # type: ignore[no-untyped-def
     slot["seq"] = 0
     slot["time_ns"] = _be(data, at + 5, 6)
     slot["seen_seq"] = 0
-    slot["price_ticks"] = price
-    slot["qty_lots"] = qty
+    slot["price_ticks"] = ticks
+    slot["qty_lots"] = lots
     slot["order_id"] = 0
     slot["account"] = state[_ACCOUNT]
     slot["instrument"] = instrument
@@ -473,8 +483,8 @@ def _frame(data, position, state):  # type: ignore[no-untyped-def]
 def _decode(data, state, out, orders, locates, names, counts, budget):  # type: ignore[no-untyped-def]
     """Decode messages until ``out`` is full, ``budget`` is used up, the file ends, or the table must grow.
 
-    Goes on at ``state[_WRITTEN]`` in ``out``. A result from 10 on is an index in ``_PROBLEMS``, of the message
-    *at* ``state[_POSITION]``: the edge passes it over.
+    Goes on at ``state[_WRITTEN]`` in ``out``. A result from 10 on is an index in ``_PROBLEMS``, of the
+    message *at* ``state[_POSITION]``: the edge passes it over.
     """
     result = _OK
     written = state[_WRITTEN]
@@ -635,11 +645,8 @@ class ItchSource(CommandSource):
         state[_WRITTEN] = 0
         error = None
         while True:
-            result = int(
-                _decode(
-                    self._data, state, out, self._orders, self._locates, self._names, self._counts, BUDGET_MESSAGES
-                )
-            )
+            tables = (self._orders, self._locates, self._names, self._counts)
+            result = int(_decode(self._data, state, out, *tables, BUDGET_MESSAGES))
             if result == _GROW:
                 larger = np.zeros(2 * len(self._orders), ORDER)
                 _rehash(self._orders, larger)

@@ -35,7 +35,7 @@ INSTRUMENT instrument id, cl symbol (16), price_ticks tick_e8, qty_lots lot_e8, 
 ACCOUNT    account id, cl name (16), orig2 currency (3)
 LIMIT      account, ord_type which (codes.Limit), qty_lots value
 KILL       account, side 1 engage, 2 release
-SESSION_*  cl name (20), aux0 port; the outcome's ``session`` is the id that the core gave it
+SESSION_*  cl name (20), orig0 port (set by ingest); the outcome's ``session`` is the id that the core gave it
 CHECKPOINT aux0 sequence, aux1 outcome digest after it; with FLAG_FINAL order_id holds the state digest
 ========== ===========================================================================================
 """

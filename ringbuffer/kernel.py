@@ -24,7 +24,13 @@ import numba
 _CONFIG: Any = numba.config  # Numba types this module as having no attributes
 JIT_DISABLED: bool = bool(_CONFIG.DISABLE_JIT)
 
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False, "_nrt": False}
+_OPTIONS: dict[str, Any] = {
+    "cache": True,
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": False,
+    "_nrt": False,
+}
 
 
 def kernel(function: Any) -> Any:

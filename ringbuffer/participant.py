@@ -26,7 +26,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from ringbuffer.atomics import compare_exchange, load_acquire, store_release
+from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.errors import (
     ClaimError,
     EpochMismatch,
@@ -57,6 +57,7 @@ from ringbuffer.layout import (
 )
 from ringbuffer.liveness import is_alive, own_identity, owner_token, split_token
 from ringbuffer.native import clock_ns
+from ringbuffer.ring_words import take_word
 from ringbuffer.sequence import publish
 from ringbuffer.wait import BLOCKING, STRATEGIES, announce_bells, ring_bells, rings_bells, wait_until
 
@@ -72,16 +73,10 @@ COMMIT_NOT_OWNER: Final = 2
 
 
 @kernel
-def _exchange_owner(words, participant, expected, desired):  # type: ignore[no-untyped-def]
-    base = HEADER_WORDS + PARTICIPANT_WORDS * participant
-    return compare_exchange(words, base + P_OWNER, expected, desired)
-
-
-@kernel
 def commit(words, participant, seq, epoch, token):  # type: ignore[no-untyped-def]
     """Publish or release up to ``seq`` for the holder ``token``, beat its heart, ring bells."""
     base = HEADER_WORDS + PARTICIPANT_WORDS * participant
-    if load_acquire(words, H_EPOCH) != epoch:
+    if load_acquire(words, H_EPOCH) != epoch:  # pairs with whoever initialises the ring again
         return COMMIT_STALE_EPOCH
     if load_acquire(words, base + P_OWNER) != token:  # pairs with the compare-exchange of a successor
         return COMMIT_NOT_OWNER
@@ -115,7 +110,8 @@ def take(words: Any, participant: int, where: str = "ring") -> int:
         raise ParticipantBusy(f"{where}: participant {name!r}: expected no live holder, was pid {pid}")
     pid, start_time = own_identity()
     token = owner_token(pid, start_time)
-    if not _exchange_owner(words, participant, holder, token):
+    # pairs with itself in another process: of two that attach at once, one fails
+    if not take_word(words, base + P_OWNER, holder, token):
         raise ParticipantBusy(f"{where}: participant {name!r}: expected no live holder, was taken just now")
     words[base + P_PID] = pid
     words[base + P_START_TIME] = start_time
@@ -131,7 +127,7 @@ def leave(words: Any, participant: int, token: int, failed: bool = False) -> Non
         words[base + P_STATE] = PARTICIPANT_FAILED if failed else PARTICIPANT_LEFT
         words[base + P_PID] = 0
         words[base + P_START_TIME] = 0
-        _exchange_owner(words, participant, token, 0)
+        take_word(words, base + P_OWNER, token, 0)  # fails if a successor was quicker, which then stays
 
 
 class Participant:

@@ -64,10 +64,10 @@ def new_local(seq: int, gate_seq: int) -> Any:
 @inlined
 def available(words, gates_idx):  # type: ignore[no-untyped-def]
     """Return the lowest of the cursors at ``gates_idx``: all up to it may be touched."""
-    # pairs with store_release in publish (a gate is the writer) or in release (a gate is a reader)
-    lowest = load_acquire(words, gates_idx[0])
-    for index in range(1, gates_idx.shape[0]):
-        lowest = min(lowest, load_acquire(words, gates_idx[index]))
+    lowest = np.int64(MAX_SEQ)
+    for gate in gates_idx:
+        # pairs with store_release in publish (the gate is the writer) or in release (it is a reader)
+        lowest = min(lowest, load_acquire(words, gate))
     return lowest
 
 

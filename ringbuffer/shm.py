@@ -239,14 +239,15 @@ class SysvSegment(Segment):
         if size > free_bytes:
             raise SharedMemoryFull(name, size, free_bytes, "memory")
         try:
-            shm = sysv_ipc.SharedMemory(cls.key_of(name), sysv_ipc.IPC_CREX, size=size, mode=0o600)
+            # the init character is written into every byte, so all pages are there
+            shm = sysv_ipc.SharedMemory(
+                cls.key_of(name), sysv_ipc.IPC_CREX, mode=0o600, size=size, init_character=b"\0"
+            )
         except sysv_ipc.ExistentialError:
             raise SegmentExists(f"{name}: expected a free key, was taken: {cls.key_of(name):#x}") from None
         except (MemoryError, OSError, ValueError, sysv_ipc.Error) as error:
             raise SharedMemoryFull(name, size, _free_memory_bytes(), "memory") from error
         segment = cls(name, shm, created=True)
-        for start in range(0, size, mmap.PAGESIZE):
-            segment.buffer[start] = 0
         segment.buffer[: _HEADER.size] = _pack_header(name, size, purpose)
         return segment
 

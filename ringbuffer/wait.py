@@ -10,8 +10,8 @@ BLOCKING 3    100 pauses, then a futex wait of at most 2 ms                    m
 ======== ==== =============================================================== =======================
 
 A kernel keeps a count of its fruitless looks and passes it through :func:`idle`; 0 after each success. A
-rest is a run of pauses without a look at the cursor: the writer keeps its line for that long, so the next
-batch is larger, and throughput is too (twice for single messages) at the price of about 1 us of latency.
+rest is 2 us of pauses without a look at the cursor: the writer keeps its line for that long, so the next
+batch is larger, and throughput is too (twice for single messages), at the price of about 1 us of latency.
 
 The doorbell: one who is about to block announces it in ``P_WAITING`` of its own participant, then looks
 once more, then waits on ``P_SIGNAL``; a publisher stores its cursor, then looks at ``P_WAITING``. Each side
@@ -73,7 +73,8 @@ STRATEGIES: Final = {"spin": SPIN, "yield": YIELD, "backoff": BACKOFF, "blocking
 
 SPIN_COUNT: Final = 100  # pauses before anything that costs a system call
 REST_COUNT: Final = 10
-REST_PAUSES: Final = 64
+REST_NS: Final = 2_000
+PAUSES_PER_CLOCK: Final = 8  # one pause takes 15 to 50 ns, depending on the processor
 YIELD_COUNT: Final = 10
 SLEEP_MIN_NS: Final = 1_000
 SLEEP_MAX_NS: Final = 50_000
@@ -85,9 +86,9 @@ WRITER_CURSOR: Final = cursor_index(WRITER)
 @inlined
 def announce_bells(words):  # type: ignore[no-untyped-def]
     """Make the publishers of this ring ring bells from now on; call before the first BLOCKING wait."""
-    if load_acquire(words, H_WAIT) != WAIT_BELLS:
+    if load_acquire(words, H_WAIT) != WAIT_BELLS:  # spares the line a store; any order would do
         store_release(words, H_WAIT, WAIT_BELLS)  # pairs with load_acquire in rings_bells
-        fence()
+        fence()  # seen by others before we look at a cursor for the last time
 
 
 @inlined
@@ -97,13 +98,18 @@ def rings_bells(words):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def _wake(words, base):  # type: ignore[no-untyped-def]
+    fetch_add(words, base + P_SIGNAL, 1)  # pairs with load_acquire(P_SIGNAL) in _block, and with the futex
+    futex_wake(words, base + P_SIGNAL)
+
+
+@inlined
 def ring_bell(words, participant):  # type: ignore[no-untyped-def]
     """Wake ``participant`` if it blocks; call after publish or release, in blocking mode only."""
     base = HEADER_WORDS + PARTICIPANT_WORDS * participant
     fence()  # our cursor first, then its announcement; pairs with the fence in _block
     if load_acquire(words, base + P_WAITING) != 0:  # pairs with store_release(P_WAITING, 1) in _block
-        fetch_add(words, base + P_SIGNAL, 1)
-        futex_wake(words, base + P_SIGNAL)
+        _wake(words, base)
 
 
 @inlined
@@ -112,9 +118,9 @@ def ring_bells(words, participant):  # type: ignore[no-untyped-def]
     fence()  # our cursor first, then their announcements; pairs with the fence in _block
     for other in range(words[H_PARTICIPANTS]):
         base = HEADER_WORDS + PARTICIPANT_WORDS * other
-        if (words[base + P_GATES] >> participant) & 1 != 0 and load_acquire(words, base + P_WAITING) != 0:
-            fetch_add(words, base + P_SIGNAL, 1)
-            futex_wake(words, base + P_SIGNAL)
+        depends = (words[base + P_GATES] >> participant) & 1 != 0
+        if depends and load_acquire(words, base + P_WAITING) != 0:  # pairs as in ring_bell
+            _wake(words, base)
 
 
 @inlined
@@ -125,10 +131,12 @@ def is_over(words, target_seq):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def rest(pauses):  # type: ignore[no-untyped-def]
-    """Pause that many times without looking at anything."""
-    for _ in range(pauses):
-        pause()
+def rest(duration_ns):  # type: ignore[no-untyped-def]
+    """Pause for about ``duration_ns`` without looking at any cursor."""
+    until_ns = clock_ns() + duration_ns
+    while clock_ns() < until_ns:
+        for _ in range(PAUSES_PER_CLOCK):
+            pause()
 
 
 @inlined
@@ -140,7 +148,7 @@ def _block(words, participant, gates_idx, target_seq):  # type: ignore[no-untype
     fence()  # our announcement first, then their cursors; pairs with the fence in ring_bell
     if available(words, gates_idx) < target_seq and not is_over(words, target_seq):
         futex_wait(words, base + P_SIGNAL, signal, BLOCK_MAX_NS)
-    store_release(words, base + P_WAITING, 0)
+    store_release(words, base + P_WAITING, 0)  # a bell more or less now costs a system call, no more
 
 
 @inlined
@@ -152,7 +160,7 @@ def idle(strategy, spins, words, participant, gates_idx, target_seq):  # type: i
     """
     if strategy == BACKOFF:
         if spins < REST_COUNT:
-            rest(REST_PAUSES)
+            rest(REST_NS)
         elif spins < REST_COUNT + YIELD_COUNT:
             yield_cpu()
         else:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ringbuffer.kernel import inlined, kernel
 from stages.hashing import map_insert, map_remove
-from stages.state import (
+from stages.state_words import (
     MW_LEVEL_FREE,
     MW_LEVELS,
     MW_LEVELS_USED,

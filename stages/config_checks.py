@@ -45,7 +45,7 @@ MAX_E8: Final = 1 << 60
 
 # Whole numbers: key, lowest, highest, whether it must be a power of two.
 BOUNDS: Final[tuple[tuple[str, int, int, bool], ...]] = (
-    ("rings.input_slots", 64, 1 << 22, True),
+    ("rings.input_slots", 64, 1 << 20, True),
     ("rings.output_slots", 64, 1 << 24, True),
     ("rings.ingress_slots", 64, 1 << 22, True),
     ("rings.egress_slots", 64, 1 << 24, True),
@@ -57,7 +57,7 @@ BOUNDS: Final[tuple[tuple[str, int, int, bool], ...]] = (
     ("capacity.max_accounts", 1, 1 << 20, False),
     ("capacity.max_instruments", 1, 1 << 16, False),
     ("capacity.max_sessions", 1, (1 << 16) - 2, False),
-    ("journal.segment_bytes", 1 << 20, 1 << 32, True),
+    ("journal.segment_bytes", 1 << 16, 1 << 30, True),
     ("journal.checkpoint_every", 1, 1 << 30, False),
 )
 

@@ -23,9 +23,6 @@ from stages.book import side_row
 from stages.matching import matching_step
 from stages.risk import risk_step
 from stages.state import (
-    MW_DIGEST,
-    MW_DIVERGED_SEQ,
-    RW_POSITIONS,
     VERDICT,
     Capacities,
     MatchingState,
@@ -33,6 +30,11 @@ from stages.state import (
     allocate_matching,
     allocate_risk,
     records,
+)
+from stages.state_words import (
+    MW_DIGEST,
+    MW_DIVERGED_SEQ,
+    RW_POSITIONS,
 )
 from stages.topology import CUR_INPUT_MATCHING, CUR_OUTPUT_PUBLISH, CUR_WRITER, cursor_word
 
@@ -107,7 +109,7 @@ class CoreState:
     def __init__(self, capacities: Capacities, input_slots: int) -> None:
         self.capacities = capacities
         self.risk: RiskState = allocate_risk(capacities, input_slots)
-        self.books: MatchingState = allocate_matching(capacities, input_slots)
+        self.books: MatchingState = allocate_matching(capacities)
 
 
 class Core:

@@ -69,7 +69,7 @@ from stages.book import (
     take_order_row,
 )
 from stages.hashing import fold, map_find
-from stages.state import (
+from stages.state_words import (
     MW_CHECKPOINT_SEQ,
     MW_COMMANDS,
     MW_CURSOR,
@@ -367,7 +367,7 @@ def match_new(s, command, target_id):  # type: ignore[no-untyped-def]
         )
         return 0
     elif (np.int64(command.flags) & FLAG_BOOK_ONLY) == 0:
-        leaves = sweep(s, command, order_id, side, command.account, instrument, session, limit_key, qty, np.int64(0))
+        leaves = sweep(s, command, order_id, side, np.int64(command.account), instrument, session, limit_key, qty, np.int64(0))
     if leaves == 0:
         return 0
     if may_rest:
@@ -478,14 +478,14 @@ def match_command(s, command, verdict):  # type: ignore[no-untyped-def]
             price = np.int64(0)
             qty = np.int64(0)
         emit_command(
-            s, command, OUT_REJECTED, reason, flags, verdict.session, np.int64(verdict.order_id), price, qty, 0, 0
+            s, command, OUT_REJECTED, reason, flags, np.int64(verdict.session), np.int64(verdict.order_id), price, qty, 0, 0
         )
     elif kind == KIND_NEW:
         match_new(s, command, np.int64(verdict.order_id))
     elif kind == KIND_CANCEL or kind == KIND_REPLACE or kind == KIND_REDUCE:
         match_request(s, command, np.int64(verdict.order_id))
     elif is_administrative(kind):
-        emit_command(s, command, OUT_ACCEPTED, REASON_NONE, 0, verdict.session, 0, 0, 0, 0, 0)
+        emit_command(s, command, OUT_ACCEPTED, REASON_NONE, 0, np.int64(verdict.session), np.int64(0), np.int64(0), np.int64(0), 0, 0)
 
 
 @inlined
@@ -549,6 +549,7 @@ def flush_pending(s, out_words, out_slot_words):  # type: ignore[no-untyped-def]
 def matching_step(in_words, in_slots, verdicts, out_words, out_slot_words, s, budget):  # type: ignore[no-untyped-def]
     """Match up to ``budget`` commands that risk has judged; return how much progress was made."""
     mask = np.int64(in_slots.shape[0] - 1)
+    digest_mask = np.int64(s.digests.shape[0] - 1)
     # pairs with risk's store_release of its cursor: its verdicts are complete up to there
     available = load_acquire(in_words, CUR_INPUT_RISK)
     seq = s.words[MW_CURSOR]
@@ -564,7 +565,7 @@ def matching_step(in_words, in_slots, verdicts, out_words, out_slot_words, s, bu
             return progress
         seq += 1
         s.words[MW_PENDING_SEQ] = 0
-        s.digests[seq & mask] = s.words[MW_DIGEST]
+        s.digests[seq & digest_mask] = s.words[MW_DIGEST]
     while seq < stop:
         slot = (seq + 1) & mask
         command = in_slots[slot]
@@ -579,7 +580,7 @@ def matching_step(in_words, in_slots, verdicts, out_words, out_slot_words, s, bu
             s.words[MW_PENDING_SEQ] = seq + 1
             break
         seq += 1
-        s.digests[seq & mask] = s.words[MW_DIGEST]
+        s.digests[seq & digest_mask] = s.words[MW_DIGEST]
         if (seq - first) & (PUBLISH_EVERY - 1) == 0:
             store_release(out_words, CUR_WRITER, s.words[MW_OUT_NEXT])
             store_release(in_words, CUR_INPUT_MATCHING, seq)

@@ -87,7 +87,7 @@ from protocols.codes import (
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from stages.hashing import map_find, map_insert, map_remove, text_find, text_insert
-from stages.state import (
+from stages.state_words import (
     RW_CL_IDS,
     RW_CURSOR,
     RW_FEED_HEAD,

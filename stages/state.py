@@ -18,6 +18,7 @@ import numpy as np
 
 from protocols.layouts import OUTCOME
 from ringbuffer.kernel import JIT_DISABLED
+from stages.state_words import MATCHING_WORDS, RISK_WORDS
 
 __all__ = ["Capacities", "MatchingState", "RiskState", "allocate_matching", "allocate_risk", "shared_array"]
 
@@ -136,46 +137,13 @@ VERDICT = np.dtype([("order_id", "<i8"), ("reason", "<i4"), ("session", "<i4")],
 assert (ORDER.itemsize, LEVEL.itemsize, RISK_ORDER.itemsize, CL_ENTRY.itemsize) == (64, 32, 64, 32)
 assert (FEEDBACK.itemsize, VERDICT.itemsize, BOOK_SIDE.itemsize) == (48, 16, 16)
 
+# A checkpoint names a sequence at most one input ring behind it: the history is larger than any input ring, and
+# the same for the pipeline and for a replay of its journal.
+DIGEST_SLOTS = 1 << 21
+
 LADDER_CLASSES = 22
 LADDER_SMALLEST = 8
 
-# Words of RiskState.words
-RW_CURSOR = 0
-RW_SEEN = 1
-RW_FEED_HEAD = 2
-RW_FEED_TAIL = 3
-RW_ORDERS_USED = 4
-RW_ORDERS_FREE = 5  # height of the stack of free rows
-RW_POSITIONS = 6
-RW_CL_IDS = 7
-RW_SESSIONS = 8
-RW_OUT_CURSOR = 9
-RW_FEED_HIGH = 10
-RW_VENUE_SEQ = 11
-RISK_WORDS = 16
-
-# Words of MatchingState.words; counters by outcome type and by reason follow
-MW_CURSOR = 0
-MW_ORDER_FREE = 1  # first free row + 1 of the chain, 0 for none
-MW_ORDERS_USED = 2
-MW_OPEN = 3
-MW_LEVEL_FREE = 4
-MW_LEVELS_USED = 5
-MW_LEVELS = 6
-MW_DIGEST = 7
-MW_OUT_NEXT = 8
-MW_OUT_GATE = 9
-MW_PENDING_HEAD = 10
-MW_PENDING_TAIL = 11
-MW_PENDING_SEQ = 12  # the input whose outcomes are being flushed, 0 for none
-MW_DIVERGED_SEQ = 13  # first checkpoint whose digest was not ours
-MW_CHECKPOINT_SEQ = 14  # last checkpoint whose digest was ours
-MW_TRADES = 15
-MW_COMMANDS = 16
-MW_FINAL_STATE = 17
-MW_TYPE_COUNTS = 24
-MW_REASON_COUNTS = 32
-MATCHING_WORDS = 64
 
 
 class Capacities(NamedTuple):
@@ -225,7 +193,7 @@ class MatchingState(NamedTuple):
     ladder_words: Any
     pending: Any
     pending_words: Any
-    digests: Any
+    digests: Any  # after each input, by sequence
 
 
 def shared_array(shape: int | tuple[int, ...], dtype: Any) -> Any:
@@ -297,7 +265,7 @@ def ladder_classes(max_levels: int, max_instruments: int) -> list[tuple[int, int
         capacity *= 2
 
 
-def allocate_matching(capacities: Capacities, input_slots: int) -> MatchingState:
+def allocate_matching(capacities: Capacities) -> MatchingState:
     """Allocate empty books."""
     orders = shared_array(capacities.max_orders, ORDER)
     classes = ladder_classes(capacities.max_levels, capacities.max_instruments)
@@ -325,5 +293,5 @@ def allocate_matching(capacities: Capacities, input_slots: int) -> MatchingState
         ladder_words=ladder_words,
         pending=pending,
         pending_words=np.asarray(pending).view(np.int64).reshape(-1, 16),
-        digests=shared_array(input_slots, np.int64),
+        digests=shared_array(DIGEST_SLOTS, np.int64),
     )

@@ -36,7 +36,7 @@ class Firm:
         self.msg_seq_num = 0
         self.order_count = 0
         self.open: list[OpenOrder] = []
-        self.last_cl_ord_id = ""
+        self.last_order = ""
 
     def message(self, msg_type: str, time_ns: int, body: list[Field]) -> bytes:
         """Return the session's next message."""
@@ -56,8 +56,7 @@ class Firm:
     def new_id(self) -> str:
         """Return a ClOrdID that the firm has not used before."""
         self.order_count += 1
-        self.last_cl_ord_id = f"{self.name}-{self.order_count:05d}"
-        return self.last_cl_ord_id
+        return f"{self.name}-{self.order_count:05d}"
 
 
 def cents(price: int) -> str:
@@ -108,7 +107,7 @@ class Morning:
         account = self.random.choice(firm.accounts)
         qty = 10 * self.random.randrange(1, 51)
         price = self.pick_price(symbol, side)
-        cl_ord_id = firm.new_id()
+        cl_ord_id = firm.last_order = firm.new_id()
         dice = self.random.random()
         if dice < 0.06 and self.written >= QUIET_MESSAGES:
             order: list[Field] = [(40, 1), (59, 3)]
@@ -129,8 +128,8 @@ class Morning:
     def cancel(self, firm: Firm) -> bytes:
         """Return the cancel of an order that the firm believes to be open."""
         orig, symbol, side, account, qty, _ = firm.open.pop(self.random.randrange(len(firm.open)))
-        body: list[Field] = [(1, account), (11, firm.new_id()), (41, orig), (55, symbol), (54, side), (38, qty)]
-        return firm.message("F", self.time_ns, body)
+        body: list[Field] = [(1, account), (11, firm.new_id()), (41, orig)]
+        return firm.message("F", self.time_ns, [*body, (55, symbol), (54, side), (38, qty)])
 
     def replace(self, firm: Firm) -> bytes:
         """Return a replace: half of them with less quantity at the same price, which keeps the priority."""
@@ -153,10 +152,10 @@ class Morning:
         if dice == 1:
             price = cents(self.reference["AAPL"]) + "5"  # half a tick
             return self.order(firm, firm.new_id(), account, "AAPL", 1, 100, [(40, 2), (44, price), (59, 0)])
-        if dice == 2 and firm.last_cl_ord_id:
+        if dice == 2 and firm.last_order:
             price = cents(self.reference["MSFT"])
-            used = firm.last_cl_ord_id
-            return self.order(firm, used, account, "MSFT", 2, 100, [(40, 2), (44, price), (59, 0)])
+            rest: list[Field] = [(40, 2), (44, price), (59, 0)]
+            return self.order(firm, firm.last_order, account, "MSFT", 2, 100, rest)
         body: list[Field] = [(1, account), (11, firm.new_id()), (41, "NOSUCHORDER")]
         return firm.message("F", self.time_ns, [*body, (55, "NVDA"), (54, 1), (38, 100)])
 

@@ -1,9 +1,10 @@
 """Make ``samples/sample.itch``: a short, made-up trading day of three test symbols in Nasdaq ITCH 5.0.
 
-``python -m tools.make_itch_sample [PATH]``. The same bytes every time: the only source of chance is a small
-generator of its own, so that no library's version can change the file. Every message type of ITCH 5.0 occurs;
-the book is crossed before the opening cross; executions hit orders anywhere in their level; some are at other
-prices (C); orders are partly cancelled, deleted and replaced; the day ends with the end of messages.
+Run from the root of the repository: ``python -m tools.make_itch_sample [FILE]``. The output depends on the
+constants below alone, byte for byte (a test compares it with the committed file). Every message type of ITCH
+5.0 occurs; the book is crossed before the opening cross; executions hit orders anywhere in their level; some
+are at other prices (C); orders are partly cancelled, deleted and replaced; the day ends with the end of
+messages.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final, NamedTuple
 
 __all__ = ["make"]
 
-SYMBOLS: Final = {1: ("ZVZZT", 100_000), 2: ("ZWZZT", 253_500), 3: ("ZXZZT", 1_875_000)}  # locate: name, price e4
+SYMBOLS: Final = {1: ("ZVZZT", 100_000), 2: ("ZWZZT", 253_500), 3: ("ZXZZT", 1_875_000)}  # price in 1e-4
 DAY_MESSAGES: Final = 19_600
 PRE_OPEN_MESSAGES: Final = 1_500
 START_NS: Final = 3 * 3600 * 10**9
@@ -175,7 +176,8 @@ class Day:
         self.send("V", 0, struct.pack(">QQQ", 372_000_000_000, 348_000_000_000, 320_000_000_000))
         self.send("K", 3, self.stock(3) + struct.pack(">IcI", 34_200, b"A", 1_875_000))
         self.send("J", 1, self.stock(1) + struct.pack(">IIII", 100_000, 110_000, 90_000, 1))
-        self.send("O", 2, self.stock(2) + b"Y" + struct.pack(">IIIQII", 1, 2_000_000, 253_500, OPEN_NS, 1, 2_000_000))
+        prices = struct.pack(">IIIQII", 1, 2_000_000, 253_500, OPEN_NS, 1, 2_000_000)
+        self.send("O", 2, self.stock(2) + b"Y" + prices)
 
     def noise(self) -> None:
         """Send a message that changes no displayed order."""
@@ -185,7 +187,8 @@ class Day:
         if choice < 4:  # a trade against an order that was not displayed
             self.send("P", locate, struct.pack(">QcI8sIQ", 0, b"B", 100, stock, mid, self.next_match()))
         elif choice < 6:
-            self.send("I", locate, struct.pack(">QQc8sIIIcc", 500, 200, b"B", stock, mid, mid, mid, b"O", b" "))
+            prices = struct.pack(">IIIcc", mid, mid, mid, b"O", b" ")
+            self.send("I", locate, struct.pack(">QQc8s", 500, 200, b"B", stock) + prices)
         elif choice < 7:
             self.send("N", locate, stock + b"A")
         else:
@@ -195,8 +198,8 @@ class Day:
         """Execute what is crossed, in price-time order, and send the cross trade of each stock."""
         for locate in SYMBOLS:
             while True:
-                bids = [(-o.price, ref) for ref, o in self.orders.items() if (o.locate, o.side) == (locate, b"B")]
-                asks = [(o.price, ref) for ref, o in self.orders.items() if (o.locate, o.side) == (locate, b"S")]
+                bids = [(-o.price, ref) for ref, o in self.orders.items() if o[:2] == (locate, b"B")]
+                asks = [(o.price, ref) for ref, o in self.orders.items() if o[:2] == (locate, b"S")]
                 if not bids or not asks or -min(bids)[0] < min(asks)[0]:
                     break
                 bid, ask = min(bids)[1], min(asks)[1]
@@ -205,8 +208,8 @@ class Day:
                     body = struct.pack(">QIQcI", ref, shares, self.next_match(), b"N", self.mids[locate])
                     self.send("C", locate, body)
                     self.take(ref, shares)
-            body = struct.pack(">Q8sIQc", 1000, self.stock(locate), self.mids[locate], self.next_match(), kind)
-            self.send("Q", locate, body)
+            body = struct.pack(">Q8sI", 1000, self.stock(locate), self.mids[locate])
+            self.send("Q", locate, body + struct.pack(">Qc", self.next_match(), kind))
 
     def step(self) -> None:
         """Send one message of continuous trading."""

@@ -124,7 +124,8 @@ def test_a_full_dev_shm_is_a_clean_error(name: str) -> None:
     """A segment larger than what is free is refused with both figures, and leaves no name behind."""
     space = os.statvfs(SHM_DIRECTORY)
     needed = (space.f_blocks + 1) * space.f_frsize
-    with pytest.raises(SharedMemoryFull, match=rf"{name}: expected {needed} bytes free in /dev/shm, was \d+") as error:
+    message = rf"{name}: expected {needed} bytes free in /dev/shm, was \d+"
+    with pytest.raises(SharedMemoryFull, match=message) as error:
         Segment.create(name, needed)
     assert error.value.needed_bytes == needed
     assert 0 < error.value.free_bytes < needed

@@ -19,8 +19,8 @@ from tests.twin.core import CoreTwin
 from tests.twin.records import Command, Text, make_command
 from tests.twin.scenario import AMPLE, EUR, USD, venue_command
 
-MAX_STEPS = 80
-LENGTHS = (0, 20, 60)
+LENGTHS = {"tight": (0, 20, 60), "extreme": (0, 20, 60), "deep": (0, 60, 140)}
+MORE_STEPS = 20  # than the least length
 MAX_LAG = 5
 LARGEST = 2**63 - 1
 SMALLEST = -(2**63)
@@ -37,6 +37,11 @@ SMALL_ROOM = {
     "max_sessions": 3,
 }
 MUCH_ROOM = {**SMALL_ROOM, "max_orders": 32, "max_levels": 24, "max_positions": 12, "max_cl_ord_ids": 200}
+DEEP_ROOM = {**MUCH_ROOM, "max_orders": 96, "max_levels": 80}
+
+TIGHT = "tight"  # few prices and lots, tight limits: everything collides
+EXTREME = "extreme"  # prices and quantities near the ends of what limits and int64 hold
+DEEP = "deep"  # many prices: books of tens of levels that grow and shrink
 
 
 @dataclass
@@ -54,16 +59,16 @@ class Step:
     opposite: bool = False  # take the other side than the order that is meant
 
 
-@dataclass
 class Sequence:
     """Commands with the capacities of the core that they are for."""
 
-    capacities: dict[str, int]
-    commands: list[Command]
+    def __init__(self, capacities: dict[str, int], commands: list[Command]) -> None:
+        self.capacities = capacities
+        self.commands = commands
 
     def __repr__(self) -> str:
         """Show one command a line."""
-        return f"{self.capacities}\n" + "\n".join(map(str, self.commands))
+        return "\n".join(["", str(self.capacities), *map(str, self.commands)])
 
 
 LAGS = st.integers(0, MAX_LAG)
@@ -76,11 +81,14 @@ TIFS = st.sampled_from([Tif.GTC] * 8 + [Tif.DAY, Tif.IOC, Tif.IOC, Tif.FOK])
 FLAGS = st.sampled_from([0] * 19 + [CommandFlag.BOOK_ONLY])
 QUANTITIES = st.integers(1, 6)
 PRICES = st.sampled_from([8, 9, 9, 10, 10, 10, 11, 11, 12])
-EXTREME_INSTRUMENTS = st.sampled_from([1, 1, 3])
+CHOICE_OF_INSTRUMENTS = {TIGHT: INSTRUMENTS, EXTREME: st.sampled_from([1, 1, 3]), DEEP: st.just(1)}
 EXTREME_PRICES = st.sampled_from([1, 1, 2**10, 2**20, 2**20, 2**20 + 1, 2**30, 2**59, 2**60, 2**62, LARGEST])
+DEEP_PRICES = {0: (1, 100), Side.BUY: (1, 52), Side.SELL: (49, 100)}
+DEEP_TIFS = st.sampled_from([Tif.GTC] * 30 + [Tif.DAY, Tif.IOC, Tif.FOK])
 NAMED = st.sampled_from(["id"] * 4 + ["orig"] * 4 + ["latest"] * 4 + ["both"])
 LIMIT_VALUES = st.sampled_from([0, 1, 3, 5, 10, 20, 50, 100, 200, AMPLE, AMPLE, AMPLE])
 KINDS = st.sampled_from([Kind.NEW] * 16 + [Kind.REPLACE] * 6 + [Kind.CANCEL] * 3 + [Kind.REDUCE] * 3 + [Kind.TICK] * 3)
+DEEP_KINDS = st.sampled_from([Kind.NEW] * 24 + [Kind.CANCEL] * 8 + [Kind.REPLACE] * 5 + [Kind.REDUCE] * 3)
 SELDOM_KINDS = st.sampled_from(
     [Kind.TICK, Kind.CHECKPOINT, Kind.LIMIT, Kind.LIMIT, Kind.KILL, Kind.SESSION_OPEN, Kind.SESSION_CLOSE]
     + [Kind.INSTRUMENT, Kind.INSTRUMENT, Kind.ACCOUNT, Kind.VENUE, Kind.INVALID, 0, 5, 15, 25, 32, 255]
@@ -117,10 +125,13 @@ def err(draw: st.DrawFn, step: Step, mistake: str) -> Step:
 
 
 @st.composite
-def amounts(draw: st.DrawFn, extreme: bool, instrument: int) -> dict[str, int]:
+def amounts(draw: st.DrawFn, shape: str, instrument: int, side: int = 0) -> dict[str, int]:
     """Draw a price and a quantity; extreme ones multiply to about the largest limit."""
-    if not extreme:
+    if shape == TIGHT:
         return {"price_ticks": draw(PRICES), "qty_lots": draw(QUANTITIES)}
+    if shape == DEEP:
+        low, high = DEEP_PRICES[side]
+        return {"price_ticks": draw(st.integers(low, high)), "qty_lots": draw(QUANTITIES)}
     price = draw(EXTREME_PRICES)
     most = AMPLE // (price * instrument_values(instrument)["aux0"])
     share = draw(st.sampled_from([1, 1, 2, 3, 8]))
@@ -129,18 +140,19 @@ def amounts(draw: st.DrawFn, extreme: bool, instrument: int) -> dict[str, int]:
 
 
 @st.composite
-def new_steps(draw: st.DrawFn, extreme: bool = False) -> Step:
+def new_steps(draw: st.DrawFn, shape: str = TIGHT) -> Step:
     """Draw a NEW."""
-    instrument = draw(EXTREME_INSTRUMENTS if extreme else INSTRUMENTS)
+    instrument = draw(CHOICE_OF_INSTRUMENTS[shape])
+    side = draw(st.sampled_from(Side))
     values = {
-        **draw(amounts(extreme, instrument)),
+        **draw(amounts(shape, instrument, side)),
         "flags": draw(FLAGS),
         "session": draw(SESSIONS),
         "account": draw(ACCOUNTS),
         "instrument": instrument,
-        "side": draw(st.sampled_from(Side)),
+        "side": side,
         "ord_type": draw(TYPES),
-        "tif": draw(TIFS),
+        "tif": draw(DEEP_TIFS if shape == DEEP else TIFS),
     }
     step = Step(Kind.NEW, values, lag=draw(LAGS), named="nothing")
     if values["ord_type"] == OrdType.DIRECTED:
@@ -151,9 +163,9 @@ def new_steps(draw: st.DrawFn, extreme: bool = False) -> Step:
 
 
 @st.composite
-def change_steps(draw: st.DrawFn, kind: int, extreme: bool = False) -> Step:
+def change_steps(draw: st.DrawFn, kind: int, shape: str = TIGHT) -> Step:
     """Draw a CANCEL, REDUCE or REPLACE, most often of an order of its own session."""
-    values = draw(amounts(extreme, draw(EXTREME_INSTRUMENTS)))
+    values = draw(amounts(shape, draw(CHOICE_OF_INSTRUMENTS[shape])))
     step = Step(kind, values, lag=draw(LAGS), named=draw(NAMED), back=draw(BACK), own={"session"})
     step.resting = draw(st.sampled_from([True, True, True, False]))
     if kind == Kind.REPLACE:
@@ -187,7 +199,7 @@ def administrative_steps(draw: st.DrawFn, kind: int) -> Step:
             values["side"] = draw(st.sampled_from([1, 2, 2, 2] if not mistake else [0, 3, 255]))
         case Kind.SESSION_OPEN:
             cl = draw(st.sampled_from(["GW1", "GW2", "GW3", "GW3" + "x" * 17, "GW4", "empty"]))
-            values["aux0"] = draw(st.sampled_from([0, 5]))
+            values["orig0"] = draw(st.sampled_from([0, 5, LARGEST]))
         case Kind.SESSION_CLOSE:
             values["session"] = draw(st.sampled_from([1, 2, 3, 4, 0, 65535]))
         case Kind.INSTRUMENT:
@@ -228,7 +240,7 @@ def instrument_values(instrument: int) -> dict[str, int]:
 
 
 @st.composite
-def opening_steps(draw: st.DrawFn, extreme: bool = False) -> list[Step]:
+def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
     """Draw the opening of a venue: instruments, accounts, limits, sessions."""
     bands = [(0, 0), (8, 12), (0, 0)]
     steps = []
@@ -245,7 +257,7 @@ def opening_steps(draw: st.DrawFn, extreme: bool = False) -> list[Step]:
     }
     for account in (1, 2, 3):
         steps.append(Step(Kind.ACCOUNT, {"account": account, "orig2": USD}, cl=NAMES[account]))
-        ample = extreme or account == 1 or draw(st.booleans())
+        ample = shape != TIGHT or account == 1 or draw(st.booleans())
         for which, values_of in tight.items():
             value = AMPLE if ample else draw(st.sampled_from(values_of))
             steps.append(Step(Kind.LIMIT, {"account": account, "ord_type": which, "qty_lots": value}, cl=""))
@@ -254,12 +266,12 @@ def opening_steps(draw: st.DrawFn, extreme: bool = False) -> list[Step]:
 
 
 @st.composite
-def steps(draw: st.DrawFn, extreme: bool = False) -> Step:
+def steps(draw: st.DrawFn, shape: str = TIGHT) -> Step:
     """Draw any step."""
-    kind = draw(KINDS)
+    kind = draw(DEEP_KINDS if shape == DEEP else KINDS)
     if kind == Kind.TICK:
         return draw(administrative_steps(draw(SELDOM_KINDS)))
-    return draw(new_steps(extreme) if kind == Kind.NEW else change_steps(kind, extreme))
+    return draw(new_steps(shape) if kind == Kind.NEW else change_steps(kind, shape))
 
 
 class Assembler:
@@ -310,10 +322,7 @@ class Assembler:
                 orig, values["order_id"] = meant.cl, (seq, 1, -1, LARGEST)[step.back % 4]
             case "unknown orig":
                 orig = "NEVER"
-        if "orig2" not in values:
-            command = make_command(step.kind, cl=self._cl(step, seq, meant), orig=orig, **values)
-        else:
-            command = make_command(step.kind, cl=self._cl(step, seq, meant), **values)
+        command = make_command(step.kind, cl=self._cl(step, seq, meant), orig=orig, **values)
         self._append(command, step.lag)
         if command.kind == Kind.NEW:
             self.news[seq] = command
@@ -335,22 +344,19 @@ class Assembler:
 
 
 @st.composite
-def sequences(
-    draw: st.DrawFn, *, extreme: bool = False, kinds: frozenset[int] | None = None
-) -> Sequence:
-    """Draw a whole sequence: VENUE, instruments, accounts, limits, sessions, then up to MAX_STEPS of anything.
+def sequences(draw: st.DrawFn, shape: str = TIGHT, kinds: frozenset[int] | None = None) -> Sequence:
+    """Draw a whole sequence: VENUE, instruments, accounts, limits, sessions, then steps of any kind.
 
-    With ``extreme`` prices and quantities lie near the ends of what the limits and int64 hold; with ``kinds``
-    only steps of these kinds are kept.
+    With ``kinds`` only steps of these kinds are kept.
     """
-    capacities = draw(st.sampled_from([SMALL_ROOM, MUCH_ROOM]))
+    rooms = [DEEP_ROOM] if shape == DEEP else [SMALL_ROOM, MUCH_ROOM]
+    capacities = draw(st.sampled_from(rooms))
     assembler = Assembler(capacities)
-    least = draw(st.sampled_from(LENGTHS))  # lists are short unless they must not be
-    drawn = draw(st.lists(steps(extreme), min_size=least, max_size=MAX_STEPS))
-    for step in draw(opening_steps(extreme)) + drawn:
-        if kinds is None or step.kind in kinds or len(assembler.commands) <= OPENING_COMMANDS:
+    least = draw(st.sampled_from(LENGTHS[shape]))  # lists are short unless they must not be
+    drawn = draw(st.lists(steps(shape), min_size=least, max_size=least + MORE_STEPS))
+    for step in draw(opening_steps(shape)):
+        assembler.add(step)
+    for step in drawn:
+        if kinds is None or step.kind in kinds:
             assembler.add(step)
     return Sequence(capacities, assembler.commands)
-
-
-OPENING_COMMANDS = 3 + 3 * (1 + len(Limit)) + 2

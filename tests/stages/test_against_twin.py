@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.codes import CommandFlag, Kind, OutcomeFlag, OutcomeType, Side
-from tests.stages.strategies import ORDER_KINDS, Sequence, sequences
+from tests.stages.strategies import DEEP, EXTREME, ORDER_KINDS, Sequence, sequences
 from tests.twin.compiled import CompiledCore, compiled_exists, core_makers
 from tests.twin.core import CoreTwin
 from tests.twin.records import Command, Outcome, make_command
@@ -59,14 +59,14 @@ if compiled_exists():
         """Any sequence of commands has the same outcomes and leaves the same state in both cores."""
         compare(sequence, cut)
 
-    @given(sequence=sequences(extreme=True), cut=st.integers(0, 100))
+    @given(sequence=sequences(EXTREME), cut=st.integers(0, 100))
     def test_core_equals_twin_at_the_ends_of_int64(sequence: Sequence, cut: int) -> None:
         """Prices and quantities up to the ends of what fits are decided alike: nothing overflows."""
         compare(sequence, cut)
 
-    @given(sequence=sequences(kinds=ORDER_KINDS))
-    def test_core_equals_twin_in_long_trading(sequence: Sequence) -> None:
-        """Long runs of nothing but orders and changes are decided alike, one command a call."""
+    @given(sequence=sequences(DEEP))
+    def test_core_equals_twin_in_deep_books(sequence: Sequence) -> None:
+        """Books of many levels that grow and shrink are decided alike, one command a call."""
         twin, compiled = CoreTwin(**sequence.capacities), CompiledCore(**sequence.capacities)
         for command in sequence.commands:
             assert_same_outcomes([command], twin.process(command), compiled.process(command))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOORS = ("ringbuffer", "protocols", "journal", "stages", "gateway", "cli")
-BESIDE = ("tests", "benchmarks")
+BESIDE = ("tests", "benchmarks", "tools")
 
 
 class Module(NamedTuple):

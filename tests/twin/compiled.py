@@ -1,7 +1,7 @@
 """The compiled core behind the twin's interface, so that one scenario drives both.
 
 ``stages.core`` is imported on first use only: while it does not exist, :func:`core_makers` offers the twin alone.
-The rings are small, so that a long sequence wraps them many times.
+The rings are so small that a sequence wraps them many times and a sweep does not fit the output ring at once.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from tests.twin.records import Command, Outcome, from_row, to_array
 from tests.twin.scenario import AnyCore
 from tests.twin.view import AccountRow, BookRow, PositionRow
 
-INPUT_SLOTS = 64
-OUTPUT_SLOTS = 256
+INPUT_SLOTS = 16
+OUTPUT_SLOTS = 16
 
 
 class CompiledCore:

@@ -149,7 +149,6 @@ class RiskTwin:
     def _administer(self, command: Command, verdict: Verdict) -> None:
         match command.kind:
             case Kind.SESSION_OPEN:
-                verdict.session = 0  # no id is given where the command is rejected
                 require(command.cl != NO_TEXT, Reason.INVALID_COMMAND)
                 if command.cl not in self.session_ids:
                     require(len(self.session_ids) < self.max_sessions, Reason.NO_ROOM)

@@ -85,7 +85,7 @@ class Desk:
 
     def open_session(self, name: str | Text = "GW1") -> list[Outcome]:
         """Open a session by name."""
-        return self.send(make_command(Kind.SESSION_OPEN, cl=name, aux0=7))
+        return self.send(make_command(Kind.SESSION_OPEN, cl=name, orig0=7))
 
     def close_session(self, session: int) -> list[Outcome]:
         """Close a session by id."""

@@ -1,0 +1,220 @@
+"""The control segment: what the processes of a pipeline tell each other outside the rings. No Numba here.
+
+Layout of the segment's content, as int64 words; each group has one writer::
+
+      0  header        magic, version, epoch, ports, workers, offset and size of the description (supervisor)
+     16  state         the pipeline's State (supervisor)
+     32  stop          the Stop word that all loops poll (supervisor)
+     48  durable_seq   last input sequence that may be acknowledged (journal)
+     64  failure       which worker failed, and why (the worker that failed)
+     80  bells         per worker 16 words: signal, waiting (see Wait.BLOCKING)
+    512  workers       per worker 64 words (that worker)
+   1536  ports         per port 32 words: state (compare-exchanged), owner (gateway), counters (publish)
+   2560  counters      copies of the state's counters, refreshed about every millisecond (publish's worker)
+   2816  journal       bytes, blocks, syncs, segments, sync time (journal)
+   3072  latency       histogram of time from scheduled send to release (publish), nanoseconds
+   5120  description   JSON: plan, directory, limits of the rings (supervisor, once)
+
+Readers that only look (status, top) read plain words: an aligned 8-byte load is one instruction.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+__all__ = [
+    "CONTROL_WORDS",
+    "DESCRIPTION_BYTES",
+    "Description",
+    "PortState",
+    "State",
+    "Stop",
+    "WorkerPlan",
+    "bucket_floor_ns",
+    "percentiles_ns",
+    "read_description",
+    "write_description",
+]
+
+MAGIC: Final = 0x7265676E69726D  # "mringer"
+VERSION: Final = 1
+
+CW_MAGIC: Final = 0
+CW_VERSION: Final = 1
+CW_EPOCH: Final = 2
+CW_PORTS: Final = 3
+CW_WORKERS: Final = 4
+CW_DESCRIPTION_BYTES: Final = 5
+CW_SUPERVISOR_PID: Final = 6
+CW_SUPERVISOR_START: Final = 7
+CW_STARTED_NS: Final = 8
+CW_STATE: Final = 16
+CW_STOP: Final = 32
+CW_DURABLE: Final = 48
+CW_FAILED_WORKER: Final = 64  # 1-based
+CW_FAILURE: Final = 65
+CW_BELLS: Final = 80
+BELL_WORDS: Final = 16
+BELL_SIGNAL: Final = 0
+BELL_WAITING: Final = 8
+CW_WORKER_BLOCKS: Final = 512
+WORKER_WORDS: Final = 64
+WW_PID: Final = 0
+WW_START: Final = 1
+WW_CORE: Final = 2
+WW_HEARTBEAT: Final = 3
+WW_STAGES: Final = 4
+WW_LOOPS: Final = 5
+WW_BUSY: Final = 6
+WW_READY: Final = 7
+CW_PORT_BLOCKS: Final = 1536
+PORT_WORDS: Final = 32
+PW_STATE: Final = 0
+PW_OWNER: Final = 1  # owner token: pid and start time
+PW_SENT: Final = 16  # outcomes put into the port's egress ring
+PW_DROPPED: Final = 17
+CW_COUNTERS: Final = 2560
+CO_RISK: Final = 96  # risk's words follow matching's
+CO_PUBLISH: Final = 128
+CO_RELEASED: Final = 128
+CO_UNROUTED: Final = 129
+CO_CUT_OFF: Final = 130
+CO_ACKED: Final = 131
+CO_INGEST: Final = 160
+CO_INVALID: Final = 160
+CO_CHECKPOINTS: Final = 161
+CW_JOURNAL: Final = 2816
+JO_BYTES: Final = 0
+JO_BLOCKS: Final = 1
+JO_SYNCS: Final = 2
+JO_SEGMENTS: Final = 3
+JO_SYNC_NS: Final = 4
+JO_SYNC_MAX_NS: Final = 5
+JO_ERRNO: Final = 6
+CW_LATENCY: Final = 3072
+LATENCY_BUCKETS: Final = 2048
+CONTROL_WORDS: Final = 5120
+DESCRIPTION_BYTES: Final = 1 << 20
+
+MAX_WORKERS: Final = 16
+MAX_PORTS: Final = 32
+assert CW_BELLS + BELL_WORDS * MAX_WORKERS <= CW_WORKER_BLOCKS
+assert CW_WORKER_BLOCKS + WORKER_WORDS * MAX_WORKERS <= CW_PORT_BLOCKS
+assert CW_PORT_BLOCKS + PORT_WORDS * MAX_PORTS <= CW_COUNTERS
+assert CW_LATENCY + LATENCY_BUCKETS == CONTROL_WORDS
+
+
+class State(IntEnum):
+    """What a pipeline is doing."""
+
+    STARTING = 1
+    READY = 2
+    DRAINING = 3
+    STOPPED = 4
+    FAILED = 5
+
+
+class Stop(IntEnum):
+    """What loops are asked to do: DRAIN takes no more from gateways, NOW leaves the loop."""
+
+    RUN = 0
+    DRAIN = 1
+    NOW = 2
+
+
+class PortState(IntEnum):
+    """A port is FREE, or OPEN for the gateway that owns it, or CUT off because it did not read."""
+
+    FREE = 0
+    OPEN = 1
+    CUT = 2
+
+
+class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker: which stages it polls, on which core (-1: not pinned)."""
+
+    stages: tuple[str, ...]
+    core: int = -1
+
+
+class InstrumentRow(msgspec.Struct, frozen=True, array_like=True):
+    """An instrument as gateways need it."""
+
+    id: int
+    symbol: str
+    tick_e8: int
+    lot_e8: int
+    currency: str
+
+
+class AccountRow(msgspec.Struct, frozen=True, array_like=True):
+    """An account as gateways need it."""
+
+    id: int
+    name: str
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What a running pipeline is: written once before it is ready."""
+
+    venue: str
+    data_dir: str
+    durability: str
+    wait: str
+    plan: tuple[WorkerPlan, ...]
+    ports: int
+    input_slots: int
+    output_slots: int
+    ingress_slots: int
+    egress_slots: int
+    instruments: tuple[InstrumentRow, ...]
+    accounts: tuple[AccountRow, ...]
+    max_instruments: int
+    max_accounts: int
+    recovered_seq: int = 0
+
+
+def write_description(buffer: Any, content: int, words: Any, description: Description) -> None:
+    """Store the description behind the words of the control segment."""
+    text = msgspec.json.encode(description)
+    if len(text) > DESCRIPTION_BYTES:
+        raise ValueError(f"description: expected at most {DESCRIPTION_BYTES} bytes, was {len(text)}")
+    start = content + CONTROL_WORDS * 8
+    memoryview(buffer)[start : start + len(text)] = text
+    words[CW_DESCRIPTION_BYTES] = len(text)
+
+
+def read_description(buffer: Any, content: int, words: Any) -> Description:
+    """Return the description of a running pipeline."""
+    start = content + CONTROL_WORDS * 8
+    text = bytes(memoryview(buffer)[start : start + int(words[CW_DESCRIPTION_BYTES])])
+    return msgspec.json.decode(text, type=Description)
+
+
+SUB_BUCKETS: Final = 32
+
+
+def bucket_floor_ns(bucket: int) -> int:
+    """Return the smallest latency of a bucket: exact to 32 ns, then 32 buckets an octave (3% wide)."""
+    if bucket < SUB_BUCKETS:
+        return bucket
+    octave, part = divmod(bucket, SUB_BUCKETS)
+    return (SUB_BUCKETS + part) << (octave - 1)
+
+
+def percentiles_ns(counts: Any, ranks: tuple[float, ...] = (50, 90, 99, 99.9)) -> dict[str, int]:
+    """Return percentiles and the maximum of a latency histogram: {"p50": …, "max": …, "count": …}."""
+    total = int(np.sum(counts))
+    result = {"count": total}
+    cumulated = np.cumsum(counts)
+    for rank in ranks:
+        name = f"p{rank:g}"
+        wanted = max(1, int(np.ceil(total * rank / 100)))
+        result[name] = bucket_floor_ns(int(np.searchsorted(cumulated, wanted))) if total else 0
+    filled = np.nonzero(counts)[0]
+    result["max"] = bucket_floor_ns(int(filled[-1]) + 1) if total else 0
+    return result

@@ -1,0 +1,94 @@
+"""The state digest: a hash over a canonical walk of books and accounts, independent of where rows happen to lie.
+
+Order of the walk: instruments by id, for each its definition and last price, its bids and asks from the best
+level, each level's orders oldest first; accounts by id with limits, cash, reservations; sessions by id;
+positions and used ClOrdIDs as sums of per-entry hashes (their order carries no meaning).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ringbuffer.kernel import inlined, kernel
+from stages.hashing import MIX1, PHI, fold
+from stages.state_words import (
+    RW_CL_IDS,
+    RW_POSITIONS,
+    RW_SESSIONS,
+)
+
+__all__ = ["state_digest"]
+
+
+@inlined
+def blend(first, second):  # type: ignore[no-untyped-def]
+    """Hash two values into one."""
+    mixed = (np.int64(first) ^ ((np.int64(second) << 32) | ((np.int64(second) >> 32) & 0xFFFFFFFF))) * PHI
+    return (mixed ^ (mixed >> 29)) * MIX1
+
+
+@kernel
+def _digest_books(books, digest):  # type: ignore[no-untyped-def]
+    for row in range(books.sides.shape[0]):
+        side = books.sides[row]
+        start = np.int64(side.start)
+        position = np.int64(side.count)
+        if position > 0:
+            digest = fold(digest, np.int64(row))
+        while position > 0:
+            position -= 1
+            level = books.levels[np.int64(books.ladder_levels[start + position])]
+            digest = fold(digest, np.int64(level.price_ticks))
+            order = np.int64(level.head)
+            while order >= 0:
+                record = books.orders[order]
+                digest = fold(digest, np.int64(record.order_id))
+                digest = fold(digest, np.int64(record.leaves_lots))
+                digest = fold(digest, np.int64(record.cum_lots))
+                digest = fold(digest, blend(record.account, record.session))
+                digest = fold(digest, blend(books.texts[order, 0], books.texts[order, 1]) + np.int64(record.cl2))
+                order = np.int64(record.next)
+    return digest
+
+
+@kernel
+def _digest_risk(risk, digest):  # type: ignore[no-untyped-def]
+    for row in range(risk.instruments.shape[0]):
+        record = risk.instruments[row]
+        if record.known != 0:
+            digest = fold(digest, np.int64(row))
+            digest = fold(digest, blend(record.symbol0, record.symbol1))
+            digest = fold(digest, blend(record.tick_e8, record.lot_e8))
+            digest = fold(digest, blend(record.low_ticks, record.high_ticks))
+            digest = fold(digest, blend(record.tick_value, record.last_ticks))
+    for row in range(risk.accounts.shape[0]):
+        account = risk.accounts[row]
+        if account.known != 0:
+            digest = fold(digest, blend(account.name0, account.name1))
+            digest = fold(digest, np.int64(row) * 2 + np.int64(account.killed))
+            digest = fold(digest, np.int64(account.cash))
+            digest = fold(digest, np.int64(account.reserved_buy))
+            digest = fold(digest, np.int64(account.open_orders))
+            for which in range(risk.limits.shape[1]):
+                digest = fold(digest, risk.limits[row, which])
+    for row in range(1, risk.words[RW_SESSIONS] + 1):
+        session = risk.sessions[row]
+        digest = fold(digest, blend(session.name0, session.name1) + np.int64(session.name2))
+        digest = fold(digest, np.int64(session.is_open))
+    total = np.int64(0)
+    for row in range(risk.words[RW_POSITIONS]):
+        position = risk.positions[row]
+        total += blend(blend(position.key, position.position_lots), blend(position.open_buy_lots, position.open_sell_lots))
+    digest = fold(digest, total)
+    total = np.int64(0)
+    for row in range(risk.words[RW_CL_IDS]):
+        entry = risk.cl_entries[row]
+        total += blend(blend(entry.cl0, entry.cl1), blend(entry.cl2, entry.session) ^ np.int64(entry.order_id))
+    return fold(digest, total)
+
+
+def state_digest(risk: Any, books: Any) -> int:
+    """Return the digest of a quiescent state; all outcomes must have been fed back to risk."""
+    return int(_digest_risk(risk, _digest_books(books, np.int64(0))))

@@ -1,0 +1,137 @@
+"""The ingest stage: the only sequencer. Merges the ports' ingress rings into the input ring.
+
+Stamps each command with its sequence, a time that never goes back, and the feedback stamp ``seen_seq``, the
+matching cursor as it was when the command was sequenced. The merge order and the stamps are what the journal
+keeps: everything behind is a function of them. Now and then it sequences a CHECKPOINT with the outcome digest
+that matching had at that cursor, so the journal carries its own proof.
+
+Writes: input ring (cursor 0), the ports' reader cursors. Kinds that no gateway may send become INVALID,
+which risk rejects. Port 0 is the supervisor's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from protocols.codes import (
+    KIND_CHECKPOINT,
+    KIND_INVALID,
+    KIND_KILL,
+    KIND_NEW,
+    KIND_REDUCE,
+    KIND_SESSION_CLOSE,
+    KIND_SESSION_OPEN,
+    KIND_TICK,
+    KIND_VENUE,
+)
+from ringbuffer.atomics import load_acquire, store_release
+from ringbuffer.kernel import inlined, kernel
+from ringbuffer.native import clock_ns
+from stages.control import CO_CHECKPOINTS, CO_INVALID, CW_COUNTERS, CW_STOP
+from stages.topology import CUR_INPUT_JOURNAL, CUR_INPUT_MATCHING, CUR_PORT_READER, CUR_WRITER
+
+# Words of the stage's private state; the positions of the ports follow at IW_PORTS
+IW_SEQ = 0
+IW_GATE = 1
+IW_TIME = 2
+IW_TIME_BASE = 3
+IW_CHECKPOINT = 4
+IW_CHECKPOINT_EVERY = 5
+IW_FIRST_PORT = 6
+IW_PORTS = 16
+INGEST_WORDS = 64
+
+QUOTA = 64  # commands taken from one port before the next is looked at
+KIND_SHIFT = 16
+KIND_MASK = 0xFF << KIND_SHIFT
+CHECKPOINT_WORD = KIND_CHECKPOINT << KIND_SHIFT
+WORD_KIND = 7
+WORD_PORT = 11  # orig0 of a SESSION_OPEN
+WORD_SENT = 15
+
+
+@inlined
+def is_allowed(kind, port):  # type: ignore[no-untyped-def]
+    """Tell whether a port may send a kind."""
+    if KIND_NEW <= kind <= KIND_REDUCE or KIND_SESSION_OPEN <= kind <= KIND_KILL:
+        return True
+    return port == 0 and (kind == KIND_VENUE or kind == KIND_CHECKPOINT or kind == KIND_TICK)
+
+
+@inlined
+def stamp(in_slot_words, mask, seq, time_ns, seen_seq):  # type: ignore[no-untyped-def]
+    """Write what ingest decides into the slot of ``seq``."""
+    slot = seq & mask
+    in_slot_words[slot, 0] = seq
+    in_slot_words[slot, 1] = time_ns
+    in_slot_words[slot, 2] = seen_seq
+    return slot
+
+
+@kernel
+def ingest_step(  # type: ignore[no-untyped-def]
+    in_words, in_slot_words, ingress, port_count, port_words, slots_word, port_slots, digests, control, w, budget
+):
+    """Sequence up to ``budget`` commands; return how many.
+
+    ``ingress`` are the int64 words of all ingress rings, ``port_words`` apart, slots from ``slots_word`` on.
+    """
+    capacity = np.int64(in_slot_words.shape[0])
+    mask = capacity - 1
+    seq = w[IW_SEQ]
+    first = seq
+    # pairs with matching's store_release of its input cursor, which follows that of its outcomes
+    seen_seq = load_acquire(in_words, CUR_INPUT_MATCHING)
+    room = w[IW_GATE] + capacity - seq
+    if room < budget:
+        w[IW_GATE] = min(seen_seq, load_acquire(in_words, CUR_INPUT_JOURNAL))
+        room = w[IW_GATE] + capacity - seq
+    stop = seq + min(room, budget)
+    time_ns = max(clock_ns() + w[IW_TIME_BASE], w[IW_TIME])
+    if seen_seq - w[IW_CHECKPOINT] >= w[IW_CHECKPOINT_EVERY] and seq < stop:
+        seq += 1
+        slot = stamp(in_slot_words, mask, seq, time_ns, seen_seq)
+        for word in range(3, 16):
+            in_slot_words[slot, word] = 0
+        in_slot_words[slot, WORD_KIND] = CHECKPOINT_WORD
+        in_slot_words[slot, 13] = seen_seq
+        in_slot_words[slot, 14] = digests[seen_seq & (digests.shape[0] - 1)]
+        w[IW_CHECKPOINT] = seen_seq
+        control[CW_COUNTERS + CO_CHECKPOINTS] += 1
+    # pairs with the supervisor's store of the stop word: draining takes no more from gateways
+    ports = port_count if load_acquire(control, CW_STOP) == 0 else 1
+    port_mask = port_slots - 1
+    start_port = w[IW_FIRST_PORT]
+    for turn in range(ports):
+        port = (start_port + turn) % ports
+        base = port * port_words
+        taken = w[IW_PORTS + port]
+        # pairs with the gateway's store_release of its ingress cursor
+        offered = load_acquire(ingress, base + CUR_WRITER)
+        count = min(min(offered - taken, np.int64(QUOTA)), stop - seq)
+        if count <= 0:
+            continue
+        for _ in range(count):
+            taken += 1
+            seq += 1
+            source = base + slots_word + (taken & port_mask) * 16
+            slot = stamp(in_slot_words, mask, seq, time_ns, seen_seq)
+            for word in range(3, 16):
+                in_slot_words[slot, word] = ingress[source + word]
+            kind = (in_slot_words[slot, WORD_KIND] & KIND_MASK) >> KIND_SHIFT
+            if not is_allowed(kind, port):
+                in_slot_words[slot, WORD_KIND] = (in_slot_words[slot, WORD_KIND] & ~KIND_MASK) | (
+                    KIND_INVALID << KIND_SHIFT
+                )
+                control[CW_COUNTERS + CO_INVALID] += 1
+            elif kind == KIND_SESSION_OPEN or kind == KIND_SESSION_CLOSE:
+                in_slot_words[slot, WORD_PORT] = port
+        w[IW_PORTS + port] = taken
+        store_release(ingress, base + CUR_PORT_READER, taken)
+    if seq != first:
+        w[IW_FIRST_PORT] = (start_port + 1) % ports
+        w[IW_SEQ] = seq
+        w[IW_TIME] = time_ns
+        # pairs with load_acquire by journal and risk
+        store_release(in_words, CUR_WRITER, seq)
+    return seq - first

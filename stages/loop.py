@@ -1,0 +1,205 @@
+"""The worker's compiled loop: polls the stages of its plan, waits when there is nothing, and tells that it lives.
+
+One kernel for every plan: which stages a worker polls is a bit mask. The loop returns to Python when the stop
+word says NOW, when ``slice_ns`` is over, or when a stage reports that its input is corrupt (a negative code).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from ringbuffer.atomics import fence, load_acquire, pause, store_release
+from ringbuffer.kernel import inlined, kernel
+from ringbuffer.native import clock_ns, futex_wait, futex_wake, sleep_ns, yield_cpu
+from stages.control import (
+    BELL_SIGNAL,
+    BELL_WAITING,
+    BELL_WORDS,
+    CO_RISK,
+    CW_BELLS,
+    CW_COUNTERS,
+    CW_STOP,
+    CW_WORKER_BLOCKS,
+    CW_WORKERS,
+    WORKER_WORDS,
+    WW_BUSY,
+    WW_HEARTBEAT,
+    WW_LOOPS,
+)
+from stages.ingest import ingest_step
+from stages.journaling import journal_step
+from stages.matching import matching_step
+from stages.publish import publish_step
+from stages.risk import risk_step
+
+STAGE_INGEST: Final = 1
+STAGE_JOURNAL: Final = 2
+STAGE_RISK: Final = 4
+STAGE_MATCHING: Final = 8
+STAGE_PUBLISH: Final = 16
+STAGE_BITS: Final = {
+    "ingest": STAGE_INGEST,
+    "journal": STAGE_JOURNAL,
+    "risk": STAGE_RISK,
+    "matching": STAGE_MATCHING,
+    "publish": STAGE_PUBLISH,
+}
+
+WAIT_SPIN: Final = 0
+WAIT_YIELD: Final = 1
+WAIT_BACKOFF: Final = 2
+WAIT_BLOCKING: Final = 3
+WAIT_CODES: Final = {"spin": WAIT_SPIN, "yield": WAIT_YIELD, "backoff": WAIT_BACKOFF, "blocking": WAIT_BLOCKING}
+
+STEP_BUDGET = 256
+SPIN_PASSES = 64  # empty passes with a pause each before a worker yields
+YIELD_PASSES = 128
+SLEEP_MIN_NS = 2_000
+SLEEP_MAX_NS = 50_000
+BLOCK_TIMEOUT_NS = 2_000_000
+HOUSEKEEPING_NS = 1_000_000
+COUNTER_WORDS = 64
+
+STOPPED = 0
+SLICE_OVER = 1
+FEEDBACK_OVERFLOW = -100
+
+
+class Ports(NamedTuple):
+    """The ring area of all ports as the kernels take it."""
+
+    words: Any
+    count: int
+    port_words: int
+    slots_word: int
+    port_slots: int
+
+
+class Context(NamedTuple):
+    """Everything that the stages work on."""
+
+    control: Any
+    in_words: Any
+    in_slots: Any
+    in_slot_words: Any
+    out_words: Any
+    out_slots: Any
+    out_slot_words: Any
+    verdicts: Any
+    ingress: Ports
+    egress: Ports
+    ingest_words: Any
+    publish_words: Any
+    routes: Any
+    blocks: Any
+    codec: Any
+    spans: Any
+    journal_words: Any
+    risk: Any
+    books: Any
+
+
+@inlined
+def wake_others(control, worker):  # type: ignore[no-untyped-def]
+    """Ring the bell of each worker that has announced that it sleeps."""
+    # store-load: what this worker published before is visible before it looks who waits
+    fence()
+    for other in range(control[CW_WORKERS]):
+        bell = CW_BELLS + other * BELL_WORDS
+        if other != worker and load_acquire(control, bell + BELL_WAITING) != 0:
+            store_release(control, bell + BELL_SIGNAL, load_acquire(control, bell + BELL_SIGNAL) + 1)
+            futex_wake(control, bell + BELL_SIGNAL)
+
+
+@inlined
+def rest_worker(control, worker, strategy, empty):  # type: ignore[no-untyped-def]
+    """Wait a little after ``empty`` passes without work."""
+    if strategy == WAIT_SPIN or empty < SPIN_PASSES:
+        pause()
+    elif strategy == WAIT_YIELD or empty < YIELD_PASSES:
+        yield_cpu()
+    elif strategy == WAIT_BACKOFF:
+        sleep_ns(min(np.int64(SLEEP_MIN_NS) * (1 + (empty - YIELD_PASSES) // 16), np.int64(SLEEP_MAX_NS)))
+    else:
+        bell = CW_BELLS + worker * BELL_WORDS
+        if load_acquire(control, bell + BELL_WAITING) == 0:
+            # announce, then look once more before sleeping: pairs with the fence in wake_others
+            store_release(control, bell + BELL_WAITING, 1)
+            fence()
+        else:
+            futex_wait(control, bell + BELL_SIGNAL, load_acquire(control, bell + BELL_SIGNAL), BLOCK_TIMEOUT_NS)
+
+
+@kernel
+def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped-def]
+    """Poll the stages in ``mask`` until told to stop or ``slice_ns`` is over; return why it ended."""
+    control = c.control
+    block = CW_WORKER_BLOCKS + worker * WORKER_WORDS
+    bell = CW_BELLS + worker * BELL_WORDS
+    now_ns = clock_ns()
+    end_ns = now_ns + slice_ns
+    housekeeping_ns = now_ns
+    empty = np.int64(0)
+    passes = np.int64(0)
+    busy = np.int64(0)
+    while True:
+        progress = np.int64(0)
+        if mask & STAGE_INGEST != 0:
+            p = c.ingress
+            progress += ingest_step(
+                c.in_words, c.in_slot_words, p.words, p.count, p.port_words, p.slots_word, p.port_slots,
+                c.books.digests, control, c.ingest_words, STEP_BUDGET,
+            )
+        if mask & STAGE_JOURNAL != 0:
+            encoded = journal_step(c.in_words, c.in_slot_words, c.blocks, c.codec, c.spans, c.journal_words)
+            if encoded < 0:
+                return encoded
+            progress += encoded
+        if mask & STAGE_RISK != 0:
+            judged = risk_step(c.in_words, c.in_slots, c.verdicts, c.out_words, c.out_slots, c.risk, STEP_BUDGET)
+            if judged < 0:
+                return np.int64(FEEDBACK_OVERFLOW)
+            progress += judged
+        if mask & STAGE_MATCHING != 0:
+            progress += matching_step(
+                c.in_words, c.in_slots, c.verdicts, c.out_words, c.out_slot_words, c.books, STEP_BUDGET
+            )
+        if mask & STAGE_PUBLISH != 0:
+            p = c.egress
+            progress += publish_step(
+                c.in_words, c.out_words, c.out_slots, c.out_slot_words, p.words, p.count, p.port_words, p.slots_word,
+                p.port_slots, c.routes, control, c.publish_words, STEP_BUDGET,
+            )
+        passes += 1
+        if progress != 0:
+            busy += 1
+            empty = np.int64(0)
+            if strategy == WAIT_BLOCKING:
+                if load_acquire(control, bell + BELL_WAITING) != 0:
+                    store_release(control, bell + BELL_WAITING, 0)
+                wake_others(control, worker)
+        else:
+            rest_worker(control, worker, strategy, empty)
+            empty += 1
+        if passes & 31 == 0 or empty > SPIN_PASSES:
+            now_ns = clock_ns()
+            if now_ns - housekeeping_ns >= HOUSEKEEPING_NS:
+                housekeeping_ns = now_ns
+                store_release(control, block + WW_HEARTBEAT, now_ns)
+                control[block + WW_LOOPS] += passes
+                control[block + WW_BUSY] += busy
+                passes = np.int64(0)
+                busy = np.int64(0)
+                if mask & STAGE_MATCHING != 0:
+                    for word in range(COUNTER_WORDS):
+                        control[CW_COUNTERS + word] = c.books.words[word]
+                if mask & STAGE_RISK != 0:
+                    for word in range(16):
+                        control[CW_COUNTERS + CO_RISK + word] = c.risk.words[word]
+                # pairs with the supervisor's store of the stop word
+                if load_acquire(control, CW_STOP) == 2:
+                    return np.int64(STOPPED)
+                if now_ns >= end_ns:
+                    return np.int64(SLICE_OVER)

@@ -1,0 +1,46 @@
+"""Which word of the states' ``words`` arrays is what: cursors, heights, counters. No Numba, so that status can read.
+
+Zero is the initial value of all of them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Words of RiskState.words
+RW_CURSOR: Final = 0
+RW_SEEN: Final = 1
+RW_FEED_HEAD: Final = 2
+RW_FEED_TAIL: Final = 3
+RW_ORDERS_USED: Final = 4
+RW_ORDERS_FREE: Final = 5  # height of the stack of free rows
+RW_POSITIONS: Final = 6
+RW_CL_IDS: Final = 7
+RW_SESSIONS: Final = 8
+RW_OUT_CURSOR: Final = 9
+RW_FEED_HIGH: Final = 10
+RW_VENUE_SEQ: Final = 11
+RISK_WORDS: Final = 16
+
+# Words of MatchingState.words; counters by outcome type and by reason follow
+MW_CURSOR: Final = 0
+MW_ORDER_FREE: Final = 1  # first free row + 1 of the chain, 0 for none
+MW_ORDERS_USED: Final = 2
+MW_OPEN: Final = 3
+MW_LEVEL_FREE: Final = 4
+MW_LEVELS_USED: Final = 5
+MW_LEVELS: Final = 6
+MW_DIGEST: Final = 7
+MW_OUT_NEXT: Final = 8
+MW_OUT_GATE: Final = 9
+MW_PENDING_HEAD: Final = 10
+MW_PENDING_TAIL: Final = 11
+MW_PENDING_SEQ: Final = 12  # the input whose outcomes are being flushed, 0 for none
+MW_DIVERGED_SEQ: Final = 13  # first checkpoint whose digest was not ours
+MW_CHECKPOINT_SEQ: Final = 14  # last checkpoint whose digest was ours
+MW_TRADES: Final = 15
+MW_COMMANDS: Final = 16
+MW_FINAL_STATE: Final = 17
+MW_TYPE_COUNTS: Final = 24
+MW_REASON_COUNTS: Final = 32
+MATCHING_WORDS: Final = 64

@@ -1,0 +1,485 @@
+"""The supervisor: recovers, creates the shared memory, forks the workers, watches them, and stops in order.
+
+Life of a pipeline::
+
+    lock ─► open journal (recover) ─► replay ─► segments ─► fork workers ─► configuration commands ─► READY
+    READY ─► SIGINT, SIGTERM or stop ─► DRAIN: nothing more from gateways ─► all matched, durable, released
+          ─► final checkpoint with the state digest ─► workers stop ─► segments unlinked ─► lock released
+
+Fail stop: a worker that dies, or reports an error, ends the pipeline at once; what was acknowledged is in
+the journal, and the next start recovers it. Nothing is released after a failure.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from journal.errors import JournalError, JournalMissing
+from journal.writer import JournalWriter
+from protocols.codes import FLAG_FINAL, KIND_CHECKPOINT, KIND_SESSION_CLOSE, OUT_REJECTED, Reason
+from protocols.layouts import OUTCOME
+from ringbuffer.errors import SharedMemoryError
+from ringbuffer.liveness import is_alive, own_identity, split_token
+from ringbuffer.ring_words import store_word
+from ringbuffer.shm import Segment
+from stages import control as ctl
+from stages.config import ConfigError, VenueConfig
+from stages.control import AccountRow, Description, InstrumentRow, PortState, State, Stop, WorkerPlan, write_description
+from stages.core import Core
+from stages.digest import state_digest
+from stages.ingest import INGEST_WORDS, IW_CHECKPOINT, IW_CHECKPOINT_EVERY, IW_GATE, IW_SEQ, IW_TIME, IW_TIME_BASE
+from stages.instance import InstanceLock
+from stages.journaling import BlockBuffers, open_writer
+from stages.loop import Context, Ports
+from stages.memory import SEGMENTS, PipelineMemory, Sizes, pipeline_id, segment_name
+from stages.observe import counters_of
+from stages.publish import PUBLISH_WORDS
+from stages.replay import Replayer, hex_digest, journal_directory
+from stages.state import (
+    VERDICT,
+    shared_array,
+)
+from stages.state_words import (
+    MW_DIGEST,
+    MW_OUT_GATE,
+    MW_OUT_NEXT,
+    RW_OUT_CURSOR,
+    RW_SESSIONS,
+)
+from stages.topology import (
+    CUR_INPUT_JOURNAL,
+    CUR_INPUT_MATCHING,
+    CUR_INPUT_RISK,
+    CUR_OUTPUT_PUBLISH,
+    CUR_OUTPUT_RISK,
+    CUR_PORT_READER,
+    CUR_WRITER,
+)
+from stages.venue import capacities_of, config_commands, directory_of, new_command, venue_command
+from stages.worker import EXIT_DISK, run_worker
+
+__all__ = ["LAST_RUN", "LastRun", "Supervisor", "WorkerDied"]
+
+LAST_RUN = "last-run.json"
+READY_TIMEOUT_S = 30.0
+DRAIN_TIMEOUT_S = 60.0
+WATCH_INTERVAL_S = 0.02
+PORT_CHECK_INTERVAL_S = 0.2
+
+
+class WorkerDied(Exception):
+    """A worker ended that should not have; names it and says why."""
+
+    def __init__(self, message: str, disk: bool = False) -> None:
+        super().__init__(message)
+        self.disk = disk
+
+
+class LastRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What the last pipeline of a data directory left behind, for ``status`` when nothing runs."""
+
+    state: str
+    pid: int
+    started_ns: int
+    stopped_ns: int
+    last_seq: int
+    durable_seq: int
+    outcome_digest: str
+    state_digest: str
+    error: str = ""
+    counters: dict[str, int] = {}
+    latency_ns: dict[str, int] = {}
+
+
+class Supervisor:
+    """Owns one pipeline from start to stop."""
+
+    def __init__(self, config: VenueConfig, plan: tuple[WorkerPlan, ...]) -> None:
+        self.config = config
+        self.plan = plan
+        self.data_dir = Path(config.venue.data_dir)
+        self.last_run: LastRun | None = None
+        self.recovered_seq = 0
+        self.recovered_torn: Path | None = None
+        self.pids: dict[int, int] = {}
+        self.warnings: list[str] = []
+        self._reports: dict[int, int] = {}
+        self._report_texts: dict[int, bytes] = {}
+        self._stop_asked = False
+        self._memory: PipelineMemory | None = None
+        self._writer: JournalWriter | None = None
+        self._closing: dict[int, int] = {}
+
+    # Starting
+
+    def start(self, on_replay: Callable[[int, int], None] | None = None) -> None:
+        """Bring the pipeline up to READY, or raise and leave nothing behind."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        identity = pipeline_id(self.data_dir)
+        self._lock = InstanceLock(identity, str(self.data_dir))
+        try:
+            self._started_ns = time.time_ns()
+            config = self.config
+            self._writer = open_writer(
+                journal_directory(self.data_dir), config.venue.durability, config.journal.segment_bytes
+            )
+            self.recovered_torn = self._writer.torn_copy
+            self._recover(on_replay)
+            rings = config.rings
+            sizes = Sizes(rings.input_slots, rings.output_slots, rings.ingress_slots, rings.egress_slots, rings.ports)
+            self._remove_leftovers(identity)
+            self._memory = PipelineMemory(identity, sizes, self._writer.epoch, self.recovered_seq)
+            self._prepare()
+            self._fork_workers()
+            self._configure()
+            store_word(self.control, ctl.CW_STATE, State.READY)
+        except BaseException as error:
+            self._fail(str(error))
+            raise
+
+    def _remove_leftovers(self, identity: str) -> None:
+        """Take away segments that a crashed pipeline of this directory left: the lock says that it is gone."""
+        for part in SEGMENTS:
+            with suppress(SharedMemoryError):
+                Segment.attach(segment_name(identity, part)).unlink()
+
+    def _recover(self, on_replay: Callable[[int, int], None] | None) -> None:
+        assert self._writer is not None
+        last_seq = self._writer.next_seq - 1
+        self._last_time_ns = 0
+        if last_seq == 0:
+            self.core = Core(capacities_of(venue_command(self.config.capacity)))
+            return
+        replayer = Replayer(self.data_dir)
+        progress = None if on_replay is None else lambda seq: on_replay(seq, last_seq)
+        result = replayer.run(on_progress=progress)
+        if result.last_seq != last_seq or not result.verified:
+            raise JournalMissing(
+                f"{self.data_dir}: expected a replay to sequence {last_seq} with the journaled digests, "
+                f"was {result.last_seq}, parting at {result.diverged_seq or 'none'}"
+            )
+        assert replayer.core is not None
+        self.core = replayer.core
+        self._last_time_ns = replayer.last_time_ns
+        self.recovered_seq = last_seq
+
+    def _prepare(self) -> None:
+        memory, last_seq = self._memory, self.recovered_seq
+        assert memory is not None
+        self.control = memory.control
+        risk, books = self.core.state.risk, self.core.state.books
+        books.words[MW_OUT_NEXT] = books.words[MW_OUT_GATE] = 0
+        risk.words[RW_OUT_CURSOR] = 0
+        ingest = shared_array(INGEST_WORDS, np.int64)
+        ingest[IW_SEQ] = ingest[IW_GATE] = ingest[IW_CHECKPOINT] = last_seq
+        ingest[IW_TIME] = self._last_time_ns
+        ingest[IW_TIME_BASE] = time.time_ns() - time.monotonic_ns()
+        ingest[IW_CHECKPOINT_EVERY] = self.config.journal.checkpoint_every
+        self._routes = shared_array(len(risk.sessions) + 1, np.int32)
+        self._buffers = BlockBuffers(last_seq)
+        sizes = memory.sizes
+        self._context = Context(
+            control=memory.control,
+            in_words=memory.in_words,
+            in_slots=memory.in_slots,
+            in_slot_words=memory.in_slot_words,
+            out_words=memory.out_words,
+            out_slots=memory.out_slots,
+            out_slot_words=memory.out_slot_words,
+            verdicts=shared_array(sizes.input_slots, VERDICT),
+            ingress=Ports(memory.ingress.words, sizes.ports, *memory.ingress[1:]),
+            egress=Ports(memory.egress.words, sizes.ports, *memory.egress[1:]),
+            ingest_words=ingest,
+            publish_words=shared_array(PUBLISH_WORDS, np.int64),
+            routes=self._routes,
+            blocks=self._buffers.blocks,
+            codec=self._buffers.codec,
+            spans=self._buffers.spans,
+            journal_words=self._buffers.words,
+            risk=risk,
+            books=books,
+        )
+        control = self.control
+        pid, start = own_identity()
+        control[ctl.CW_WORKERS] = len(self.plan)
+        control[ctl.CW_SUPERVISOR_PID] = pid
+        control[ctl.CW_SUPERVISOR_START] = start
+        control[ctl.CW_STARTED_NS] = self._started_ns
+        control[ctl.CW_DURABLE] = last_seq
+        control[ctl.CW_PORT_BLOCKS + ctl.PW_STATE] = PortState.OPEN
+        control[ctl.CW_STATE] = State.STARTING
+
+    def _fork_workers(self) -> None:
+        gc.collect()
+        gc.freeze()
+        for index, plan in enumerate(self.plan):
+            read_fd, write_fd = os.pipe()
+            os.set_blocking(read_fd, False)
+            pid = os.fork()
+            if pid == 0:
+                code = 1
+                try:
+                    os.close(read_fd)
+                    code = run_worker(
+                        index, plan, self._context, self._buffers, self._writer, self.config.plan.wait, write_fd,
+                        self.config.plan.sched_fifo, self.config.plan.mlock,
+                    )  # fmt: skip
+                finally:
+                    os._exit(code)
+            os.close(write_fd)
+            self.pids[index] = pid
+            self._reports[index] = read_fd
+        gc.unfreeze()
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        blocks = [ctl.CW_WORKER_BLOCKS + index * ctl.WORKER_WORDS for index in self.pids]
+        while not all(self.control[block + ctl.WW_READY] for block in blocks):
+            self._check_workers()
+            if time.monotonic() > deadline:
+                raise WorkerDied(f"expected all workers to be ready within {READY_TIMEOUT_S:g} s")
+            time.sleep(0.001)
+
+    def _configure(self) -> None:
+        """Sequence what the configuration defines, and close sessions that a crash left open."""
+        risk = self.core.state.risk
+        if self.recovered_seq == 0:
+            self._send(venue_command(self.config.capacity))
+        elif capacities_of(venue_command(self.config.capacity)) != self.core.state.capacities:
+            self.warnings.append("capacities are those of the journal, not of the configuration")
+        if len(commands := config_commands(self.config, risk)):
+            self._send(commands)
+        self._close_sessions([s for s in range(1, int(risk.words[RW_SESSIONS]) + 1) if risk.sessions[s]["is_open"]])
+        self._settle_control_port()
+        for outcome in self._control_outcomes():
+            if outcome["type"] == OUT_REJECTED:
+                reason = Reason(int(outcome["reason"])).name.lower()
+                raise ConfigError("venue", f"the core rejected a command of the configuration: {reason}")
+        directory = directory_of(risk)
+        capacities, memory = self.core.state.capacities, self._memory
+        assert memory is not None
+        description = Description(
+            venue=self.config.venue.name,
+            data_dir=str(self.data_dir.resolve()),
+            durability=self.config.venue.durability,
+            wait=self.config.plan.wait,
+            plan=self.plan,
+            ports=memory.sizes.ports,
+            input_slots=memory.sizes.input_slots,
+            output_slots=memory.sizes.output_slots,
+            ingress_slots=memory.sizes.ingress_slots,
+            egress_slots=memory.sizes.egress_slots,
+            instruments=tuple(InstrumentRow(*entry) for entry in directory.instruments.values()),
+            accounts=tuple(AccountRow(*entry) for entry in directory.accounts.values()),
+            max_instruments=capacities.max_instruments,
+            max_accounts=capacities.max_accounts,
+            recovered_seq=self.recovered_seq,
+        )
+        control_segment = memory.segments["control"]
+        write_description(control_segment.buffer, control_segment.CONTENT, self.control, description)
+        self.directory = directory
+
+    # Port 0: the supervisor's own commands
+
+    def _send(self, commands: Any) -> None:
+        """Put commands into ingress ring 0, waiting for room."""
+        assert self._memory is not None
+        ingress = self._memory.ingress
+        words, slots = ingress.ring_words(0), ingress.slot_words(0)
+        for row in np.atleast_1d(commands).view(np.int64).reshape(-1, 16):
+            seq = int(words[CUR_WRITER]) + 1
+            self._wait(lambda seq=seq: seq - int(words[CUR_PORT_READER]) <= ingress.port_slots, "room for a command")
+            slots[seq & (ingress.port_slots - 1)] = row
+            store_word(words, CUR_WRITER, seq)
+
+    def _settle_control_port(self) -> None:
+        """Wait until all of port 0's commands are matched and durable."""
+        assert self._memory is not None
+        words = self._memory.ingress.ring_words(0)
+        self._wait(lambda: words[CUR_PORT_READER] == words[CUR_WRITER], "ingest")
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait until all that is sequenced is judged, matched, durable and released."""
+        memory = self._memory
+        assert memory is not None
+        in_words, out_words = memory.in_words, memory.out_words
+
+        def settled() -> bool:
+            seq = in_words[CUR_WRITER]
+            return bool(
+                in_words[CUR_INPUT_RISK] == seq
+                and in_words[CUR_INPUT_MATCHING] == seq
+                and in_words[CUR_INPUT_JOURNAL] == seq
+                and self.control[ctl.CW_DURABLE] >= seq
+                and out_words[CUR_OUTPUT_PUBLISH] == out_words[CUR_WRITER]
+                and out_words[CUR_OUTPUT_RISK] == out_words[CUR_WRITER]
+                and in_words[CUR_WRITER] == seq
+            )
+
+        self._wait(settled, "the pipeline to settle")
+
+    def _control_outcomes(self) -> Any:
+        """Take what publish sent to port 0."""
+        assert self._memory is not None
+        egress = self._memory.egress
+        words, slots = egress.ring_words(0), egress.slot_words(0)
+        published, cursor = int(words[CUR_WRITER]), int(words[CUR_PORT_READER])
+        rows = [slots[seq & (egress.port_slots - 1)].copy() for seq in range(cursor + 1, published + 1)]
+        store_word(words, CUR_PORT_READER, published)
+        return np.array(rows, dtype=np.int64).reshape(-1).view(OUTCOME) if rows else np.zeros(0, dtype=OUTCOME)
+
+    def _close_sessions(self, sessions: list[int]) -> None:
+        for session in sessions:
+            self._send(new_command(KIND_SESSION_CLOSE, session=session))
+
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + DRAIN_TIMEOUT_S
+        while not condition():
+            self._check_workers()
+            if time.monotonic() > deadline:
+                raise WorkerDied(f"expected {what} within {DRAIN_TIMEOUT_S:g} s, cursors do not move")
+            time.sleep(0.0005)
+
+    # Running
+
+    def ask_to_stop(self, *_: Any) -> None:
+        """Remember that someone wants the pipeline to stop (signal handler)."""
+        self._stop_asked = True
+
+    def serve(self) -> None:
+        """Watch workers and gateways until asked to stop; then drain and stop, or fail."""
+        next_port_check = 0.0
+        try:
+            while not self._stop_asked:
+                self._check_workers()
+                if time.monotonic() >= next_port_check:
+                    next_port_check = time.monotonic() + PORT_CHECK_INTERVAL_S
+                    self._check_ports()
+                    self._control_outcomes()
+                select.select([], [], [], WATCH_INTERVAL_S)
+            self._drain()
+        except BaseException as error:
+            self._fail(str(error))
+            raise
+
+    def _check_workers(self) -> None:
+        """Raise WorkerDied if a worker has ended."""
+        for index, pid in self.pids.items():
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            self._read_report(index)
+            if ended:
+                del self.pids[index]
+                raise self._death(index, pid, status)
+
+    def _read_report(self, index: int) -> None:
+        with suppress(BlockingIOError):
+            self._report_texts[index] = self._report_texts.get(index, b"") + os.read(self._reports[index], 8192)
+
+    def _death(self, index: int, pid: int, status: int) -> WorkerDied:
+        code = os.waitstatus_to_exitcode(status)
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        lines = [
+            line for line in self._report_texts.get(index, b"").decode(errors="replace").splitlines()
+            if not line.startswith("warning: ")
+        ]  # fmt: skip
+        stages = "+".join(self.plan[index].stages)
+        why = f": {lines[-1]}" if lines else ""
+        return WorkerDied(f"worker {index + 1} ({stages}, pid {pid}) {how}{why}", disk=code == EXIT_DISK)
+
+    def _check_ports(self) -> None:
+        """Close the sessions of gateways that died, then free their ports."""
+        for port in range(1, int(self.control[ctl.CW_PORTS])):
+            block = ctl.CW_PORT_BLOCKS + port * ctl.PORT_WORDS
+            owner = int(self.control[block + ctl.PW_OWNER])
+            if owner == 0 or is_alive(*split_token(owner)):
+                continue
+            sessions = [int(session) for session in np.nonzero(self._routes == port + 1)[0]]
+            store_word(self.control, block + ctl.PW_STATE, PortState.CUT)
+            if sessions and self._closing.get(port) != owner:
+                self._closing[port] = owner
+                self._close_sessions(sessions)
+            elif not sessions:
+                self._closing.pop(port, None)
+                self.control[block + ctl.PW_OWNER] = 0
+                store_word(self.control, block + ctl.PW_STATE, PortState.FREE)
+
+    # Stopping
+
+    def _drain(self) -> None:
+        control, memory = self.control, self._memory
+        assert memory is not None
+        store_word(control, ctl.CW_STATE, State.DRAINING)
+        store_word(control, ctl.CW_STOP, Stop.DRAIN)
+        self._settle_control_port()
+        time.sleep(0.002)  # an ingest step that began before it saw the stop word ends
+        self._settle()
+        books = self.core.state.books
+        seq = int(memory.in_words[CUR_WRITER])
+        digest = state_digest(self.core.state.risk, books)
+        outcome_digest = int(books.words[MW_DIGEST])
+        self._send(
+            new_command(KIND_CHECKPOINT, flags=FLAG_FINAL, aux0=seq, aux1=outcome_digest, order_id=digest)
+        )
+        self._settle_control_port()
+        store_word(control, ctl.CW_STOP, Stop.NOW)
+        for index, pid in list(self.pids.items()):
+            _, status = os.waitpid(pid, 0)
+            self._read_report(index)
+            del self.pids[index]
+            if status:
+                raise self._death(index, pid, status)
+        store_word(control, ctl.CW_STATE, State.STOPPED)
+        self._leave(State.STOPPED, "", hex_digest(digest))
+
+    def _fail(self, error: str) -> None:
+        """End all processes at once, say why, leave no segment behind."""
+        for pid in self.pids.values():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in self.pids.values():
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+        self.pids.clear()
+        if self._memory is not None:
+            store_word(self._memory.control, ctl.CW_STATE, State.FAILED)
+        self._leave(State.FAILED, error, "")
+
+    def _leave(self, state: State, error: str, digest: str) -> None:
+        if self._memory is not None:
+            self._write_last_run(state, error, digest)
+            self._memory.unlink()
+        if self._writer is not None:
+            with suppress(JournalError, OSError):
+                self._writer.abort()
+        self._lock.release()
+
+    def _write_last_run(self, state: State, error: str, digest: str) -> None:
+        control, memory = self.control, self._memory
+        assert memory is not None
+        self.last_run = LastRun(
+            state=state.name.lower(),
+            pid=os.getpid(),
+            started_ns=self._started_ns,
+            stopped_ns=time.time_ns(),
+            last_seq=int(memory.in_words[CUR_WRITER]),
+            durable_seq=int(control[ctl.CW_DURABLE]),
+            outcome_digest=hex_digest(int(self.core.state.books.words[MW_DIGEST])),
+            state_digest=digest,
+            error=error,
+            counters=counters_of(control),
+            latency_ns=ctl.percentiles_ns(control[ctl.CW_LATENCY : ctl.CW_LATENCY + ctl.LATENCY_BUCKETS]),
+        )
+        temporary = self.data_dir / (LAST_RUN + ".tmp")
+        with suppress(OSError):
+            temporary.write_bytes(msgspec.json.encode(self.last_run))
+            temporary.replace(self.data_dir / LAST_RUN)

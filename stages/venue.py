@@ -1,0 +1,148 @@
+"""A venue's definition as commands: everything that changes state is journaled, the configuration included.
+
+At the first start all of it is sequenced; later starts sequence only what the configuration changed. Ids
+are part of the journal: an instrument or account keeps the id it had first, whatever the file's order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from protocols.codes import KIND_ACCOUNT, KIND_INSTRUMENT, KIND_LIMIT, KIND_VENUE
+from protocols.directory import AccountEntry, Directory, InstrumentEntry
+from protocols.layouts import COMMAND
+from protocols.text import pack_text, unpack_text
+from stages.config import Capacity, ConfigError, VenueConfig
+from stages.state import Capacities, RiskState
+
+__all__ = ["capacities_of", "config_commands", "currency_code", "directory_of", "instrument_command", "venue_command"]
+
+
+def currency_code(currency: str) -> int:
+    """Pack a three-letter currency."""
+    return pack_text(currency)[0]
+
+
+def new_command(kind: int, **fields: Any) -> Any:
+    """Return one command with the given fields."""
+    command = np.zeros((), dtype=COMMAND)
+    command["kind"] = kind
+    for name, value in fields.items():
+        command[name] = value
+    return command
+
+
+def set_name(command: Any, name: str) -> Any:
+    """Put a name into a command's ClOrdID words."""
+    command["cl0"], command["cl1"], command["cl2"] = pack_text(name)
+    return command
+
+
+def venue_command(capacity: Capacity) -> Any:
+    """Return the VENUE command: capacities, always sequence 1."""
+    return new_command(
+        KIND_VENUE,
+        qty_lots=capacity.max_orders,
+        order_id=capacity.max_cl_ord_ids,
+        aux0=capacity.max_positions,
+        aux1=capacity.max_levels,
+        account=capacity.max_accounts,
+        instrument=capacity.max_instruments,
+        price_ticks=capacity.max_sessions,
+    )
+
+
+def capacities_of(command: Any) -> Capacities:
+    """Return the capacities that a VENUE command carries."""
+    return Capacities(
+        max_orders=int(command["qty_lots"]),
+        max_levels=int(command["aux1"]),
+        max_cl_ord_ids=int(command["order_id"]),
+        max_positions=int(command["aux0"]),
+        max_accounts=int(command["account"]),
+        max_instruments=int(command["instrument"]),
+        max_sessions=int(command["price_ticks"]),
+    )
+
+
+def instrument_command(
+    identity: int, symbol: str, tick_e8: int, lot_e8: int, tick_value: int, currency: str, low: int = 0, high: int = 0
+) -> Any:
+    """Return an INSTRUMENT command."""
+    return set_name(
+        new_command(
+            KIND_INSTRUMENT,
+            instrument=identity,
+            price_ticks=tick_e8,
+            qty_lots=lot_e8,
+            aux0=tick_value,
+            orig2=currency_code(currency),
+            order_id=low,
+            aux1=high,
+        ),
+        symbol,
+    )
+
+
+def config_commands(config: VenueConfig, risk: RiskState) -> Any:
+    """Return the commands that bring a state to the configuration; raise ConfigError for what cannot change."""
+    known = directory_of(risk)
+    commands: list[Any] = []
+    next_id = max(known.instruments, default=0)
+    for row, entry in enumerate(config.instruments):
+        low, high = entry.band_ticks
+        identity = known.instrument_ids.get(entry.symbol, 0)
+        if identity:
+            record = risk.instruments[identity]
+            was = (int(record["tick_e8"]), int(record["lot_e8"]), unpack_text(int(record["currency"]), 0))
+            if was != (entry.tick_e8, entry.lot_e8, entry.currency):
+                problem = "expected tick, lot and currency as in the journal: an instrument's units cannot change"
+                raise ConfigError(f"instrument[{row}]", problem, entry.symbol)
+            if (int(record["low_ticks"]), int(record["high_ticks"])) == (low, high):
+                continue
+        else:
+            next_id += 1
+            identity = next_id
+        commands.append(
+            instrument_command(
+                identity, entry.symbol, entry.tick_e8, entry.lot_e8, entry.tick_value, entry.currency, low, high
+            )
+        )
+    next_id = max(known.accounts, default=0)
+    for row, account in enumerate(config.accounts):
+        identity = known.account_ids.get(account.name, 0)
+        if not identity:
+            next_id += 1
+            identity = next_id
+            fields = {"account": identity, "orig2": currency_code(account.currency)}
+            commands.append(set_name(new_command(KIND_ACCOUNT, **fields), account.name))
+        elif int(risk.accounts[identity]["currency"]) != currency_code(account.currency):
+            raise ConfigError(f"account[{row}].currency", "expected that of the journal", account.currency)
+        for which, value in account.limits:
+            if int(risk.limits[identity, int(which)]) != value:
+                fields = {"account": identity, "ord_type": int(which), "qty_lots": value}
+                commands.append(new_command(KIND_LIMIT, **fields))
+    return np.array(commands, dtype=COMMAND)
+
+
+def directory_of(risk: RiskState) -> Directory:
+    """Return names, ids and units of all that a state has defined."""
+    instruments = [
+        InstrumentEntry(
+            int(identity),
+            unpack_text(int(row["symbol0"]), int(row["symbol1"])),
+            int(row["tick_e8"]),
+            int(row["lot_e8"]),
+            unpack_text(int(row["currency"]), 0),
+        )
+        for identity in np.nonzero(risk.instruments["known"])[0]
+        for row in [risk.instruments[identity]]
+    ]
+    accounts = [
+        AccountEntry(int(identity), unpack_text(int(row["name0"]), int(row["name1"])))
+        for identity in np.nonzero(risk.accounts["known"])[0]
+        for row in [risk.accounts[identity]]
+    ]
+    return Directory(instruments, accounts)

@@ -1,0 +1,167 @@
+"""Compile all kernels once, with progress, or load them from the cache: before workers are forked.
+
+A first start compiles some hundred functions, which takes half a minute; later ones load a few files. Each step
+names what it makes callable, and runs it on a small private state, so that nothing is compiled in a worker.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from protocols.layouts import COMMAND, OUTCOME
+
+__all__ = ["warm_in_parallel", "warm_kernels", "warm_steps"]
+
+
+def _core() -> Any:
+    from stages.core import Core
+    from stages.state import Capacities
+
+    tiny = Capacities(64, 64, 64, 64, 8, 8, 8)
+    return Core(tiny, input_slots=64, output_slots=64)
+
+
+def _warm_risk() -> None:
+    from stages.core import Core
+
+    from stages.risk import risk_step
+
+    core: Core = _core()
+    risk_step(core._in_words, core._in_slots, core._verdicts, core._out_words, core._out_slots, core.state.risk, 1)
+
+
+def _warm_matching() -> None:
+    from stages.matching import matching_step
+
+    core = _core()
+    matching_step(
+        core._in_words, core._in_slots, core._verdicts, core._out_words, core._out_slot_words, core.state.books, 1
+    )
+
+
+def _warm_core() -> None:
+    core = _core()
+    core.process(np.zeros(0, dtype=COMMAND))
+    core.digest(np.zeros(0, dtype=COMMAND))
+
+
+def _warm_digest() -> None:
+    from stages.digest import state_digest
+
+    core = _core()
+    state_digest(core.state.risk, core.state.books)
+
+
+def _warm_journal() -> None:
+    from stages.journaling import BlockBuffers, journal_step, store_word, wait_for_block
+
+    core = _core()
+    buffers = BlockBuffers(0)
+    journal_step(
+        core._in_words, core._in_slot_words, buffers.blocks, buffers.codec, buffers.spans, buffers.words
+    )
+    wait_for_block(buffers.words, 1, 0)
+    store_word(np.zeros(8, dtype=np.int64), 0, 0)
+
+
+def _warm_loop() -> None:
+    from stages.journaling import BlockBuffers
+    from stages.loop import Context, Ports, worker_loop
+    from stages.state import shared_array
+    from stages.control import CONTROL_WORDS
+
+    core = _core()
+    buffers = BlockBuffers(0)
+    port = Ports(np.zeros(4096, dtype=np.int64), 1, 2048, 256, 16)
+    context = Context(
+        control=np.zeros(CONTROL_WORDS, dtype=np.int64),
+        in_words=core._in_words,
+        in_slots=core._in_slots,
+        in_slot_words=core._in_slot_words,
+        out_words=core._out_words,
+        out_slots=core._out_slots,
+        out_slot_words=core._out_slot_words,
+        verdicts=core._verdicts,
+        ingress=port,
+        egress=port,
+        ingest_words=np.zeros(64, dtype=np.int64),
+        publish_words=np.zeros(128, dtype=np.int64),
+        routes=shared_array(8, np.int32),
+        blocks=buffers.blocks,
+        codec=buffers.codec,
+        spans=buffers.spans,
+        journal_words=buffers.words,
+        risk=core.state.risk,
+        books=core.state.books,
+    )
+    worker_loop(context, 0, 0, 0, 0)
+
+
+def _warm_reader() -> None:
+    from journal.warm import warm_kernels as warm_journal
+
+    warm_journal()
+
+
+def _warm_ports() -> None:
+    from ringbuffer.ring_words import store_word, take_word
+
+    words = np.zeros(8, dtype=np.int64)
+    store_word(words, 0, 0)
+    take_word(words, 0, 0, 0)
+
+
+STEPS: dict[str, Callable[[], None]] = {
+    "risk": _warm_risk,
+    "matching": _warm_matching,
+    "journal": _warm_journal,
+    "journal reader": _warm_reader,
+    "core": _warm_core,
+    "digest": _warm_digest,
+    "worker loop": _warm_loop,
+    "ports": _warm_ports,
+}
+SECOND_PROCESS = ("journal reader", "digest", "ports")
+
+
+def warm_steps() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield (what, how) for each group of kernels, smallest dependencies first."""
+    yield from STEPS.items()
+
+
+def warm_in_parallel(on_progress: Callable[[int, int, str], None] | None = None) -> None:
+    """Compile with two processes, whose results meet in the cache; then load everything here."""
+    names = list(STEPS)
+    helper = os.fork()
+    if helper == 0:
+        code = 1
+        try:
+            for name in SECOND_PROCESS:
+                STEPS[name]()
+            code = 0
+        finally:
+            os._exit(code)
+    total = len(names)
+    done = 0
+    for name in [name for name in names if name not in SECOND_PROCESS] + list(SECOND_PROCESS):
+        if on_progress is not None:
+            on_progress(done, total, name)
+        if name == SECOND_PROCESS[0]:
+            os.waitpid(helper, 0)
+        STEPS[name]()
+        done += 1
+    if on_progress is not None:
+        on_progress(total, total, "")
+
+
+def warm_kernels(on_step: Callable[[str], None] | None = None) -> None:
+    """Make all kernels of the pipeline callable; ``on_step`` is told before each group."""
+    assert OUTCOME.itemsize == COMMAND.itemsize
+    for what, warm in warm_steps():
+        if on_step is not None:
+            on_step(what)
+        warm()

@@ -34,6 +34,7 @@ class Row(NamedTuple):
 
 COMMANDS: Final[dict[str, Row]] = {
     "start": Row("cli.start:start", "Start the pipeline: recover, pin the workers, serve."),
+    "inject": Row("cli.inject:app", "Feed a running pipeline: FIX, binary, ITCH, synthetic."),
     "config": Row("cli.config_commands:app", "Check a venue's configuration, or print an example."),
     "doctor": Row("cli.doctor:doctor", "Show what this host means for latency; remove what dead runs left."),
 }

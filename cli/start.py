@@ -176,6 +176,8 @@ def _detached(venue: Any, plan: Any) -> int:
         for line in lines:
             said = line.rstrip("\n")
             print(said, file=sys.stderr if said.startswith("ringmatch: ") else sys.stdout, flush=True)
+            if said == "ready":
+                break  # the workers hold the pipe too: its end would never come
     if said == "ready":
         print(f"detached, pid {pid}, log {data_dir / LOG}")
         return int(ExitCode.OK)

@@ -182,6 +182,8 @@ def walk_blocks(data, spans, base, filled, walker, out, out_row, out_stop, codec
             position = decode_records(
                 spans, walker[POSITION] - base, walker[PAYLOAD_STOP] - base, count, out, out_row, codec
             )
+            if count == walker[REMAINING] and position >= 0 and position + base != walker[PAYLOAD_STOP]:
+                position = compact.BAD_LENGTH
             if position < 0:
                 walker[STATUS] = position
                 return out_row
@@ -189,9 +191,6 @@ def walk_blocks(data, spans, base, filled, walker, out, out_row, out_stop, codec
             walker[REMAINING] -= count
             walker[POSITION] = position + base
             if walker[REMAINING] == 0:
-                if walker[POSITION] != walker[PAYLOAD_STOP]:
-                    walker[STATUS] = compact.BAD_LENGTH
-                    return out_row
                 walker[POSITION] = walker[BLOCK_STOP]
             continue
         at = walker[POSITION] - base

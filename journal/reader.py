@@ -175,15 +175,15 @@ class JournalReader:
         """Look for proof that this is not the end; True if more has appeared, raise if it is damage."""
         walk = self._walk
         assert walk is not None
-        if walk.next_seq != walk.expected_seq:
-            raise walk.corruption()  # a valid block that does not decode
+        if walk.undecodable:
+            raise walk.corruption()
         end = walk.expected_seq
         meta = read_meta(self.directory)
         proof = ""
-        if meta and meta.durable_seq >= end:
-            proof = f"{META_NAME} says that {meta.durable_seq} was durable"
-        elif later := [path.name for first, path in list_segments(self.directory) if first > end]:
+        if later := [path.name for first, path in list_segments(self.directory) if first > end]:
             proof = f"{later[0]} comes later"
+        elif meta and meta.durable_seq >= end:
+            proof = f"{META_NAME} says that {meta.durable_seq} was durable"
         elif walk.status != WALK_END:
             witness = find_witness_behind(walk.fd, walk.path, walk.header, walk.position, end)
             proof = f"the valid block at offset {witness} saw it durable" if witness >= 0 else ""

@@ -70,6 +70,11 @@ class SegmentWalk:
         return self.expected_seq - int(self.walker[blockwalk.REMAINING])
 
     @property
+    def undecodable(self) -> bool:
+        """Tell whether the walk stopped for good inside a block: valid, but no coding of records."""
+        return self.status < 0 and self.next_seq != self.expected_seq
+
+    @property
     def link(self) -> int:
         """The CRC of the last good block's header."""
         return int(self.walker[blockwalk.LINK])
@@ -90,6 +95,8 @@ class SegmentWalk:
 
     def walk(self, out: Any, row: int, stop: int) -> int:
         """Decode into ``out`` from ``row`` to ``stop``, only check if ``stop`` is -1; return the next row."""
+        if self.undecodable:
+            return row
         if self.status != WALK_FULL:
             self._filled = 0  # what lies there may have changed
             self._base = self.position
@@ -192,7 +199,7 @@ def scan_segment(
             tail_bytes=tail_bytes,
             witness_offset=witness,
             problem=walk.corruption() if bad else None,
-            undecodable=walk.expected_seq != walk.next_seq,
+            undecodable=walk.undecodable,
         )
     finally:
         walk.close()

@@ -146,7 +146,7 @@ def read_header(path: Path, first_seq: int) -> SegmentHeader:
     return parse_header(raw, path, first_seq)
 
 
-def make_spare(disk: Disk, directory: Path, segment_bytes: int) -> int:
+def make_spare(disk: Disk, directory: Path, segment_bytes: int, durable: bool) -> int:
     """Make the next segment ahead of time, under a temporary name; return its descriptor."""
     path = directory / SPARE_NAME
     with io_errors("open", path):
@@ -154,8 +154,9 @@ def make_spare(disk: Disk, directory: Path, segment_bytes: int) -> int:
     try:
         with io_errors("fallocate", path):
             disk.fallocate(fd, segment_bytes)
-        with io_errors("fsync", path):
-            disk.fsync(fd)
+        if durable:
+            with io_errors("fsync", path):
+                disk.fsync(fd)
     except BaseException:
         os.close(fd)
         raise

@@ -226,7 +226,7 @@ class JournalWriter:
             if stale and self._clock() - self._meta_ns >= META_INTERVAL_NS:
                 self.write_meta()
             if self._spare < 0 and self._offset > self._segment_size // 2:
-                self._spare = make_spare(self._disk, self.directory, self.segment_bytes)
+                self._spare = self._make_spare()
 
     def write_meta(self, clean: bool = False) -> None:
         """Write the durable sequence into the meta file."""
@@ -290,17 +290,20 @@ class JournalWriter:
 
     def _begin_segment(self) -> None:
         if self._spare < 0:
-            self._spare = make_spare(self._disk, self.directory, self.segment_bytes)
+            self._spare = self._make_spare()
         header = SegmentHeader(
             self.layout, self.segment_id + 1, self.next_seq, self.segment_bytes, self.epoch, self._link
         )
-        wait = self.durability != "none"
-        self.segment_path = name_spare(self._disk, self.directory, self._spare, header, wait)
+        durable = self.durability != "none"
+        self.segment_path = name_spare(self._disk, self.directory, self._spare, header, durable)
         self._fd, self._spare = self._spare, -1
         self.segment_id = header.segment_id
         self._segment_size = self.segment_bytes
         self._offset = SEGMENT_HEADER_BYTES
         self.segments_made += 1
+
+    def _make_spare(self) -> int:
+        return make_spare(self._disk, self.directory, self.segment_bytes, self.durability != "none")
 
     def _close_segment(self) -> None:
         fd, self._fd = self._fd, -1

@@ -51,6 +51,7 @@ from ringbuffer.layout import (
     PARTICIPANT_FAILED,
     PARTICIPANT_LEFT,
     PARTICIPANT_WORDS,
+    WRITER,
     cursor_index,
     gate_indexes,
     participant_name,
@@ -215,7 +216,7 @@ class Participant:
             if int(self._words[base]) >= target_seq:
                 continue
             pid, start_time = split_token(int(self._words[base + P_OWNER]))
-            failed = int(self._words[base + P_STATE]) == PARTICIPANT_FAILED
+            failed = pid == 0 and int(self._words[base + P_STATE]) == PARTICIPANT_FAILED
             if failed or (pid and not is_alive(pid, start_time)):
                 name, how = participant_name(self._words, peer), "failed" if failed else "died"
                 at_seq = int(self._words[base])
@@ -230,11 +231,14 @@ class Participant:
 
 
 def _upstream(words: Any, participant: int) -> list[int]:
-    """Return all participants that ``participant`` waits for, directly or through others, but not itself."""
+    """Return all that ``participant`` waits for, directly or through readers.
+
+    Not through the writer: a reader that waits for the next record does not care who else reads this one.
+    """
     masks = [int(words[cursor_index(each) + P_GATES]) for each in range(int(words[H_PARTICIPANTS]))]
     found, todo = 0, masks[participant]
     while todo:
         peer = (todo & -todo).bit_length() - 1
         found |= 1 << peer
-        todo = (todo | masks[peer]) & ~found
+        todo = (todo | (masks[peer] if peer != WRITER else 0)) & ~found
     return [peer for peer in range(len(masks)) if found >> peer & 1 and peer != participant]

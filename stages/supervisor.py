@@ -22,7 +22,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from journal.errors import JournalError, JournalMissing
@@ -41,6 +40,7 @@ from stages.digest import state_digest
 from stages.ingest import INGEST_WORDS, IW_CHECKPOINT, IW_CHECKPOINT_EVERY, IW_GATE, IW_SEQ, IW_TIME, IW_TIME_BASE
 from stages.instance import InstanceLock
 from stages.journaling import BlockBuffers, open_writer
+from stages.last_run import LastRun, write_last_run
 from stages.loop import Context, Ports
 from stages.memory import SEGMENTS, PipelineMemory, Sizes, pipeline_id, segment_name
 from stages.observe import counters_of
@@ -69,9 +69,8 @@ from stages.topology import (
 from stages.venue import capacities_of, config_commands, directory_of, new_command, venue_command
 from stages.worker import EXIT_DISK, run_worker
 
-__all__ = ["LAST_RUN", "LastRun", "Supervisor", "WorkerDied"]
+__all__ = ["Supervisor", "WorkerDied"]
 
-LAST_RUN = "last-run.json"
 READY_TIMEOUT_S = 30.0
 DRAIN_TIMEOUT_S = 60.0
 WATCH_INTERVAL_S = 0.02
@@ -84,22 +83,6 @@ class WorkerDied(Exception):
     def __init__(self, message: str, disk: bool = False) -> None:
         super().__init__(message)
         self.disk = disk
-
-
-class LastRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What the last pipeline of a data directory left behind, for ``status`` when nothing runs."""
-
-    state: str
-    pid: int
-    started_ns: int
-    stopped_ns: int
-    last_seq: int
-    durable_seq: int
-    outcome_digest: str
-    state_digest: str
-    error: str = ""
-    counters: dict[str, int] = {}
-    latency_ns: dict[str, int] = {}
 
 
 class Supervisor:
@@ -479,7 +462,4 @@ class Supervisor:
             counters=counters_of(control),
             latency_ns=ctl.percentiles_ns(control[ctl.CW_LATENCY : ctl.CW_LATENCY + ctl.LATENCY_BUCKETS]),
         )
-        temporary = self.data_dir / (LAST_RUN + ".tmp")
-        with suppress(OSError):
-            temporary.write_bytes(msgspec.json.encode(self.last_run))
-            temporary.replace(self.data_dir / LAST_RUN)
+        write_last_run(self.data_dir, self.last_run)

@@ -92,7 +92,9 @@ def _pack(text: str) -> tuple[int, int, int]:
     return struct.unpack("<qqi", text.encode("ascii").ljust(20, b"\0"))
 
 
-def commands(count: int, seed: int, sessions: int = 4, instruments: int = 50, random_ids: bool = False) -> Any:
+def commands(
+    count: int, seed: int, sessions: int = 4, instruments: int = 50, random_ids: bool = False
+) -> Any:
     """Return a flow of order commands with ClOrdIDs of 12 characters; cancels and replaces name one of them.
 
     Half new, 41% cancels, 9% replaces, about 1 M a second, as the words of a 128-byte command slot: seq, time,
@@ -118,7 +120,9 @@ def commands(count: int, seed: int, sessions: int = 4, instruments: int = 50, ra
             instrument, side = chosen.randrange(1, instruments + 1), chosen.randrange(1, 3)
             old_price = mids[instrument] + chosen.randrange(-40, 40)
         else:
-            orig, instrument, side, old_price = mine.pop(max(0, len(mine) - 1 - int(chosen.expovariate(1 / 50))))
+            orig, instrument, side, old_price = mine.pop(
+                max(0, len(mine) - 1 - int(chosen.expovariate(1 / 50)))
+            )
         if kind != CANCEL:
             price, qty, order_type = old_price + chosen.randrange(3), chosen.randrange(1, 11) * 100, 2
             tif = 3 if kind == NEW and chosen.random() < 0.15 else 1

@@ -32,7 +32,9 @@ def chain(*counts: int, seed: int = 1) -> tuple[Any, list[int], Any]:
     return data, [*starts, position], rows
 
 
-def walk(data: Any, filled: int = ROOM - 512, check_only: bool = False, **changed: int) -> tuple[int, Any, Any]:
+def walk(
+    data: Any, filled: int = ROOM - 512, check_only: bool = False, **changed: int
+) -> tuple[int, Any, Any]:
     """Walk over a buffer; return the status, the decoded rows and the walker."""
     facts = {"segment_id": SEGMENT_ID, "first_seq": 1, "link": FIRST_LINK, "epoch": EPOCH}
     walker = blockwalk.new_walker(**(facts | {"segment_bytes": ROOM - 512, "position": 0} | changed))
@@ -73,7 +75,7 @@ def test_every_flipped_bit_of_a_block_is_found() -> None:
 
 def test_every_cut_is_found() -> None:
     """A window that ends inside a block asks for more, and never shows a part of the block."""
-    data, starts, rows = chain(2, 3)
+    data, starts, _ = chain(2, 3)
     for filled in range(starts[1], starts[2]):
         status, got, walker = walk(data, filled)
         assert status == blockwalk.WALK_MORE
@@ -133,7 +135,9 @@ def test_decoding_stops_and_goes_on_at_any_record() -> None:
         while row < 9:
             stop = min(row + piece, 9)
             row = int(
-                blockwalk.walk_blocks(data, compact.byte_spans(data), 0, ROOM - 512, walker, out, row, stop, codec)
+                blockwalk.walk_blocks(
+                    data, compact.byte_spans(data), 0, ROOM - 512, walker, out, row, stop, codec
+                )
             )
             assert row == stop
             assert walker[blockwalk.STATUS] == (blockwalk.WALK_FULL if row < 9 else blockwalk.WALK_END)

@@ -130,7 +130,9 @@ def test_a_wrong_sequence_is_refused(wrong: int) -> None:
     assert compact.encode_ring(rows, 7, 7, spans, 0, codec) == compact.BAD_SEQUENCE
 
 
-@pytest.mark.parametrize(("start", "count", "position"), [(-1, 1, 0), (0, 9, 0), (8, 1, 0), (0, -1, 0), (0, 1, -1)])
+@pytest.mark.parametrize(
+    ("start", "count", "position"), [(-1, 1, 0), (0, 9, 0), (8, 1, 0), (0, -1, 0), (0, 1, -1)]
+)
 def test_rows_that_do_not_exist_are_refused(start: int, count: int, position: int) -> None:
     """Ranges outside the rows, and positions before the buffer, are BAD_ROOM."""
     codec = compact.new_codec(15)
@@ -143,13 +145,17 @@ def test_rows_that_do_not_exist_are_refused(start: int, count: int, position: in
 
 
 @pytest.mark.parametrize(
-    ("position", "stop", "row", "count"), [(-1, 8, 0, 1), (0, 4000, 0, 1), (0, 8, -1, 1), (0, 8, 3, 2), (0, 8, 0, -1)]
+    ("position", "stop", "row", "count"),
+    [(-1, 8, 0, 1), (0, 4000, 0, 1), (0, 8, -1, 1), (0, 8, 3, 2), (0, 8, 0, -1)],
 )
 def test_decoding_outside_the_arrays_is_refused(position: int, stop: int, row: int, count: int) -> None:
     """Input without room behind it and rows that do not exist are BAD_ROOM, and nothing is written."""
     out = np.full((4, 16), -7, dtype=np.int64)
     spans = compact.byte_spans(np.zeros(4000, dtype=np.uint8))
-    assert compact.decode_records(spans, position, stop, count, out, row, compact.new_codec(15)) == compact.BAD_ROOM
+    assert (
+        compact.decode_records(spans, position, stop, count, out, row, compact.new_codec(15))
+        == compact.BAD_ROOM
+    )
     assert (out == -7).all()
     narrow = np.zeros((4, 14), dtype=np.int64)
     assert compact.decode_records(spans, 0, 8, 1, narrow, 0, compact.new_codec(15)) == compact.BAD_ROOM
@@ -174,7 +180,10 @@ def test_hostile_bytes_do_no_harm(data: bytes, journal_words: int, count: int) -
     check_hostile(data, journal_words, count)
 
 
-@given(seed=st.integers(0, 1000), changes=st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), max_size=4))
+@given(
+    seed=st.integers(0, 1000),
+    changes=st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), max_size=4),
+)
 def test_damaged_encodings_do_no_harm(seed: int, changes: list[tuple[int, int]]) -> None:
     """Bytes that were an encoding before somebody changed some of them do no harm either."""
     rows = cases.rows(1, 20, seed, spread=12)

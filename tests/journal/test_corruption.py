@@ -77,11 +77,14 @@ def test_every_flipped_bit_of_the_segment(clean: bool, durable_seq: int, tmp_pat
 
 
 @pytest.mark.parametrize("clean", [True, False])
-def test_every_flipped_bit_of_the_meta_file(clean: bool, tmp_path: Path) -> None:
-    """One damaged slot never matters: the other one opens the journal, with all its records."""
+def test_flipped_bits_of_the_meta_file(clean: bool, tmp_path: Path) -> None:
+    """One damaged slot never matters: the other one opens the journal, with all its records.
+
+    That each single bit of a slot matters is a claim of ``test_meta.py``.
+    """
     three_records(tmp_path, clean)
     for offset in (0, 4096):
-        for bit in range(offset * 8, (offset + 512) * 8, STEP):
+        for bit in range(offset * 8, (offset + 512) * 8, 13 * STEP):
             cases.flip_bit(tmp_path / META_NAME, bit >> 3, bit & 7)
             assert assess(tmp_path, LAYOUT).decision is Decision.CLEAN
             cases.flip_bit(tmp_path / META_NAME, bit >> 3, bit & 7)
@@ -147,9 +150,11 @@ def test_a_damaged_last_record_is_not_a_torn_tail(tmp_path: Path) -> None:
     """The last block looks torn, but the meta file knows that it was durable."""
     path, end = three_records(tmp_path, clean=True)
     cases.flip_bit(path, end - 20, 0)
-    with pytest.raises(JournalCorrupt, match="durable records are lost .*expected records up to 3, was up to 2"):
+    with pytest.raises(
+        JournalCorrupt, match=r"durable records are lost .*expected records up to 3, was up to 2"
+    ):
         cases.open_writer(tmp_path)
-    with pytest.raises(JournalCorrupt, match="payload checksum, but journal.meta says that 3 was durable"):
+    with pytest.raises(JournalCorrupt, match=r"payload checksum, but journal\.meta says that 3 was durable"):
         cases.read_all(tmp_path)
 
 

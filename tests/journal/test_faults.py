@@ -28,7 +28,9 @@ class Told:
     writer: JournalWriter | None = None
 
 
-def live(directory: Path, disk: Disk, told: Told, durability: Durability = "fsync", meta_each: int = 2) -> None:
+def live(
+    directory: Path, disk: Disk, told: Told, durability: Durability = "fsync", meta_each: int = 2
+) -> None:
     """Live through the life of a writer: open, write batches with everything that is due, close."""
     told.writer = cases.open_writer(directory, durability, disk)
     for number, count in enumerate(BATCHES):

@@ -44,7 +44,7 @@ def test_every_export_exists_and_nothing_else_is_offered() -> None:
 
 
 def test_importing_the_package_imports_no_numba() -> None:
-    """import journal, and its errors, cost neither Numba nor NumPy."""
+    """Importing journal, and its errors, cost neither Numba nor NumPy."""
     code = "import sys, journal; journal.JournalError; print({'numba', 'numpy'} & set(sys.modules))"
     assert run("-c", code).strip() == "set()"
 

@@ -25,7 +25,9 @@ PATH = Path("journal-00000000000001000001.rmj")
 
 
 @given(layout=st.builds(RecordLayout, U32, U32, I64), id_=I64, first=I64, size=I64, epoch=I64, link=U32)
-def test_a_header_comes_back(layout: RecordLayout, id_: int, first: int, size: int, epoch: int, link: int) -> None:
+def test_a_header_comes_back(
+    layout: RecordLayout, id_: int, first: int, size: int, epoch: int, link: int
+) -> None:
     """Packing and parsing a header is the identity."""
     header = SegmentHeader(layout, id_, first, size, epoch, link)
     raw = segment.pack_header(header)
@@ -84,7 +86,7 @@ def test_segments_are_listed_in_order_and_nothing_else_is(tmp_path: Path) -> Non
 
 def test_a_spare_is_reserved_and_gets_its_name_last(tmp_path: Path) -> None:
     """A spare has its full size at once, is no segment until it is named, and is one then."""
-    fd = segment.make_spare(Disk(), tmp_path, 64 << 10)
+    fd = segment.make_spare(Disk(), tmp_path, 64 << 10, durable=True)
     try:
         assert os.fstat(fd).st_size == 64 << 10
         assert segment.list_segments(tmp_path) == []
@@ -104,7 +106,7 @@ def test_every_failing_operation_is_named(operation: str, tmp_path: Path) -> Non
         fd = -1
         with pytest.raises(kind) as caught:
             try:
-                fd = segment.make_spare(disk, tmp_path, 64 << 10)
+                fd = segment.make_spare(disk, tmp_path, 64 << 10, durable=True)
                 segment.name_spare(disk, tmp_path, fd, HEADER, durable=True)
             finally:
                 if fd >= 0:

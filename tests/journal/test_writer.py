@@ -67,7 +67,11 @@ class CountingDisk(Disk):
     data=st.data(),
 )
 def test_what_is_appended_comes_back(
-    tmp_path_factory: pytest.TempPathFactory, batches: list[int], reopen: list[bool], words: int, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory,
+    batches: list[int],
+    reopen: list[bool],
+    words: int,
+    data: st.DataObject,
 ) -> None:
     """Any batches, with the journal closed or crashed in between, are read back in order."""
     directory = tmp_path_factory.mktemp("journal")
@@ -227,7 +231,7 @@ def test_the_next_segment_is_ready_before_it_is_needed(tmp_path: Path) -> None:
 
 
 def test_durability_decides_what_waits_for_the_disk(tmp_path: Path) -> None:
-    """fsync syncs each batch, os syncs segments and the end, none never syncs."""
+    """Mode fsync syncs each batch, os syncs segments and the end, none never syncs."""
     calls: dict[str, list[str]] = {}
     for durability in DURABILITIES:
         disk = CountingDisk()
@@ -289,7 +293,9 @@ def test_a_killed_writer_leaves_a_prefix_and_no_lock(tmp_path: Path) -> None:
     assert child.stdout is not None
     told = [int(child.stdout.readline()) for _ in range(20)][-1]
     child.kill()
-    told = max([told, *(int(line) for line in child.stdout.read().splitlines(keepends=True) if line.endswith("\n"))])
+    told = max(
+        [told, *(int(line) for line in child.stdout.read().splitlines(keepends=True) if line.endswith("\n"))]
+    )
     child.wait()
     child.stdout.close()
     with cases.open_writer(tmp_path) as writer:
@@ -354,7 +360,7 @@ def test_a_block_that_does_not_continue_the_journal_is_refused(tmp_path: Path, w
     data, length = cases.sealed_block(cases.rows(5 if wrong == "sequence" else 4, 2))
     if wrong == "no block":
         data[:8] = 0
-    with pytest.raises(JournalError, match="expected a (sealed )?block"):
+    with pytest.raises(JournalError, match=r"expected a (sealed )?block"):
         writer.write_block(data, length + 8 if wrong == "length" else length)
     assert writer.failed
     data, length = cases.sealed_block(cases.rows(4, 2))
@@ -366,7 +372,7 @@ def test_a_block_that_does_not_continue_the_journal_is_refused(tmp_path: Path, w
 
 
 def test_a_batch_with_a_gap_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    """append takes sequences that follow the journal, of the right width, or nothing; it stays usable."""
+    """Sequences must follow the journal, in rows of the right width; the writer stays usable."""
     with cases.open_writer(tmp_path) as writer:
         gap = cases.rows(1, 3)
         gap[2, 0] = 9
@@ -409,7 +415,7 @@ def test_a_journal_of_another_version_is_refused(tmp_path: Path) -> None:
     path = cases.only_segment(tmp_path)
     cases.flip_bit(path, 8, 1)
     before = path.read_bytes()
-    with pytest.raises(JournalLayout, match="expected format version 1 .*, was 3"):
+    with pytest.raises(JournalLayout, match=r"expected format version 1 .*, was 3"):
         cases.open_writer(tmp_path)
     assert path.read_bytes() == before
 
@@ -420,7 +426,7 @@ def test_a_missing_segment_is_refused(tmp_path: Path, gone: int) -> None:
     with cases.open_writer(tmp_path) as writer:
         writer.append(cases.rows(1, ROLLING, spread=63))
     list_segments(tmp_path)[gone][1].unlink()
-    with pytest.raises(JournalMissing, match="expected (a )?segment"):
+    with pytest.raises(JournalMissing, match=r"expected (a )?segment"):
         cases.open_writer(tmp_path)
     for _, path in list_segments(tmp_path):
         path.unlink()
@@ -465,7 +471,7 @@ def test_segments_that_were_just_read_need_not_be_read_again(tmp_path: Path) -> 
 
 
 def test_closing_twice_and_after_abort_does_nothing(tmp_path: Path) -> None:
-    """close and abort may be called in any order, any number of times; an exception in a with block aborts."""
+    """They may be called in any order, any number of times; an exception in a with block aborts."""
     with pytest.raises(KeyError), cases.open_writer(tmp_path) as writer:
         writer.append(cases.rows(1, 1))
         raise KeyError

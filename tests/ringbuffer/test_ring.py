@@ -339,6 +339,20 @@ def test_a_reader_that_failed_is_reported_to_who_waits_for_it() -> None:
             assert producer.publish((3, 1), timeout=10.0) == 3
 
 
+def test_a_reader_does_not_care_for_a_failed_sibling() -> None:
+    """A reader that waits for the writer is not disturbed by another reader that failed beside it."""
+    ring = make(readers={"sound": (), "failed": (), "after": ("failed",)})
+    with ring.producer() as producer, ring.consumer("sound") as sound, ring.consumer("after") as after:
+        with pytest.raises(KeyError), ring.consumer("failed"):
+            raise KeyError
+        with pytest.raises(RingTimeout):
+            sound.wait(0.05)
+        producer.publish((1, 1))
+        assert sound.wait(0.0) == 1
+        with pytest.raises(PeerDied, match="test: after: expected 1, was 0: 'failed' failed there"):
+            after.wait(10.0)
+
+
 def test_a_place_is_taken_once() -> None:
     """A second writer or reader of the same name is refused while the first is there, and let in after."""
     ring = make()

@@ -35,6 +35,12 @@ class Row(NamedTuple):
 COMMANDS: Final[dict[str, Row]] = {
     "start": Row("cli.start:start", "Start the pipeline: recover, pin the workers, serve."),
     "inject": Row("cli.inject:app", "Feed a running pipeline: FIX, binary, ITCH, synthetic."),
+    "status": Row("cli.status:status", "Show the pipeline: state, cursors, lag, latency, workers; or its last run."),
+    "top": Row("cli.top:top", "Watch the pipeline live: rates, lag, latency, workers."),
+    "stop": Row("cli.stop:stop", "Drain and stop the pipeline."),
+    "replay": Row("cli.replay:replay", "Rebuild the state from the journal and verify its digests."),
+    "journal": Row("cli.journal_commands:app", "Look into a journal: facts, records, verification."),
+    "demo": Row("cli.demo:demo", "Start, inject, stop and replay once, and show that the digests agree."),
     "config": Row("cli.config_commands:app", "Check a venue's configuration, or print an example."),
     "doctor": Row("cli.doctor:doctor", "Show what this host means for latency; remove what dead runs left."),
 }

@@ -21,12 +21,22 @@ app = typer.Typer(
 
 Data = Annotated[Path, typer.Option(help="Data directory of the running pipeline.")]
 Rate = Annotated[float, typer.Option(min=0, help="Commands a second on a fixed schedule; 0 sends flat out.")]
-Speed = Annotated[float, typer.Option(min=0, help="Times the recorded timestamps: 1 as recorded, 10 ten times as fast.")]
-Out = Annotated[Path | None, typer.Option(help="Write each outcome released for these sessions as a JSON line.")]
-Reply = Annotated[Path | None, typer.Option(help="Write the FIX messages (8, 9, 3, j) that answer these sessions.")]
+Speed = Annotated[
+    float, typer.Option(min=0, help="Times the recorded timestamps: 1 as recorded, 10 ten times as fast.")
+]
+Out = Annotated[
+    Path | None, typer.Option(help="Write each outcome released for these sessions as a JSON line.")
+]
+Reply = Annotated[
+    Path | None, typer.Option(help="Write the FIX messages (8, 9, 3, j) that answer these sessions.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")]
-OnError = Annotated[str, typer.Option(help="A malformed record: stop (say what was sent), or skip, count and go on.")]
-Window = Annotated[int, typer.Option(min=0, help="Most commands unanswered at a time; 0 lets the injector choose.")]
+OnError = Annotated[
+    str, typer.Option(help="A malformed record: stop (say what was sent), or skip, count and go on.")
+]
+Window = Annotated[
+    int, typer.Option(min=0, help="Most commands unanswered at a time; 0 lets the injector choose.")
+]
 DEFAULT_DATA = Path("ringmatch-data")
 
 
@@ -120,7 +130,9 @@ def synthetic(
         from protocols.flow import PROFILES, SyntheticSource
 
         if profile not in PROFILES:
-            raise CommandError(f"--profile: expected one of {', '.join(PROFILES)}, was {profile!r}", ExitCode.USAGE)
+            raise CommandError(
+                f"--profile: expected one of {', '.join(PROFILES)}, was {profile!r}", ExitCode.USAGE
+            )
         return SyntheticSource(port.directory, orders, seed, profile=profile, session=session)
 
     return _inject(open_source, data, rate, 0.0, out, "stop", window, as_json)
@@ -137,19 +149,36 @@ def _inject(
     as_json: bool,
     reply: Path | None = None,
 ) -> int:
-    """Attach, send, write what comes back, print the summary; return the exit code."""
+    """Inject, print the summary, return the exit code."""
     if rate and speed:
         raise CommandError("expected --rate or --speed, were both", ExitCode.USAGE)
     if on_error not in ("stop", "skip"):
         raise CommandError(f"--on-error: expected stop or skip, was {on_error!r}", ExitCode.USAGE)
+    from cli.start import compile_with_bar
+
+    compile_with_bar(lambda line: print(line, file=sys.stderr))
+    summary, code = run_injection(open_source, data, rate, speed, out, window, reply)
+    _report(summary, as_json)
+    return code
+
+
+def run_injection(
+    open_source: Callable[[Any], Any],
+    data: Path,
+    rate: float = 0.0,
+    speed: float = 0.0,
+    out: Path | None = None,
+    window: int = 0,
+    reply: Path | None = None,
+) -> tuple[Any, int]:
+    """Attach, send, write what comes back; return the summary and the exit code."""
     from gateway.inject import Injector
     from gateway.port import CutOff, NotRunning, Port
-    from protocols.source import DecodeError
 
     with ExitStack() as stack:
         port = stack.enter_context(Port(data, window))
         source = stack.enter_context(open_source(port))
-        sinks = []
+        sinks: list[Any] = []
         if out is not None:
             from gateway.sinks import LinesSink
 
@@ -165,19 +194,18 @@ def _inject(
                 sink.write(outcomes)
 
         injector = Injector(port, source, rate=rate, speed=speed, on_outcomes=take, on_progress=bar.update)
-        code, error = ExitCode.OK, ""
+        code = ExitCode.OK
         try:
             summary = injector.run()
             if summary.error:
                 code = ExitCode.INPUT
-        except (CutOff, NotRunning, DecodeError, KeyboardInterrupt) as problem:
-            code = {CutOff: ExitCode.CUT_OFF, NotRunning: ExitCode.NOT_RUNNING}.get(type(problem), ExitCode.INTERRUPTED)
-            error = str(problem) or "interrupted"
-            summary = injector.summary(error)
-    for problem in source.errors if on_error == "skip" else []:
-        print(f"ringmatch: skipped: {problem}", file=sys.stderr)
-    _report(summary, as_json)
-    return int(code)
+        except (CutOff, NotRunning, KeyboardInterrupt) as problem:
+            codes = {CutOff: ExitCode.CUT_OFF, NotRunning: ExitCode.NOT_RUNNING}
+            code = codes.get(type(problem), ExitCode.INTERRUPTED)
+            summary = injector.summary(str(problem) or "interrupted")
+    for error in source.errors if not summary.error else []:
+        print(f"ringmatch: skipped: {error}", file=sys.stderr)
+    return summary, int(code)
 
 
 def _report(summary: Any, as_json: bool) -> None:
@@ -191,7 +219,10 @@ def _report(summary: Any, as_json: bool) -> None:
         shown = ", ".join(f"{count:,} {kind}" for kind, count in summary.types.items() if count)
         print(f"outcomes: {shown or 'none'}")
         if summary.rejects:
-            print("rejects: " + ", ".join(f"{count:,} {reason}" for reason, count in sorted(summary.rejects.items())))
+            print(
+                "rejects: "
+                + ", ".join(f"{count:,} {reason}" for reason, count in sorted(summary.rejects.items()))
+            )
         latency = summary.latency_ns
         if latency.get("count"):
             parts = [f"{name} {latency[name] / 1000:,.1f}" for name in ("p50", "p90", "p99", "p99.9", "max")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,13 +17,22 @@ LOG = "pipeline.log"
 
 
 def start(
-    config: Annotated[Path | None, typer.Option(help="venue.toml; without it a small default venue serves.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Data directory: journal and status. Default: ringmatch-data.")] = None,
-    cores: Annotated[str | None, typer.Option(help="Cores for the workers, such as 0,1 or 2-5; all are used.")] = None,
-    durability: Annotated[
-        str | None, typer.Option(help="When an outcome may leave: fsync (on disk), os (in the page cache), none.")
+    config: Annotated[
+        Path | None, typer.Option(help="venue.toml; without it a small default venue serves.")
     ] = None,
-    detach: Annotated[bool, typer.Option(help="Return as soon as the pipeline is ready; it runs on.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Data directory: journal and status. Default: ringmatch-data.")
+    ] = None,
+    cores: Annotated[
+        str | None, typer.Option(help="Cores for the workers, such as 0,1 or 2-5; all are used.")
+    ] = None,
+    durability: Annotated[
+        str | None,
+        typer.Option(help="When an outcome may leave: fsync (on disk), os (in the page cache), none."),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option(help="Return as soon as the pipeline is ready; it runs on.")
+    ] = False,
 ) -> int:
     """Start the pipeline: recover from the journal if there is one, pin the workers, print the plan and `ready`.
 
@@ -54,7 +64,7 @@ def _serve(venue: Any, plan: Any, ready_fd: int | None) -> int:
     supervisor = Supervisor(venue, plan)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, supervisor.ask_to_stop)
-    progress = _Progress(say, "recovering")
+    progress = _Progress(say.is_terminal, "recovering")
     supervisor.start(progress.update)
     progress.done()
     if supervisor.recovered_torn is not None:
@@ -77,7 +87,9 @@ def _serve(venue: Any, plan: Any, ready_fd: int | None) -> int:
         raise CommandError(str(error), ExitCode.DISK if error.disk else ExitCode.WORKER_DIED) from error
     last = supervisor.last_run
     assert last is not None
-    say.line(f"stopped at sequence {last.last_seq:,}, state {last.state_digest}, outcomes {last.outcome_digest}")
+    say.line(
+        f"stopped at sequence {last.last_seq:,}, state {last.state_digest}, outcomes {last.outcome_digest}"
+    )
     return int(ExitCode.OK)
 
 
@@ -105,11 +117,11 @@ class _Say:
 class _Progress:
     """A bar on stderr for what takes long; threads of the bar are gone before workers are forked."""
 
-    def __init__(self, say: _Say, what: str) -> None:
+    def __init__(self, terminal: bool, what: str) -> None:
         self._what = what
         self._bar: Any = None
         self._task: Any = None
-        self._terminal = say.is_terminal
+        self._terminal = terminal
 
     def update(self, done: int, total: int) -> None:
         if not self._terminal:
@@ -132,18 +144,21 @@ class _Progress:
             self._bar = None
 
 
-def _warm(say: _Say) -> None:
-    """Load the kernels; if they must be compiled, say so and show how far it is."""
-    from ringbuffer.kernel import is_warm
-    from stages.warm import warm_in_parallel, warm_kernels
+def compile_with_bar(say_line: Callable[[str], None], terminal: bool | None = None) -> None:
+    """Compile the kernels if that was never done, with a bar if stderr is a terminal."""
+    from cli.warm import ensure_compiled
 
-    if is_warm():
-        warm_kernels()
-        return
-    say.line("compiling kernels, once (later starts use the cache)")
-    progress = _Progress(say, "compiling")
-    warm_in_parallel(lambda done, total, what: progress.update(done, total))
+    progress = _Progress(sys.stderr.isatty() if terminal is None else terminal, "compiling")
+    ensure_compiled(say_line, progress.update)
     progress.done()
+
+
+def _warm(say: _Say) -> None:
+    """Compile the kernels if that was never done, then load those of the pipeline."""
+    from cli.warm import load_pipeline
+
+    compile_with_bar(say.line, say.is_terminal)
+    load_pipeline()
 
 
 def _detached(venue: Any, plan: Any) -> int:

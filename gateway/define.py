@@ -27,7 +27,9 @@ def define_symbols(port: Port, symbols: Iterable[str], session: str) -> list[str
     entries = list(port.directory.instruments.values())
     most = port.description.max_instruments
     if identity + len(missing) > most:
-        raise GatewayError(f"instruments: expected at most {most}, {identity} are listed, {len(missing)} would be added")
+        raise GatewayError(
+            f"instruments: expected at most {most}, {identity} are listed, {len(missing)} would be added"
+        )
     if missing:
         number = port.open_session(session)
     for symbol in missing:

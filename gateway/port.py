@@ -10,7 +10,18 @@ from typing import Any, Self
 
 import numpy as np
 
-from gateway.pump import CUT_OFF, DONE, GW_ANSWERED, GW_COMMANDS, GW_GATE, GW_READ, GW_SENT, NOT_RUNNING, PUMP_WORDS, pump
+from gateway.pump import (
+    CUT_OFF,
+    DONE,
+    GW_ANSWERED,
+    GW_COMMANDS,
+    GW_GATE,
+    GW_READ,
+    GW_SENT,
+    NOT_RUNNING,
+    PUMP_WORDS,
+    pump,
+)
 from protocols.codes import KIND_SESSION_CLOSE, KIND_SESSION_OPEN, OUT_ACCEPTED, Reason
 from protocols.directory import AccountEntry, Directory, InstrumentEntry
 from protocols.layouts import COMMAND, OUTCOME
@@ -73,10 +84,15 @@ class Port:
         self.data_dir = str(data_dir)
         self.control = self._observer.control
         about = self.description = self._observer.description
-        sizes = Sizes(about.input_slots, about.output_slots, about.ingress_slots, about.egress_slots, about.ports)
+        sizes = Sizes(
+            about.input_slots, about.output_slots, about.ingress_slots, about.egress_slots, about.ports
+        )
         self._ingress_area, self._egress_area = attach_ports(data_dir, sizes)
         self.directory = Directory(
-            [InstrumentEntry(row.id, row.symbol, row.tick_e8, row.lot_e8, row.currency) for row in about.instruments],
+            [
+                InstrumentEntry(row.id, row.symbol, row.tick_e8, row.lot_e8, row.currency)
+                for row in about.instruments
+            ],
             [AccountEntry(row.id, row.name) for row in about.accounts],
         )
         self.window = window or max(1, min(about.ingress_slots, about.egress_slots // 8))
@@ -111,7 +127,12 @@ class Port:
         return int(self.words[GW_COMMANDS] - self.words[GW_ANSWERED])
 
     def send(
-        self, commands: Any, start: int, due_ns: Any = NO_WORDS, sessions: Any = NO_WORDS, slice_ns: int = SLICE_NS
+        self,
+        commands: Any,
+        start: int,
+        due_ns: Any = NO_WORDS,
+        sessions: Any = NO_WORDS,
+        slice_ns: int = SLICE_NS,
     ) -> tuple[int, Any]:
         """Send commands from row ``start`` for at most a time slice; return (next row, outcomes that came)."""
         rows = commands.view(np.int64).reshape(-1, 16)

@@ -91,8 +91,22 @@ def note_outcome(w, row, now_ns):  # type: ignore[no-untyped-def]
 
 @kernel
 def pump(  # type: ignore[no-untyped-def]
-    control, port, ingress, ingress_slots, egress, egress_slots, commands, start, stop, due_ns, sessions, window,
-    out, position, slice_ns, w
+    control,
+    port,
+    ingress,
+    ingress_slots,
+    egress,
+    egress_slots,
+    commands,
+    start,
+    stop,
+    due_ns,
+    sessions,
+    window,
+    out,
+    position,
+    slice_ns,
+    w,
 ):
     """Send ``commands[start:stop]`` (int64 rows) and append outcomes to ``out``; return (next row, position, why).
 

@@ -89,7 +89,9 @@ class FixSink(_Sink):
         self._names.update(self.session_names())
         for outcome in outcomes[np.isin(outcomes["kind"], ORDER_KINDS)]:
             name = self._names[int(outcome["session"])]
-            self._file.write(self._encoder.encode(outcome, name, self._number(name)).replace(b"\x01", b"|") + b"\n")
+            self._file.write(
+                self._encoder.encode(outcome, name, self._number(name)).replace(b"\x01", b"|") + b"\n"
+            )
 
     def close(self) -> None:
         """Append the rejects of malformed messages that were skipped, then close."""

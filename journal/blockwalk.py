@@ -109,13 +109,6 @@ def new_walker(
     return walker
 
 
-@inlined
-def _wrong(walker, problem, was):  # type: ignore[no-untyped-def]
-    """Return ``problem``, and remember what was found."""
-    walker[WAS] = was
-    return problem
-
-
 @kernel
 def check_header(data, at, walker):  # type: ignore[no-untyped-def]
     """Return the size of the block at index ``at``, WALK_END for zeros, a negative problem otherwise."""
@@ -127,17 +120,21 @@ def check_header(data, at, walker):  # type: ignore[no-untyped-def]
         return BAD_MAGIC
     if crc32c(data, at + 12, at + BLOCK_HEADER_BYTES, 0) != words[base + H_CRCS] & LOW:
         return BAD_HEADER_CRC
-    if words[base + H_SEGMENT_ID] != walker[SEGMENT_ID]:
-        return _wrong(walker, BAD_SEGMENT, words[base + H_SEGMENT_ID])
-    if words[base + H_FIRST_SEQ] != walker[EXPECTED_SEQ]:
-        return _wrong(walker, BAD_FIRST_SEQ, words[base + H_FIRST_SEQ])
-    if words[base + H_LINK] != walker[LINK]:
-        return _wrong(walker, BAD_LINK, words[base + H_LINK])
-    if words[base + H_EPOCH] < walker[EPOCH]:
-        return _wrong(walker, BAD_EPOCH, words[base + H_EPOCH])
     durable_seq = words[base + H_DURABLE_SEQ]
-    if durable_seq < walker[DURABLE_SEQ] or durable_seq >= walker[EXPECTED_SEQ]:
-        return _wrong(walker, BAD_DURABLE_SEQ, durable_seq)
+    problem, was = 0, 0
+    if words[base + H_SEGMENT_ID] != walker[SEGMENT_ID]:
+        problem, was = BAD_SEGMENT, words[base + H_SEGMENT_ID]
+    elif words[base + H_FIRST_SEQ] != walker[EXPECTED_SEQ]:
+        problem, was = BAD_FIRST_SEQ, words[base + H_FIRST_SEQ]
+    elif words[base + H_LINK] != walker[LINK]:
+        problem, was = BAD_LINK, words[base + H_LINK]
+    elif words[base + H_EPOCH] < walker[EPOCH]:
+        problem, was = BAD_EPOCH, words[base + H_EPOCH]
+    elif durable_seq < walker[DURABLE_SEQ] or durable_seq >= walker[EXPECTED_SEQ]:
+        problem, was = BAD_DURABLE_SEQ, durable_seq
+    if problem != 0:
+        walker[WAS] = was
+        return problem
     count = words[base + H_SIZES] & LOW
     payload_bytes = (words[base + H_SIZES] >> 32) & LOW
     size = BLOCK_HEADER_BYTES + ((payload_bytes + 7) & ~7)

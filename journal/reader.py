@@ -184,7 +184,7 @@ class JournalReader:
             proof = f"{later[0]} comes later"
         elif meta and meta.durable_seq >= end:
             proof = f"{META_NAME} says that {meta.durable_seq} was durable"
-        elif walk.status != WALK_END:
+        elif walk.status != WALK_END or walk.dirty_ahead():
             witness = find_witness_behind(walk.fd, walk.path, walk.header, walk.position, end)
             proof = f"the valid block at offset {witness} saw it durable" if witness >= 0 else ""
         if not proof:

@@ -120,6 +120,10 @@ class SegmentWalk:
         self.walk(NO_ROWS, 0, 0)
         return self.status == WALK_FULL
 
+    def dirty_ahead(self) -> bool:
+        """Tell whether the window holds anything behind the place where the walk stopped."""
+        return bool(self._data[self.position - self._base : self._filled].any())
+
     def corruption(self) -> JournalCorrupt:
         """Describe what the walk stopped at."""
         word = _EXPECTED.get(self.status)

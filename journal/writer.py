@@ -121,8 +121,7 @@ class JournalWriter:
     # Opening
 
     def _open(self, first_seq: int, scan_all: bool, accept_loss: bool) -> None:
-        with io_errors("mkdir", self.directory):
-            self.directory.mkdir(parents=True, exist_ok=True)
+        self._make_directory()
         self._meta = MetaFile(self._disk, self.directory)
         self._remove_spare()
         self._sync_before_reading()
@@ -137,6 +136,15 @@ class JournalWriter:
         else:
             self._continue(found)
 
+    def _make_directory(self) -> None:
+        if self.directory.is_dir():
+            return
+        with io_errors("mkdir", self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+        if self.durability != "none":
+            with io_errors("fsync", self.directory.absolute().parent):
+                self._disk.fsync_dir(self.directory.absolute().parent)
+
     def _sync_before_reading(self) -> None:
         """Make durable what is about to be believed."""
         if self.durability == "none":
@@ -149,9 +157,8 @@ class JournalWriter:
                     self._disk.fsync(fd)
             finally:
                 os.close(fd)
-        for directory in (self.directory, self.directory.absolute().parent):
-            with io_errors("fsync", directory):
-                self._disk.fsync_dir(directory)
+        with io_errors("fsync", self.directory):
+            self._disk.fsync_dir(self.directory)
 
     def _begin(self, first_seq: int) -> None:
         self.first_seq = self.next_seq = first_seq

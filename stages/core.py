@@ -77,8 +77,21 @@ def collect_outcomes(out_words, out_slot_words, out, position):  # type: ignore[
 
 @kernel
 def run_core(  # type: ignore[no-untyped-def]
-    source, start, stop, in_words, in_slots, in_slot_words, verdicts, out_words, out_slots, out_slot_words, risk, books,
-    out, position, collect,
+    source,
+    start,
+    stop,
+    in_words,
+    in_slots,
+    in_slot_words,
+    verdicts,
+    out_words,
+    out_slots,
+    out_slot_words,
+    risk,
+    books,
+    out,
+    position,
+    collect,
 ):
     """Process commands [start, stop) to the end, or until ``out`` is full; return (commands taken, position).
 
@@ -194,7 +207,9 @@ class Core:
             collect,
         )
         if taken < 0:
-            raise AssertionError("feedback queue overflowed: its bound in stages.state.allocate_risk is wrong")
+            raise AssertionError(
+                "feedback queue overflowed: its bound in stages.state.allocate_risk is wrong"
+            )
         return int(taken), int(count)
 
     def dump_books(self) -> dict[tuple[int, int], list[tuple[int, list[tuple[int, ...]]]]]:

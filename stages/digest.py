@@ -47,8 +47,10 @@ def _digest_books(books, digest):  # type: ignore[no-untyped-def]
                 digest = fold(digest, np.int64(record.order_id))
                 digest = fold(digest, np.int64(record.leaves_lots))
                 digest = fold(digest, np.int64(record.cum_lots))
-                digest = fold(digest, blend(record.account, record.session))
-                digest = fold(digest, blend(books.texts[order, 0], books.texts[order, 1]) + np.int64(record.cl2))
+                digest = fold(digest, blend(np.int64(record.account), np.int64(record.session)))
+                digest = fold(
+                    digest, blend(books.texts[order, 0], books.texts[order, 1]) + np.int64(record.cl2)
+                )
                 order = np.int64(record.next)
     return digest
 
@@ -80,12 +82,18 @@ def _digest_risk(risk, digest):  # type: ignore[no-untyped-def]
     total = np.int64(0)
     for row in range(risk.words[RW_POSITIONS]):
         position = risk.positions[row]
-        total += blend(blend(position.key, position.position_lots), blend(position.open_buy_lots, position.open_sell_lots))
+        total += blend(
+            blend(position.key, position.position_lots),
+            blend(position.open_buy_lots, position.open_sell_lots),
+        )
     digest = fold(digest, total)
     total = np.int64(0)
     for row in range(risk.words[RW_CL_IDS]):
         entry = risk.cl_entries[row]
-        total += blend(blend(entry.cl0, entry.cl1), blend(entry.cl2, entry.session) ^ np.int64(entry.order_id))
+        total += blend(
+            blend(entry.cl0, entry.cl1),
+            blend(np.int64(entry.cl2), np.int64(entry.session)) ^ np.int64(entry.order_id),
+        )
     return fold(digest, total)
 
 

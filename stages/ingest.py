@@ -70,7 +70,17 @@ def stamp(in_slot_words, mask, seq, time_ns, seen_seq):  # type: ignore[no-untyp
 
 @kernel
 def ingest_step(  # type: ignore[no-untyped-def]
-    in_words, in_slot_words, ingress, port_count, port_words, slots_word, port_slots, digests, control, w, budget
+    in_words,
+    in_slot_words,
+    ingress,
+    port_count,
+    port_words,
+    slots_word,
+    port_slots,
+    digests,
+    control,
+    w,
+    budget,
 ):
     """Sequence up to ``budget`` commands; return how many.
 

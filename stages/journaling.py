@@ -112,7 +112,9 @@ class BlockBuffers:
 
     def __init__(self, last_seq: int) -> None:
         self.blocks = np.zeros((BLOCKS, BLOCK_BYTES), dtype=np.uint8)
-        self.spans = np.ndarray((BLOCKS, BLOCK_BYTES - 7), dtype="<i8", buffer=self.blocks, strides=(BLOCK_BYTES, 1))
+        self.spans = np.ndarray(
+            (BLOCKS, BLOCK_BYTES - 7), dtype="<i8", buffer=self.blocks, strides=(BLOCK_BYTES, 1)
+        )
         assert byte_spans(self.blocks[0]).shape == self.spans[0].shape
         self.codec = new_codec(DETERMINED_WORDS, KEY_WORD, KEY_MASK)
         self.words = np.zeros(JOURNAL_WORDS, dtype=np.int64)

@@ -51,7 +51,12 @@ WAIT_SPIN: Final = 0
 WAIT_YIELD: Final = 1
 WAIT_BACKOFF: Final = 2
 WAIT_BLOCKING: Final = 3
-WAIT_CODES: Final = {"spin": WAIT_SPIN, "yield": WAIT_YIELD, "backoff": WAIT_BACKOFF, "blocking": WAIT_BLOCKING}
+WAIT_CODES: Final = {
+    "spin": WAIT_SPIN,
+    "yield": WAIT_YIELD,
+    "backoff": WAIT_BACKOFF,
+    "blocking": WAIT_BLOCKING,
+}
 
 STEP_BUDGET = 256
 SPIN_PASSES = 64  # empty passes with a pause each before a worker yields
@@ -129,7 +134,9 @@ def rest_worker(control, worker, strategy, empty):  # type: ignore[no-untyped-de
             store_release(control, bell + BELL_WAITING, 1)
             fence()
         else:
-            futex_wait(control, bell + BELL_SIGNAL, load_acquire(control, bell + BELL_SIGNAL), BLOCK_TIMEOUT_NS)
+            futex_wait(
+                control, bell + BELL_SIGNAL, load_acquire(control, bell + BELL_SIGNAL), BLOCK_TIMEOUT_NS
+            )
 
 
 @kernel
@@ -149,8 +156,17 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
         if mask & STAGE_INGEST != 0:
             p = c.ingress
             progress += ingest_step(
-                c.in_words, c.in_slot_words, p.words, p.count, p.port_words, p.slots_word, p.port_slots,
-                c.books.digests, control, c.ingest_words, STEP_BUDGET,
+                c.in_words,
+                c.in_slot_words,
+                p.words,
+                p.count,
+                p.port_words,
+                p.slots_word,
+                p.port_slots,
+                c.books.digests,
+                control,
+                c.ingest_words,
+                STEP_BUDGET,
             )
         if mask & STAGE_JOURNAL != 0:
             encoded = journal_step(c.in_words, c.in_slot_words, c.blocks, c.codec, c.spans, c.journal_words)
@@ -158,7 +174,9 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
                 return encoded
             progress += encoded
         if mask & STAGE_RISK != 0:
-            judged = risk_step(c.in_words, c.in_slots, c.verdicts, c.out_words, c.out_slots, c.risk, STEP_BUDGET)
+            judged = risk_step(
+                c.in_words, c.in_slots, c.verdicts, c.out_words, c.out_slots, c.risk, STEP_BUDGET
+            )
             if judged < 0:
                 return np.int64(FEEDBACK_OVERFLOW)
             progress += judged
@@ -169,8 +187,19 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
         if mask & STAGE_PUBLISH != 0:
             p = c.egress
             progress += publish_step(
-                c.in_words, c.out_words, c.out_slots, c.out_slot_words, p.words, p.count, p.port_words, p.slots_word,
-                p.port_slots, c.routes, control, c.publish_words, STEP_BUDGET,
+                c.in_words,
+                c.out_words,
+                c.out_slots,
+                c.out_slot_words,
+                p.words,
+                p.count,
+                p.port_words,
+                p.slots_word,
+                p.port_slots,
+                c.routes,
+                control,
+                c.publish_words,
+                STEP_BUDGET,
             )
         passes += 1
         if progress != 0:

@@ -155,8 +155,15 @@ def emit_command(  # type: ignore[no-untyped-def]
     s, command, kind, reason, flags, session, order_id, price_ticks, qty_lots, leaves_lots, cum_lots
 ):
     """Append an outcome that is identified by the command alone (acceptances, rejections, expiries)."""
-    out = begin_outcome(s, command, kind, reason)
-    set_amounts(out, order_id, price_ticks, qty_lots, leaves_lots, cum_lots)
+    out = begin_outcome(s, command, np.int64(kind), np.int64(reason))
+    set_amounts(
+        out,
+        np.int64(order_id),
+        np.int64(price_ticks),
+        np.int64(qty_lots),
+        np.int64(leaves_lots),
+        np.int64(cum_lots),
+    )
     name_by_command(out, command, session)
     out.flags = flags
     if reason != REASON_NONE:
@@ -167,8 +174,15 @@ def emit_command(  # type: ignore[no-untyped-def]
 def emit_request(s, command, order, kind, reason, price_ticks, qty_lots, leaves_lots):  # type: ignore[no-untyped-def]
     """Append the answer to a request on an order: the request's ClOrdID, the order's as the original."""
     record = s.orders[order]
-    out = begin_outcome(s, command, kind, reason)
-    set_amounts(out, record.order_id, price_ticks, qty_lots, leaves_lots, record.cum_lots)
+    out = begin_outcome(s, command, np.int64(kind), np.int64(reason))
+    set_amounts(
+        out,
+        np.int64(record.order_id),
+        np.int64(price_ticks),
+        np.int64(qty_lots),
+        np.int64(leaves_lots),
+        np.int64(record.cum_lots),
+    )
     own_by_order(out, record)
     out.cl0 = command.cl0
     out.cl1 = command.cl1
@@ -186,8 +200,15 @@ def emit_request(s, command, order, kind, reason, price_ticks, qty_lots, leaves_
 def emit_maker_fill(s, command, order, price_ticks, qty_lots, trade_index):  # type: ignore[no-untyped-def]
     """Append the maker's side of a trade; its leaves and cum are already those after it."""
     record = s.orders[order]
-    out = begin_outcome(s, command, OUT_FILLED, REASON_NONE)
-    set_amounts(out, record.order_id, price_ticks, qty_lots, record.leaves_lots, record.cum_lots)
+    out = begin_outcome(s, command, np.int64(OUT_FILLED), np.int64(REASON_NONE))
+    set_amounts(
+        out,
+        np.int64(record.order_id),
+        np.int64(price_ticks),
+        np.int64(qty_lots),
+        np.int64(record.leaves_lots),
+        np.int64(record.cum_lots),
+    )
     own_by_order(out, record)
     out.cl0 = s.texts[order, 0]
     out.cl1 = s.texts[order, 1]
@@ -201,11 +222,29 @@ def emit_maker_fill(s, command, order, price_ticks, qty_lots, trade_index):  # t
 
 @inlined
 def emit_taker_fill(  # type: ignore[no-untyped-def]
-    s, command, order_id, side, account, instrument, session, price_ticks, qty_lots, leaves_lots, cum_lots, trade_index
+    s,
+    command,
+    order_id,
+    side,
+    account,
+    instrument,
+    session,
+    price_ticks,
+    qty_lots,
+    leaves_lots,
+    cum_lots,
+    trade_index,
 ):
     """Append the taker's side of a trade."""
-    out = begin_outcome(s, command, OUT_FILLED, REASON_NONE)
-    set_amounts(out, order_id, price_ticks, qty_lots, leaves_lots, cum_lots)
+    out = begin_outcome(s, command, np.int64(OUT_FILLED), np.int64(REASON_NONE))
+    set_amounts(
+        out,
+        np.int64(order_id),
+        np.int64(price_ticks),
+        np.int64(qty_lots),
+        np.int64(leaves_lots),
+        np.int64(cum_lots),
+    )
     out.account = account
     out.instrument = instrument
     out.side = side
@@ -245,12 +284,23 @@ def sweep(  # type: ignore[no-untyped-def]
             cum += qty
             trade_index += 1
             emit_taker_fill(
-                s, command, order_id, side, account, instrument, session, price, qty, leaves, cum, trade_index
+                s,
+                command,
+                np.int64(order_id),
+                np.int64(side),
+                np.int64(account),
+                np.int64(instrument),
+                np.int64(session),
+                price,
+                qty,
+                leaves,
+                cum,
+                np.int64(trade_index),
             )
             record.leaves_lots = open_lots - qty
             record.cum_lots += qty
             queue.qty_lots -= qty
-            emit_maker_fill(s, command, maker, price, qty, trade_index)
+            emit_maker_fill(s, command, maker, price, qty, np.int64(trade_index))
             if qty == open_lots:
                 last = queue.order_count == 1
                 dequeue(s, maker)
@@ -286,12 +336,23 @@ def trade_directed(s, command, target, side, instrument, price, qty):  # type: i
     traded = min(qty, open_lots)
     leaves = qty - traded
     emit_taker_fill(
-        s, command, command.seq, side, command.account, instrument, command.session, price, traded, leaves, traded, 1
+        s,
+        command,
+        np.int64(command.seq),
+        np.int64(side),
+        np.int64(command.account),
+        np.int64(instrument),
+        np.int64(command.session),
+        price,
+        traded,
+        leaves,
+        traded,
+        np.int64(1),
     )
     record.leaves_lots = open_lots - traded
     record.cum_lots += traded
     s.levels[np.int64(record.level)].qty_lots -= traded
-    emit_maker_fill(s, command, target, price, traded, 1)
+    emit_maker_fill(s, command, target, price, traded, np.int64(1))
     if traded == open_lots:
         dequeue(s, target)
         forget_order(s, target)
@@ -353,21 +414,66 @@ def match_new(s, command, target_id):  # type: ignore[no-untyped-def]
             if np.int64(named.instrument) != instrument or np.int64(named.side) == side:
                 reason = REASON_UNKNOWN_ORDER
     if reason != REASON_NONE:
-        emit_command(s, command, OUT_REJECTED, reason, OUTFLAG_NEW, session, order_id, price, qty, 0, 0)
+        emit_command(
+            s,
+            command,
+            np.int64(OUT_REJECTED),
+            np.int64(reason),
+            np.int64(OUTFLAG_NEW),
+            session,
+            order_id,
+            price,
+            qty,
+            np.int64(0),
+            np.int64(0),
+        )
         return 0
     shown_price = np.int64(0) if ord_type == TYPE_MARKET else price
-    emit_command(s, command, OUT_ACCEPTED, REASON_NONE, 0, session, order_id, shown_price, qty, qty, 0)
-    limit_key = worst_key(side, ord_type, price)
+    emit_command(
+        s,
+        command,
+        np.int64(OUT_ACCEPTED),
+        np.int64(REASON_NONE),
+        np.int64(0),
+        session,
+        order_id,
+        shown_price,
+        qty,
+        np.int64(qty),
+        np.int64(0),
+    )
+    limit_key = worst_key(side, np.int64(ord_type), price)
     leaves = qty
     if ord_type == TYPE_DIRECTED:
         leaves = trade_directed(s, command, target, side, instrument, price, qty)
     elif tif == TIF_FOK and not fillable(s, side, instrument, limit_key, qty):
         emit_command(
-            s, command, OUT_EXPIRED, REASON_FOK_NOT_FILLABLE, 0, session, order_id, shown_price, qty, 0, 0
+            s,
+            command,
+            np.int64(OUT_EXPIRED),
+            np.int64(REASON_FOK_NOT_FILLABLE),
+            np.int64(0),
+            session,
+            order_id,
+            shown_price,
+            qty,
+            np.int64(0),
+            np.int64(0),
         )
         return 0
     elif (np.int64(command.flags) & FLAG_BOOK_ONLY) == 0:
-        leaves = sweep(s, command, order_id, side, np.int64(command.account), instrument, session, limit_key, qty, np.int64(0))
+        leaves = sweep(
+            s,
+            command,
+            order_id,
+            side,
+            np.int64(command.account),
+            instrument,
+            session,
+            limit_key,
+            qty,
+            np.int64(0),
+        )
     if leaves == 0:
         return 0
     if may_rest:
@@ -375,7 +481,17 @@ def match_new(s, command, target_id):  # type: ignore[no-untyped-def]
         return 0
     reason = REASON_NO_LIQUIDITY if ord_type == TYPE_MARKET else REASON_IOC_REMAINDER
     emit_command(
-        s, command, OUT_EXPIRED, reason, 0, session, order_id, shown_price, leaves, 0, qty - leaves
+        s,
+        command,
+        np.int64(OUT_EXPIRED),
+        np.int64(reason),
+        np.int64(0),
+        session,
+        order_id,
+        shown_price,
+        leaves,
+        np.int64(0),
+        np.int64(qty - leaves),
     )
     return 0
 
@@ -390,7 +506,19 @@ def match_request(s, command, target_id):  # type: ignore[no-untyped-def]
     order = map_find(s.order_map, s.order_keys, target_id)
     if order < 0 or np.int64(s.orders[order].session) != session:
         reason = REASON_TOO_LATE if command.order_id == 0 else REASON_UNKNOWN_ORDER
-        emit_command(s, command, OUT_REJECTED, reason, 0, session, target_id, price, qty, 0, 0)
+        emit_command(
+            s,
+            command,
+            np.int64(OUT_REJECTED),
+            np.int64(reason),
+            np.int64(0),
+            session,
+            target_id,
+            price,
+            qty,
+            np.int64(0),
+            np.int64(0),
+        )
         return 0
     record = s.orders[order]
     leaves = np.int64(record.leaves_lots)
@@ -400,7 +528,9 @@ def match_request(s, command, target_id):  # type: ignore[no-untyped-def]
     resting_price = np.int64(record.price_ticks)
     same_price = price == resting_price
     reason = REASON_NONE
-    if (command.instrument != 0 and command.instrument != instrument) or (command.side != 0 and command.side != side):
+    if (command.instrument != 0 and command.instrument != instrument) or (
+        command.side != 0 and command.side != side
+    ):
         reason = REASON_ORDER_MISMATCH
     elif kind == KIND_REPLACE:
         if qty <= cum:
@@ -408,20 +538,52 @@ def match_request(s, command, target_id):  # type: ignore[no-untyped-def]
         elif not (same_price and qty - cum < leaves) and s.words[MW_LEVELS] >= s.levels.shape[0]:
             reason = REASON_NO_ROOM
     if reason != REASON_NONE:
-        emit_command(s, command, OUT_REJECTED, reason, 0, session, target_id, price, qty, leaves, cum)
+        emit_command(
+            s,
+            command,
+            np.int64(OUT_REJECTED),
+            np.int64(reason),
+            np.int64(0),
+            session,
+            target_id,
+            price,
+            qty,
+            np.int64(leaves),
+            np.int64(cum),
+        )
         return 0
     if kind == KIND_CANCEL or (kind == KIND_REDUCE and qty >= leaves):
-        emit_request(s, command, order, OUT_CANCELLED, REASON_CLIENT_REQUEST, resting_price, leaves, 0)
+        emit_request(
+            s,
+            command,
+            order,
+            np.int64(OUT_CANCELLED),
+            np.int64(REASON_CLIENT_REQUEST),
+            resting_price,
+            leaves,
+            np.int64(0),
+        )
         dequeue(s, order)
         forget_order(s, order)
         return 0
     if kind == KIND_REDUCE:
         record.leaves_lots = leaves - qty
         s.levels[np.int64(record.level)].qty_lots -= qty
-        emit_request(s, command, order, OUT_REPLACED, REASON_NONE, resting_price, cum + leaves - qty, leaves - qty)
+        emit_request(
+            s,
+            command,
+            order,
+            np.int64(OUT_REPLACED),
+            np.int64(REASON_NONE),
+            resting_price,
+            cum + leaves - qty,
+            np.int64(leaves - qty),
+        )
         return 0
     new_leaves = qty - cum
-    emit_request(s, command, order, OUT_REPLACED, REASON_NONE, price, qty, new_leaves)
+    emit_request(
+        s, command, order, np.int64(OUT_REPLACED), np.int64(REASON_NONE), price, qty, np.int64(new_leaves)
+    )
     if same_price and new_leaves < leaves:
         record.leaves_lots = new_leaves
         s.levels[np.int64(record.level)].qty_lots -= leaves - new_leaves
@@ -436,7 +598,7 @@ def match_request(s, command, target_id):  # type: ignore[no-untyped-def]
             np.int64(record.account),
             instrument,
             session,
-            worst_key(side, TYPE_LIMIT, price),
+            worst_key(side, np.int64(TYPE_LIMIT), price),
             new_leaves,
             cum,
         )
@@ -478,14 +640,36 @@ def match_command(s, command, verdict):  # type: ignore[no-untyped-def]
             price = np.int64(0)
             qty = np.int64(0)
         emit_command(
-            s, command, OUT_REJECTED, reason, flags, np.int64(verdict.session), np.int64(verdict.order_id), price, qty, 0, 0
+            s,
+            command,
+            np.int64(OUT_REJECTED),
+            np.int64(reason),
+            np.int64(flags),
+            np.int64(verdict.session),
+            np.int64(verdict.order_id),
+            price,
+            qty,
+            np.int64(0),
+            np.int64(0),
         )
     elif kind == KIND_NEW:
         match_new(s, command, np.int64(verdict.order_id))
     elif kind == KIND_CANCEL or kind == KIND_REPLACE or kind == KIND_REDUCE:
         match_request(s, command, np.int64(verdict.order_id))
     elif is_administrative(kind):
-        emit_command(s, command, OUT_ACCEPTED, REASON_NONE, 0, np.int64(verdict.session), np.int64(0), np.int64(0), np.int64(0), 0, 0)
+        emit_command(
+            s,
+            command,
+            np.int64(OUT_ACCEPTED),
+            np.int64(REASON_NONE),
+            np.int64(0),
+            np.int64(verdict.session),
+            np.int64(0),
+            np.int64(0),
+            np.int64(0),
+            np.int64(0),
+            np.int64(0),
+        )
 
 
 @inlined

@@ -24,7 +24,16 @@ from protocols.layouts import COMMAND, COMMAND_BYTES, OUTCOME, layout_hash
 from ringbuffer.layout import cursor_index, initialise, ring_bytes, slots_offset
 from ringbuffer.liveness import own_identity
 from ringbuffer.shm import Segment
-from stages.control import CONTROL_WORDS, CW_EPOCH, CW_MAGIC, CW_PORTS, CW_VERSION, DESCRIPTION_BYTES, MAGIC, VERSION
+from stages.control import (
+    CONTROL_WORDS,
+    CW_EPOCH,
+    CW_MAGIC,
+    CW_PORTS,
+    CW_VERSION,
+    DESCRIPTION_BYTES,
+    MAGIC,
+    VERSION,
+)
 from stages.topology import EGRESS_READERS, INGRESS_READERS, INPUT_READERS, OUTPUT_READERS
 
 __all__ = ["PipelineMemory", "PortArea", "attach_control", "pipeline_id"]
@@ -107,7 +116,9 @@ class PipelineMemory:
             self.unlink()
             raise
 
-    def _lay_out(self, epoch: int, input_seq: int, in_bytes: int, ingress_bytes: int, egress_bytes: int) -> None:
+    def _lay_out(
+        self, epoch: int, input_seq: int, in_bytes: int, ingress_bytes: int, egress_bytes: int
+    ) -> None:
         sizes = self.sizes
         start = Segment.CONTENT
         owner = own_identity()
@@ -126,7 +137,9 @@ class PipelineMemory:
         for port in range(sizes.ports):
             at = start + port * ingress_bytes
             buffer = self.segments["ingress"].buffer
-            initialise(buffer, at, sizes.ingress_slots, COMMAND, INGRESS_READERS, 0, epoch, command_hash, owner)
+            initialise(
+                buffer, at, sizes.ingress_slots, COMMAND, INGRESS_READERS, 0, epoch, command_hash, owner
+            )
             at = start + port * egress_bytes
             buffer = self.segments["egress"].buffer
             initialise(buffer, at, sizes.egress_slots, OUTCOME, EGRESS_READERS, 0, epoch, outcome_hash, owner)

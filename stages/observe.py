@@ -50,7 +50,12 @@ def counters_of(control: Any) -> dict[str, int]:
         if count := int(co[MW_REASON_COUNTS + reason]):
             result[f"reason.{reason.name.lower()}"] = count
     journal = control[ctl.CW_JOURNAL : ctl.CW_JOURNAL + 16]
-    names = {"bytes": ctl.JO_BYTES, "blocks": ctl.JO_BLOCKS, "syncs": ctl.JO_SYNCS, "segments": ctl.JO_SEGMENTS}
+    names = {
+        "bytes": ctl.JO_BYTES,
+        "blocks": ctl.JO_BLOCKS,
+        "syncs": ctl.JO_SYNCS,
+        "segments": ctl.JO_SEGMENTS,
+    }
     for name, word in names.items():
         result[f"journal.{name}"] = int(journal[word])
     result["journal.sync_max_ns"] = int(journal[ctl.JO_SYNC_MAX_NS])
@@ -147,7 +152,10 @@ class Observer:
         }
         now_ns = time.monotonic_ns()
         workers = tuple(self._worker(index, plan, now_ns) for index, plan in enumerate(about.plan))
-        ports = [int(control[ctl.CW_PORT_BLOCKS + p * ctl.PORT_WORDS + ctl.PW_STATE]) for p in range(1, about.ports)]
+        ports = [
+            int(control[ctl.CW_PORT_BLOCKS + p * ctl.PORT_WORDS + ctl.PW_STATE])
+            for p in range(1, about.ports)
+        ]
         return Snapshot(
             state=self.state.name.lower(),
             supervisor_pid=int(control[ctl.CW_SUPERVISOR_PID]),

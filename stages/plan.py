@@ -34,7 +34,9 @@ LATENCY: dict[int, tuple[tuple[str, ...], ...]] = {
 }
 
 
-def make_plan(config: VenueConfig, cores: Sequence[int], pinned: Sequence[int] | None = None) -> tuple[WorkerPlan, ...]:
+def make_plan(
+    config: VenueConfig, cores: Sequence[int], pinned: Sequence[int] | None = None
+) -> tuple[WorkerPlan, ...]:
     """Return the workers for ``cores``; ``pinned`` are the cores that the command line asks for, if it does.
 
     An explicit plan of the configuration is taken as it is. Raise ConfigError if more workers than cores
@@ -52,13 +54,18 @@ def make_plan(config: VenueConfig, cores: Sequence[int], pinned: Sequence[int] |
         if pinned and workers == "auto" and len(usable) > 1:
             table = LATENCY  # the cores named are all for stages: nobody asked to leave one free
         layout = table[min(len(usable), max(table))]
-        return tuple(WorkerPlan(stages=stages, core=core) for stages, core in zip(layout, usable, strict=False))
+        return tuple(
+            WorkerPlan(stages=stages, core=core) for stages, core in zip(layout, usable, strict=False)
+        )
     if pinned:
         layout = tuple(worker.stages for worker in workers)
         if len(layout) > len(usable):
             raise ConfigError("cores", f"expected {len(layout)} cores for {len(layout)} workers", len(usable))
-        return tuple(WorkerPlan(stages=stages, core=core) for stages, core in zip(layout, usable, strict=False))
+        return tuple(
+            WorkerPlan(stages=stages, core=core) for stages, core in zip(layout, usable, strict=False)
+        )
     check_workers(workers, cores)
     return tuple(
-        WorkerPlan(stages=tuple(worker.stages), core=-1 if worker.core is None else worker.core) for worker in workers
+        WorkerPlan(stages=tuple(worker.stages), core=-1 if worker.core is None else worker.core)
+        for worker in workers
     )

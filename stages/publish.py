@@ -77,8 +77,19 @@ def route_outcome(out, routes, port_count):  # type: ignore[no-untyped-def]
 
 @kernel
 def publish_step(  # type: ignore[no-untyped-def]
-    in_words, out_words, out_slots, out_slot_words, egress, port_count, port_words, slots_word, port_slots, routes,
-    control, w, budget
+    in_words,
+    out_words,
+    out_slots,
+    out_slot_words,
+    egress,
+    port_count,
+    port_words,
+    slots_word,
+    port_slots,
+    routes,
+    control,
+    w,
+    budget,
 ):
     """Release up to ``budget`` outcomes; return how many."""
     mask = np.int64(out_slots.shape[0] - 1)

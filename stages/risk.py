@@ -156,7 +156,7 @@ def settle_fill(s, order, fill):  # type: ignore[no-untyped-def]
     position = s.positions[np.int64(record.position)]
     account = s.accounts[np.int64(position.account)]
     tick_value = np.int64(s.instruments[np.int64(position.instrument)].tick_value)
-    amount = money_of(np.int64(fill.price_ticks), tick_value, qty, MAX_LIMIT)
+    amount = money_of(np.int64(fill.price_ticks), tick_value, qty, np.int64(MAX_LIMIT))
     if amount < 0:
         amount = np.int64(MAX_LIMIT)
     record.leaves_lots -= qty
@@ -399,7 +399,9 @@ def judge_new(s, command, verdict):  # type: ignore[no-untyped-def]
     qty = np.int64(command.qty_lots)
     if qty > s.limits[account_id, LIMIT_MAX_ORDER_QTY]:
         return REASON_MAX_ORDER_QTY
-    notional = money_of(price, np.int64(instrument.tick_value), qty, s.limits[account_id, LIMIT_MAX_ORDER_NOTIONAL])
+    notional = money_of(
+        price, np.int64(instrument.tick_value), qty, s.limits[account_id, LIMIT_MAX_ORDER_NOTIONAL]
+    )
     if notional < 0:
         return REASON_MAX_ORDER_NOTIONAL
     if account.open_orders >= s.limits[account_id, LIMIT_MAX_OPEN_ORDERS]:
@@ -411,10 +413,15 @@ def judge_new(s, command, verdict):  # type: ignore[no-untyped-def]
     if row >= 0:
         position = s.positions[row]
         held = np.int64(position.position_lots)
-        open_lots = np.int64(position.open_buy_lots) if side == SIDE_BUY else np.int64(position.open_sell_lots)
+        open_lots = (
+            np.int64(position.open_buy_lots) if side == SIDE_BUY else np.int64(position.open_sell_lots)
+        )
     if not check_exposure(s, account_id, held, open_lots, side, qty):
         return REASON_POSITION_LIMIT
-    if side == SIDE_BUY and account.reserved_buy + notional - account.cash > s.limits[account_id, LIMIT_CREDIT]:
+    if (
+        side == SIDE_BUY
+        and account.reserved_buy + notional - account.cash > s.limits[account_id, LIMIT_CREDIT]
+    ):
         return REASON_CREDIT_LIMIT
     if command.ord_type == TYPE_DIRECTED:
         target = np.int64(command.order_id)

@@ -111,7 +111,14 @@ INSTRUMENT = np.dtype(
     align=True,
 )
 SESSION = np.dtype(
-    [("name0", "<i8"), ("name1", "<i8"), ("name2", "<i4"), ("is_open", "u1"), ("spare0", "u1"), ("spare1", "<u2")],
+    [
+        ("name0", "<i8"),
+        ("name1", "<i8"),
+        ("name2", "<i4"),
+        ("is_open", "u1"),
+        ("spare0", "u1"),
+        ("spare1", "<u2"),
+    ],
     align=True,
 )
 CL_ENTRY = np.dtype(
@@ -143,7 +150,6 @@ DIGEST_SLOTS = 1 << 21
 
 LADDER_CLASSES = 22
 LADDER_SMALLEST = 8
-
 
 
 class Capacities(NamedTuple):

@@ -34,10 +34,27 @@ from ringbuffer.ring_words import store_word
 from ringbuffer.shm import Segment
 from stages import control as ctl
 from stages.config import ConfigError, VenueConfig
-from stages.control import AccountRow, Description, InstrumentRow, PortState, State, Stop, WorkerPlan, write_description
+from stages.control import (
+    AccountRow,
+    Description,
+    InstrumentRow,
+    PortState,
+    State,
+    Stop,
+    WorkerPlan,
+    write_description,
+)
 from stages.core import Core
 from stages.digest import state_digest
-from stages.ingest import INGEST_WORDS, IW_CHECKPOINT, IW_CHECKPOINT_EVERY, IW_GATE, IW_SEQ, IW_TIME, IW_TIME_BASE
+from stages.ingest import (
+    INGEST_WORDS,
+    IW_CHECKPOINT,
+    IW_CHECKPOINT_EVERY,
+    IW_GATE,
+    IW_SEQ,
+    IW_TIME,
+    IW_TIME_BASE,
+)
 from stages.instance import InstanceLock
 from stages.journaling import BlockBuffers, open_writer
 from stages.last_run import LastRun, write_last_run
@@ -120,7 +137,9 @@ class Supervisor:
             self.recovered_torn = self._writer.torn_copy
             self._recover(on_replay)
             rings = config.rings
-            sizes = Sizes(rings.input_slots, rings.output_slots, rings.ingress_slots, rings.egress_slots, rings.ports)
+            sizes = Sizes(
+                rings.input_slots, rings.output_slots, rings.ingress_slots, rings.egress_slots, rings.ports
+            )
             self._remove_leftovers(identity)
             self._memory = PipelineMemory(identity, sizes, self._writer.epoch, self.recovered_seq)
             self._prepare()
@@ -241,7 +260,9 @@ class Supervisor:
             self.warnings.append("capacities are those of the journal, not of the configuration")
         if len(commands := config_commands(self.config, risk)):
             self._send(commands)
-        self._close_sessions([s for s in range(1, int(risk.words[RW_SESSIONS]) + 1) if risk.sessions[s]["is_open"]])
+        self._close_sessions(
+            [s for s in range(1, int(risk.words[RW_SESSIONS]) + 1) if risk.sessions[s]["is_open"]]
+        )
         self._settle_control_port()
         for outcome in self._control_outcomes():
             if outcome["type"] == OUT_REJECTED:
@@ -280,7 +301,9 @@ class Supervisor:
         words, slots = ingress.ring_words(0), ingress.slot_words(0)
         for row in np.atleast_1d(commands).view(np.int64).reshape(-1, 16):
             seq = int(words[CUR_WRITER]) + 1
-            self._wait(lambda seq=seq: seq - int(words[CUR_PORT_READER]) <= ingress.port_slots, "room for a command")
+            self._wait(
+                lambda seq=seq: seq - int(words[CUR_PORT_READER]) <= ingress.port_slots, "room for a command"
+            )
             slots[seq & (ingress.port_slots - 1)] = row
             store_word(words, CUR_WRITER, seq)
 
@@ -319,7 +342,9 @@ class Supervisor:
         published, cursor = int(words[CUR_WRITER]), int(words[CUR_PORT_READER])
         rows = [slots[seq & (egress.port_slots - 1)].copy() for seq in range(cursor + 1, published + 1)]
         store_word(words, CUR_PORT_READER, published)
-        return np.array(rows, dtype=np.int64).reshape(-1).view(OUTCOME) if rows else np.zeros(0, dtype=OUTCOME)
+        return (
+            np.array(rows, dtype=np.int64).reshape(-1).view(OUTCOME) if rows else np.zeros(0, dtype=OUTCOME)
+        )
 
     def _close_sessions(self, sessions: list[int]) -> None:
         for session in sessions:
@@ -366,7 +391,9 @@ class Supervisor:
 
     def _read_report(self, index: int) -> None:
         with suppress(BlockingIOError):
-            self._report_texts[index] = self._report_texts.get(index, b"") + os.read(self._reports[index], 8192)
+            self._report_texts[index] = self._report_texts.get(index, b"") + os.read(
+                self._reports[index], 8192
+            )
 
     def _death(self, index: int, pid: int, status: int) -> WorkerDied:
         code = os.waitstatus_to_exitcode(status)

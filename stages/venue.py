@@ -17,7 +17,14 @@ from protocols.text import pack_text, unpack_text
 from stages.config import Capacity, ConfigError, VenueConfig
 from stages.state import Capacities, RiskState
 
-__all__ = ["capacities_of", "config_commands", "currency_code", "directory_of", "instrument_command", "venue_command"]
+__all__ = [
+    "capacities_of",
+    "config_commands",
+    "currency_code",
+    "directory_of",
+    "instrument_command",
+    "venue_command",
+]
 
 
 def currency_code(currency: str) -> int:
@@ -68,7 +75,14 @@ def capacities_of(command: Any) -> Capacities:
 
 
 def instrument_command(
-    identity: int, symbol: str, tick_e8: int, lot_e8: int, tick_value: int, currency: str, low: int = 0, high: int = 0
+    identity: int,
+    symbol: str,
+    tick_e8: int,
+    lot_e8: int,
+    tick_value: int,
+    currency: str,
+    low: int = 0,
+    high: int = 0,
 ) -> Any:
     """Return an INSTRUMENT command."""
     return set_name(
@@ -98,7 +112,9 @@ def config_commands(config: VenueConfig, risk: RiskState) -> Any:
             record = risk.instruments[identity]
             was = (int(record["tick_e8"]), int(record["lot_e8"]), unpack_text(int(record["currency"]), 0))
             if was != (entry.tick_e8, entry.lot_e8, entry.currency):
-                problem = "expected tick, lot and currency as in the journal: an instrument's units cannot change"
+                problem = (
+                    "expected tick, lot and currency as in the journal: an instrument's units cannot change"
+                )
                 raise ConfigError(f"instrument[{row}]", problem, entry.symbol)
             if (int(record["low_ticks"]), int(record["high_ticks"])) == (low, high):
                 continue
@@ -107,7 +123,14 @@ def config_commands(config: VenueConfig, risk: RiskState) -> Any:
             identity = next_id
         commands.append(
             instrument_command(
-                identity, entry.symbol, entry.tick_e8, entry.lot_e8, entry.tick_value, entry.currency, low, high
+                identity,
+                entry.symbol,
+                entry.tick_e8,
+                entry.lot_e8,
+                entry.tick_value,
+                entry.currency,
+                low,
+                high,
             )
         )
     next_id = max(known.accounts, default=0)

@@ -1,20 +1,19 @@
 """Compile all kernels once, with progress, or load them from the cache: before workers are forked.
 
 A first start compiles some hundred functions, which takes half a minute; later ones load a few files. Each step
-names what it makes callable, and runs it on a small private state, so that nothing is compiled in a worker.
+runs a kernel on a small private state, so that nothing is compiled in a worker. See also :mod:`cli.warm`.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from protocols.layouts import COMMAND, OUTCOME
 
-__all__ = ["warm_in_parallel", "warm_kernels", "warm_steps"]
+__all__ = ["LOOP_STEPS", "OTHER_STEPS", "load_kernels"]
 
 
 def _core() -> Any:
@@ -31,7 +30,9 @@ def _warm_risk() -> None:
     from stages.risk import risk_step
 
     core: Core = _core()
-    risk_step(core._in_words, core._in_slots, core._verdicts, core._out_words, core._out_slots, core.state.risk, 1)
+    risk_step(
+        core._in_words, core._in_slots, core._verdicts, core._out_words, core._out_slots, core.state.risk, 1
+    )
 
 
 def _warm_matching() -> None:
@@ -39,7 +40,13 @@ def _warm_matching() -> None:
 
     core = _core()
     matching_step(
-        core._in_words, core._in_slots, core._verdicts, core._out_words, core._out_slot_words, core.state.books, 1
+        core._in_words,
+        core._in_slots,
+        core._verdicts,
+        core._out_words,
+        core._out_slot_words,
+        core.state.books,
+        1,
     )
 
 
@@ -107,61 +114,22 @@ def _warm_reader() -> None:
     warm_journal()
 
 
-def _warm_ports() -> None:
-    from ringbuffer.ring_words import store_word, take_word
-
-    words = np.zeros(8, dtype=np.int64)
-    store_word(words, 0, 0)
-    take_word(words, 0, 0, 0)
-
-
-STEPS: dict[str, Callable[[], None]] = {
+# The worker's loop holds the stages; each is compiled on the way, so that progress shows.
+LOOP_STEPS: dict[str, Callable[[], None]] = {
     "risk": _warm_risk,
     "matching": _warm_matching,
     "journal": _warm_journal,
-    "journal reader": _warm_reader,
-    "core": _warm_core,
-    "digest": _warm_digest,
     "worker loop": _warm_loop,
-    "ports": _warm_ports,
+    "core": _warm_core,
 }
-SECOND_PROCESS = ("journal reader", "digest", "ports")
+OTHER_STEPS: dict[str, Callable[[], None]] = {
+    "journal reader": _warm_reader,
+    "digest": _warm_digest,
+}
 
 
-def warm_steps() -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield (what, how) for each group of kernels, smallest dependencies first."""
-    yield from STEPS.items()
-
-
-def warm_in_parallel(on_progress: Callable[[int, int, str], None] | None = None) -> None:
-    """Compile with two processes, whose results meet in the cache; then load everything here."""
-    names = list(STEPS)
-    helper = os.fork()
-    if helper == 0:
-        code = 1
-        try:
-            for name in SECOND_PROCESS:
-                STEPS[name]()
-            code = 0
-        finally:
-            os._exit(code)
-    total = len(names)
-    done = 0
-    for name in [name for name in names if name not in SECOND_PROCESS] + list(SECOND_PROCESS):
-        if on_progress is not None:
-            on_progress(done, total, name)
-        if name == SECOND_PROCESS[0]:
-            os.waitpid(helper, 0)
-        STEPS[name]()
-        done += 1
-    if on_progress is not None:
-        on_progress(total, total, "")
-
-
-def warm_kernels(on_step: Callable[[str], None] | None = None) -> None:
-    """Make all kernels of the pipeline callable; ``on_step`` is told before each group."""
+def load_kernels() -> None:
+    """Make the kernels of supervisor and workers callable in this process."""
     assert OUTCOME.itemsize == COMMAND.itemsize
-    for what, warm in warm_steps():
-        if on_step is not None:
-            on_step(what)
+    for warm in (_warm_core, _warm_digest, _warm_journal, _warm_reader, _warm_loop):
         warm()

@@ -27,7 +27,16 @@ from stages.control import (
     WorkerPlan,
 )
 from stages.journaling import BlockBuffers, CommitThread
-from stages.loop import FEEDBACK_OVERFLOW, SLICE_OVER, STAGE_BITS, STAGE_JOURNAL, STOPPED, WAIT_CODES, Context, worker_loop
+from stages.loop import (
+    FEEDBACK_OVERFLOW,
+    SLICE_OVER,
+    STAGE_BITS,
+    STAGE_JOURNAL,
+    STOPPED,
+    WAIT_CODES,
+    Context,
+    worker_loop,
+)
 
 __all__ = ["EXIT_DISK", "EXIT_FAILED", "EXIT_ORPHANED", "run_worker"]
 
@@ -80,7 +89,9 @@ def run_worker(
         return EXIT_DISK
     except BaseException as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        _report(report_fd, f"{type(error).__name__}: {error} ({os.path.basename(last.filename)}:{last.lineno})")
+        _report(
+            report_fd, f"{type(error).__name__}: {error} ({os.path.basename(last.filename)}:{last.lineno})"
+        )
         return EXIT_FAILED
 
 
@@ -122,7 +133,11 @@ def _serve(
             if code == STOPPED:
                 break
             if code != SLICE_OVER:
-                what = "feedback queue overflowed" if code == FEEDBACK_OVERFLOW else f"input ring is corrupt ({code})"
+                what = (
+                    "feedback queue overflowed"
+                    if code == FEEDBACK_OVERFLOW
+                    else f"input ring is corrupt ({code})"
+                )
                 raise AssertionError(what)
             if os.getppid() != parent:
                 return EXIT_ORPHANED

@@ -146,6 +146,27 @@ def test_corruption_in_the_middle_is_refused_and_explained(tmp_path: Path) -> No
     assert path.read_bytes() == before and not list(tmp_path.glob("*.torn"))
 
 
+def test_a_block_that_vanished_is_missed(tmp_path: Path) -> None:
+    """Zeros in place of a block are not the end if a later block saw it durable, whatever the meta file knows."""
+    writer = cases.open_writer(tmp_path)
+    ends = [writer._offset]
+    for seq in (1, 2, 3):
+        writer.append(cases.rows(seq, 1))
+        ends.append(writer._offset)
+    writer.abort()
+    with open(writer.segment_path, "r+b") as file:
+        file.seek(ends[1])
+        file.write(bytes(ends[2] - ends[1]))
+    with pytest.raises(
+        JournalCorrupt, match="zeros where a block is expected, but the valid block at offset"
+    ):
+        cases.open_writer(tmp_path)
+    with pytest.raises(
+        JournalCorrupt, match="zeros where a block is expected, but the valid block at offset"
+    ):
+        cases.read_all(tmp_path)
+
+
 def test_a_damaged_last_record_is_not_a_torn_tail(tmp_path: Path) -> None:
     """The last block looks torn, but the meta file knows that it was durable."""
     path, end = three_records(tmp_path, clean=True)

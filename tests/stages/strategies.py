@@ -87,11 +87,22 @@ DEEP_PRICES = {0: (1, 100), Side.BUY: (1, 52), Side.SELL: (49, 100)}
 DEEP_TIFS = st.sampled_from([Tif.GTC] * 30 + [Tif.DAY, Tif.IOC, Tif.FOK])
 NAMED = st.sampled_from(["id"] * 4 + ["orig"] * 4 + ["latest"] * 4 + ["both"])
 LIMIT_VALUES = st.sampled_from([0, 1, 3, 5, 10, 20, 50, 100, 200, AMPLE, AMPLE, AMPLE])
-KINDS = st.sampled_from([Kind.NEW] * 16 + [Kind.REPLACE] * 6 + [Kind.CANCEL] * 3 + [Kind.REDUCE] * 3 + [Kind.TICK] * 3)
+KINDS = st.sampled_from(
+    [Kind.NEW] * 16 + [Kind.REPLACE] * 6 + [Kind.CANCEL] * 3 + [Kind.REDUCE] * 3 + [Kind.TICK] * 3
+)
 DEEP_KINDS = st.sampled_from([Kind.NEW] * 24 + [Kind.CANCEL] * 8 + [Kind.REPLACE] * 5 + [Kind.REDUCE] * 3)
+STRANGE_KINDS = [Kind.VENUE, Kind.INVALID, 0, 5, 15, 25, 32, 255]
 SELDOM_KINDS = st.sampled_from(
-    [Kind.TICK, Kind.CHECKPOINT, Kind.LIMIT, Kind.LIMIT, Kind.KILL, Kind.SESSION_OPEN, Kind.SESSION_CLOSE]
-    + [Kind.INSTRUMENT, Kind.INSTRUMENT, Kind.ACCOUNT, Kind.VENUE, Kind.INVALID, 0, 5, 15, 25, 32, 255]
+    [
+        Kind.TICK,
+        Kind.CHECKPOINT,
+        Kind.KILL,
+        Kind.ACCOUNT,
+        Kind.SESSION_OPEN,
+        Kind.SESSION_CLOSE,
+        *STRANGE_KINDS,
+    ]
+    + [Kind.LIMIT, Kind.INSTRUMENT] * 2
 )
 ORDER_KINDS = frozenset({Kind.NEW, Kind.CANCEL, Kind.REPLACE, Kind.REDUCE})
 
@@ -103,12 +114,24 @@ WRONG: dict[str, list[Any]] = {
     "side": [0, 3, 255],
     "ord_type": [0, 3, 255],
     "tif": [0, 5, 255],
-    "flags": [CommandFlag.OFF_TICK, CommandFlag.OFF_LOT, CommandFlag.FINAL, CommandFlag.BOOK_ONLY, 0xFFFF, 0x8000],
+    "flags": [
+        CommandFlag.OFF_TICK,
+        CommandFlag.OFF_LOT,
+        CommandFlag.FINAL,
+        CommandFlag.BOOK_ONLY,
+        0xFFFF,
+        0x8000,
+    ],
     "qty_lots": [0, -1, 7, 20, 2**59, 2**60, 2**60 + 1, LARGEST, SMALLEST],
     "price_ticks": [0, -1, 1, 7, 13, 2**30, 2**60, LARGEST, SMALLEST],
     "cl": ["used", "empty", "long"],
     "named": ["unknown id", "unknown orig", "nothing"],
 }
+WRONG_LIMITS = [
+    *(("account", account) for account in (0, 4, -1)),
+    *(("ord_type", which) for which in (0, 7, 255)),
+    *(("qty_lots", value) for value in (-1, AMPLE + 1, LARGEST, SMALLEST)),
+]
 MISTAKES = st.sampled_from([""] * 40 + list(WRONG))
 
 
@@ -171,7 +194,9 @@ def change_steps(draw: st.DrawFn, kind: int, shape: str = TIGHT) -> Step:
     if kind == Kind.REPLACE:
         keep = draw(st.sampled_from(["", "", "price_ticks", "qty_lots"]))
         step.own |= {keep} - {""}
-    step.own |= draw(st.sampled_from([set(), set(), {"instrument"}, {"side"}, {"instrument", "side", "account"}]))
+    step.own |= draw(
+        st.sampled_from([set(), set(), {"instrument"}, {"side"}, {"instrument", "side", "account"}])
+    )
     return err(draw, step, draw(MISTAKES))
 
 
@@ -187,12 +212,7 @@ def administrative_steps(draw: st.DrawFn, kind: int) -> Step:
             values["ord_type"] = draw(st.sampled_from(Limit))
             values["qty_lots"] = draw(LIMIT_VALUES)
             if mistake:
-                name, wrong = draw(
-                    st.sampled_from(
-                        [("account", 4), ("account", -1), ("ord_type", 0), ("ord_type", 7), ("qty_lots", -1)]
-                        + [("qty_lots", AMPLE + 1), ("qty_lots", LARGEST), ("qty_lots", SMALLEST)]
-                    )
-                )
+                name, wrong = draw(st.sampled_from(WRONG_LIMITS))
                 values[name] = wrong
         case Kind.KILL:
             values["account"] = draw(ACCOUNTS)
@@ -206,7 +226,7 @@ def administrative_steps(draw: st.DrawFn, kind: int) -> Step:
             return draw(instrument_steps())
         case Kind.ACCOUNT:
             account = draw(st.sampled_from([1, 2, 3, 4, 4]))
-            cl = (NAMES[account] if not mistake else draw(st.sampled_from(["empty", "OTHER"])))
+            cl = NAMES[account] if not mistake else draw(st.sampled_from(["empty", "OTHER"]))
             values["account"] = account
             values["orig2"] = draw(st.sampled_from([USD, USD, USD, EUR]))
             if mistake:

@@ -175,9 +175,9 @@ def test_nothing_stays_reserved(maker: Callable[..., AnyCore], sequence: Sequenc
     core = maker(**sequence.capacities)
     run(core, sequence.commands)
     told = wind_up(core, sequence.commands)
-    assert all(
-        outcome.type == OutcomeType.CANCELLED for outcome in told if outcome.kind == Kind.CANCEL
-    ), "a resting order was not cancelled"
+    assert all(outcome.type == OutcomeType.CANCELLED for outcome in told if outcome.kind == Kind.CANCEL), (
+        "a resting order was not cancelled"
+    )
     assert core.dump_books() == []
     assert all((row.open_orders, row.reserved_buy) == (0, 0) for row in core.dump_accounts())
     positions: dict[int, int] = defaultdict(int)

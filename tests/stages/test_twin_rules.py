@@ -26,7 +26,7 @@ BUY, SELL = Side.BUY, Side.SELL
 MakeDesk = Callable[..., Desk]
 
 
-@pytest.fixture(params=MAKERS.values(), ids=MAKERS.keys())
+@pytest.fixture(params=list(MAKERS.values()), ids=list(MAKERS))
 def make_core(request: pytest.FixtureRequest) -> Callable[..., AnyCore]:
     """Return the maker of one kind of core."""
     maker: Callable[..., AnyCore] = request.param
@@ -129,7 +129,13 @@ def test_invalid_instruments(desk: Desk, wrong: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "right",
-    [{"instrument": 4}, {"tick_value": 2**40}, {"low": 10, "high": 10}, {"low": 10, "high": 0}, {"currency": 0}],
+    [
+        {"instrument": 4},
+        {"tick_value": 2**40},
+        {"low": 10, "high": 10},
+        {"low": 10, "high": 0},
+        {"currency": 0},
+    ],
     ids=str,
 )
 def test_valid_instruments(desk: Desk, right: dict[str, Any]) -> None:
@@ -318,8 +324,16 @@ def test_new_checks_in_order(desk: Desk) -> None:
     desk.account(4, "DAVE", currency=EUR)
     desk.buy(1, at=10, cl="USED")
     order: dict[str, Any] = {
-        "session": 2, "cl": "", "instrument": 3, "account": 5, "side": 3, "ord_type": 3, "tif": 5, "at": 0,
-        "qty": 0, "flags": CommandFlag.BOOK_ONLY | CommandFlag.OFF_LOT | CommandFlag.OFF_TICK,
+        "session": 2,
+        "cl": "",
+        "instrument": 3,
+        "account": 5,
+        "side": 3,
+        "ord_type": 3,
+        "tif": 5,
+        "at": 0,
+        "qty": 0,
+        "flags": CommandFlag.BOOK_ONLY | CommandFlag.OFF_LOT | CommandFlag.OFF_TICK,
     }
     both = CommandFlag.OFF_LOT | CommandFlag.OFF_TICK
     steps: list[tuple[Reason, dict[str, Any] | Callable[[], object]]] = [
@@ -452,7 +466,9 @@ def test_currency_mismatch(desk: Desk) -> None:
     assert reason(desk.buy(1, at=10, instrument=2)) is Reason.CURRENCY_MISMATCH
 
 
-@pytest.mark.parametrize(("qty", "expected"), [(9, Reason.NONE), (10, Reason.NONE), (11, Reason.MAX_ORDER_QTY)])
+@pytest.mark.parametrize(
+    ("qty", "expected"), [(9, Reason.NONE), (10, Reason.NONE), (11, Reason.MAX_ORDER_QTY)]
+)
 def test_max_order_qty(desk: Desk, qty: int, expected: Reason) -> None:
     """The largest quantity is the limit."""
     desk.limit(Limit.MAX_ORDER_QTY, 10)
@@ -502,7 +518,9 @@ def test_max_open_orders(desk: Desk) -> None:
     assert reason(desk.buy(1, at=10, cl="C")) is Reason.NONE
 
 
-@pytest.mark.parametrize(("qty", "expected"), [(2, Reason.NONE), (3, Reason.NONE), (4, Reason.POSITION_LIMIT)])
+@pytest.mark.parametrize(
+    ("qty", "expected"), [(2, Reason.NONE), (3, Reason.NONE), (4, Reason.POSITION_LIMIT)]
+)
 def test_max_long(desk: Desk, qty: int, expected: Reason) -> None:
     """Position, open buys and the new order together may reach MAX_LONG; open sells do not help."""
     desk.limit(Limit.MAX_LONG, 10)
@@ -514,7 +532,9 @@ def test_max_long(desk: Desk, qty: int, expected: Reason) -> None:
     assert reason(desk.buy(qty, at=9, cl="D")) is expected
 
 
-@pytest.mark.parametrize(("qty", "expected"), [(2, Reason.NONE), (3, Reason.NONE), (4, Reason.POSITION_LIMIT)])
+@pytest.mark.parametrize(
+    ("qty", "expected"), [(2, Reason.NONE), (3, Reason.NONE), (4, Reason.POSITION_LIMIT)]
+)
 def test_max_short(desk: Desk, qty: int, expected: Reason) -> None:
     """Minus the position, open sells and the new order together may reach MAX_SHORT."""
     desk.limit(Limit.MAX_SHORT, 10)
@@ -699,7 +719,14 @@ def test_replace_checks_in_order(desk: Desk) -> None:
         desk.limit(which, 0)
     desk.kill(1)
     order: dict[str, Any] = {
-        "session": 3, "cl": "", "orig": "", "instrument": 2, "side": SELL, "account": 2, "at": 0, "qty": 0,
+        "session": 3,
+        "cl": "",
+        "orig": "",
+        "instrument": 2,
+        "side": SELL,
+        "account": 2,
+        "at": 0,
+        "qty": 0,
         "flags": CommandFlag.OFF_LOT | CommandFlag.OFF_TICK,
     }
     steps: list[tuple[Reason, dict[str, Any] | Callable[[], object]]] = [
@@ -749,7 +776,9 @@ def test_replace_position_limit(desk: Desk) -> None:
         assert reason(desk.replace(cl, cl + "3", 9, at=10 * side)) is Reason.POSITION_LIMIT
 
 
-@pytest.mark.parametrize(("limit", "expected"), [(99, Reason.CREDIT_LIMIT), (100, Reason.NONE), (101, Reason.NONE)])
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(99, Reason.CREDIT_LIMIT), (100, Reason.NONE), (101, Reason.NONE)]
+)
 def test_replace_credit_limit(desk: Desk, limit: int, expected: Reason) -> None:
     """A replace is charged for the money that it adds; a replace that adds none is not checked."""
     desk.buy(2, at=10, cl="OTHER")
@@ -991,7 +1020,9 @@ def test_a_change_of_another_session_fields(desk: Desk) -> None:
     desk.open_session("GW2")
     desk.buy(5, at=10, cl="A")
     desk.sell(2, at=10, cl="S", account=2)
-    told = desk.cancel("ORIG", cl="X", session=2, order_id=desk.ids["A"], qty_lots=4, price_ticks=3, side=SELL)
+    told = desk.cancel(
+        "ORIG", cl="X", session=2, order_id=desk.ids["A"], qty_lots=4, price_ticks=3, side=SELL
+    )
     expected = Outcome(
         input_seq=desk.seq, time_ns=1000 + 7 * desk.seq, order_id=desk.ids["A"], price_ticks=3, qty_lots=4,
         cl0=pack_text("X")[0], orig0=pack_text("ORIG")[0], reason=Reason.UNKNOWN_ORDER, session=2,
@@ -1135,7 +1166,9 @@ def test_market_fok(desk: Desk) -> None:
     desk.instrument(1, high=20)
     desk.sell(2, at=10, cl="S1")
     desk.sell(3, at=15, cl="S2")
-    assert lines(desk.market(BUY, 6, "A", tif=Tif.FOK))[1:] == ["expired A 6@0 leaves 0 cum 0 FOK_NOT_FILLABLE"]
+    assert lines(desk.market(BUY, 6, "A", tif=Tif.FOK))[1:] == [
+        "expired A 6@0 leaves 0 cum 0 FOK_NOT_FILLABLE"
+    ]
     assert lines(desk.market(BUY, 5, "B", tif=Tif.FOK))[-2] == "filled B 3@15 leaves 0 cum 5 taker of trade 2"
 
 
@@ -1188,9 +1221,17 @@ def test_directed_needs_an_open_target_of_the_other_side(desk: Desk) -> None:
     desk.sell(2, at=10, cl="S")
     desk.sell(2, at=10, cl="GONE")
     desk.cancel("GONE")
-    for order_id, side, instrument in ((desk.ids["GONE"], BUY, 1), (desk.ids["S"], BUY, 2), (desk.ids["S"], SELL, 1)):
+    for order_id, side, instrument in (
+        (desk.ids["GONE"], BUY, 1),
+        (desk.ids["S"], BUY, 2),
+        (desk.ids["S"], SELL, 1),
+    ):
         told = desk.directed(side, 2, 10, f"D{desk.seq}", order_id=order_id, instrument=instrument)
-        assert (reason(told), told[0].order_id, told[0].flags) == (Reason.UNKNOWN_ORDER, desk.seq, OutcomeFlag.NEW)
+        assert (reason(told), told[0].order_id, told[0].flags) == (
+            Reason.UNKNOWN_ORDER,
+            desk.seq,
+            OutcomeFlag.NEW,
+        )
         assert (told[0].qty_lots, told[0].price_ticks, told[0].leaves_lots) == (2, 10, 0)
     assert reason(desk.directed(BUY, 2, 10, "D", order_id=desk.ids["S"], session=2)) is Reason.NONE
 
@@ -1211,7 +1252,8 @@ def test_room_for_levels(make_desk: MakeDesk) -> None:
 def test_room_of_the_books() -> None:
     """Matching alone holds max_orders open orders (behind risk it never gets that far: risk counts the same)."""
     books = MatchingTwin(max_orders=2, max_levels=9)
-    order = {"instrument": 1, "side": 1, "ord_type": 2, "qty_lots": 1, "price_ticks": 10, "session": 1}
+    order: dict[str, Any] = {"instrument": 1, "side": BUY, "ord_type": OrdType.LIMIT, "session": 1}
+    order.update(qty_lots=1, price_ticks=10)
     for seq, tif, expected in (
         (1, Tif.GTC, Reason.NONE),
         (2, Tif.GTC, Reason.NONE),
@@ -1305,7 +1347,9 @@ def test_replace_priority(desk: Desk, qty: int, price: int, level: str) -> None:
     """Only fewer lots at the same price keep the place; all else goes to the end of its level."""
     desk.buy(5, at=10, cl="A")
     desk.buy(5, at=10, cl="B")
-    assert lines(desk.replace("A", "C", qty, at=price)) == [f"replaced C {qty}@{price} leaves {qty} cum 0 was A"]
+    assert lines(desk.replace("A", "C", qty, at=price)) == [
+        f"replaced C {qty}@{price} leaves {qty} cum 0 was A"
+    ]
     rows = [row for row in desk.core.dump_books() if row.price == 10]
     names = {order_id: cl for cl, order_id in desk.ids.items()}
     assert " ".join(f"{names[row.order_id]}:{row.leaves}" for row in rows) == level

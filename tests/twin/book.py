@@ -141,9 +141,7 @@ class MatchingTwin:
         for order, flag in ((taker, OutcomeFlag.TAKER), (maker, OutcomeFlag.MAKER)):
             order.leaves -= qty
             order.cum += qty
-            self._emit(
-                OutcomeType.FILLED, order, price=price, qty=qty, flags=flag, trade_index=self._trades
-            )
+            self._emit(OutcomeType.FILLED, order, price=price, qty=qty, flags=flag, trade_index=self._trades)
         if maker.leaves == 0:
             self._remove(maker)
 

@@ -55,7 +55,13 @@ class CoreTwin:
                 for order in levels[price]:
                     rows.append(
                         BookRow(
-                            instrument, side, price, order.order_id, order.leaves, order.cum, order.account,
+                            instrument,
+                            side,
+                            price,
+                            order.order_id,
+                            order.leaves,
+                            order.cum,
+                            order.account,
                             order.session,
                         )
                     )
@@ -71,8 +77,6 @@ class CoreTwin:
     def dump_accounts(self) -> list[AccountRow]:
         """Return all accounts by id."""
         return [
-            AccountRow(
-                identity, account.open_orders, account.cash, account.reserved_buy, account.killed
-            )
+            AccountRow(identity, account.open_orders, account.cash, account.reserved_buy, account.killed)
             for identity, account in sorted(self.risk.accounts.items())
         ]

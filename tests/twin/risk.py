@@ -338,7 +338,9 @@ class RiskTwin:
 
     @staticmethod
     def _check_credit(account: Account, more: int) -> None:
-        require(account.reserved_buy + more - account.cash <= account.limits[Limit.CREDIT], Reason.CREDIT_LIMIT)
+        require(
+            account.reserved_buy + more - account.cash <= account.limits[Limit.CREDIT], Reason.CREDIT_LIMIT
+        )
 
     # Reservations and feedback
 

@@ -154,7 +154,11 @@ class Desk:
     ) -> list[Outcome]:
         """Send a NEW: a GTC limit order of account 1 in instrument 1 unless fields say otherwise."""
         values: dict[str, Any] = {
-            "session": self.session, "account": 1, "instrument": 1, "ord_type": OrdType.LIMIT, "tif": Tif.GTC,
+            "session": self.session,
+            "account": 1,
+            "instrument": 1,
+            "ord_type": OrdType.LIMIT,
+            "tif": Tif.GTC,
         }
         values.update(fields)
         self.ids.setdefault(cl, self.seq + 1)
@@ -175,9 +179,13 @@ class Desk:
 
     def directed(self, side: int, qty: int, at: int, cl: str, **fields: Any) -> list[Outcome]:
         """Send a directed order; its target is ``order_id`` or ``orig``."""
-        return self.new(side, qty, at, cl, ord_type=OrdType.DIRECTED, tif=fields.pop("tif", Tif.IOC), **fields)
+        return self.new(
+            side, qty, at, cl, ord_type=OrdType.DIRECTED, tif=fields.pop("tif", Tif.IOC), **fields
+        )
 
-    def cancel(self, orig: str = "", cl: str = "X", *, seen: int | None = None, **fields: int) -> list[Outcome]:
+    def cancel(
+        self, orig: str = "", cl: str = "X", *, seen: int | None = None, **fields: int
+    ) -> list[Outcome]:
         """Cancel an order by OrigClOrdID, or by ``order_id``."""
         values = {"session": self.session, **fields}
         return self.send(make_command(Kind.CANCEL, orig=orig, cl=cl, **values), seen)

@@ -71,7 +71,9 @@ def draw_book(rows: Iterable[BookRow], instrument: int, names: Mapping[int, str]
 def line(outcome: Outcome) -> str:
     """Show what a client would be told of an outcome: type, ClOrdID, qty@price, leaves and cum, why."""
     words = [OutcomeType(outcome.type).name.lower(), show(outcome.cl)]
-    words.append(f"{outcome.qty_lots}@{outcome.price_ticks} leaves {outcome.leaves_lots} cum {outcome.cum_lots}")
+    words.append(
+        f"{outcome.qty_lots}@{outcome.price_ticks} leaves {outcome.leaves_lots} cum {outcome.cum_lots}"
+    )
     if outcome.trade_index:
         role = "taker" if outcome.flags & OutcomeFlag.TAKER else "maker"
         words.append(f"{role} of trade {outcome.trade_index}")

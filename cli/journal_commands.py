@@ -1,0 +1,285 @@
+"""``ringmatch journal``: look into a journal. Reads only, also beside a pipeline that writes it.
+
+DIR is a data directory, or the directory of the journal itself. ``info`` and ``verify`` take any journal;
+``dump`` one of commands. Beside a live writer the block that is just being written is not there yet.
+
+Exit codes: 7 the journal is damaged (``verify``: a fatal finding), or of another layout, 8 there is none.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from enum import IntEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+import typer
+
+from cli.exit_codes import CommandError, ExitCode
+from cli.render import Json, print_json, size_text, table
+from protocols.codes import CommandFlag, Kind, Limit, OrdType, Side, Tif
+from protocols.layouts import COMMAND, SLOT_WORDS, layout_hash
+from protocols.text import unpack_text
+
+if TYPE_CHECKING:
+    from journal.reader import JournalInfo, JournalReader
+
+__all__ = ["VerifyReport", "app", "command_fields", "dump", "info", "verify"]
+
+SUBDIRECTORY: Final = "journal"  # of a data directory
+CHUNK: Final = 1 << 12
+MASK64: Final = (1 << 64) - 1
+
+app = typer.Typer(
+    help="Look into a journal: facts, records, verification.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Directory = Annotated[
+    Path, typer.Argument(metavar="DIR", help="A data directory, or that of a journal.", show_default=False)
+]
+
+
+class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All that ``journal verify --json`` prints."""
+
+    directory: str
+    ok: bool
+    fatal: int
+    findings: list[Any]
+
+
+def open_reader(directory: Path, layout: int | None = None) -> JournalReader:
+    """Open the journal in a directory, or in the data directory that it is."""
+    from journal.reader import JournalReader
+
+    inside = directory / SUBDIRECTORY
+    return JournalReader(inside if inside.is_dir() else directory, layout)
+
+
+@app.command()
+def info(directory: Directory, json: Json = False) -> None:
+    """Print what the files hold: segments, sequences, sizes, and what opening the journal would find."""
+    with open_reader(directory) as reader:
+        facts = reader.info()
+    if json:
+        print_json(facts)
+    else:
+        print("\n".join(_describe(facts)))
+
+
+@app.command()
+def dump(
+    directory: Directory,
+    first: Annotated[
+        int | None, typer.Option("--from", min=1, metavar="SEQ", help="First sequence. Default: the oldest.")
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option("--to", min=1, metavar="SEQ", help="Last sequence. Default: the newest.")
+    ] = None,
+) -> None:
+    """Print commands as JSON lines, each with the fields that its kind uses."""
+    import numpy as np
+
+    from journal.errors import JournalMissing
+
+    encoder = msgspec.json.Encoder()
+    names = COMMAND.names or ()
+    with open_reader(directory, layout_hash(COMMAND)) as reader:
+        if first is not None:
+            try:
+                reader.seek(first)
+            except JournalMissing as error:
+                raise CommandError(f"--from: {error}", ExitCode.USAGE) from error
+        rows = np.zeros((CHUNK, SLOT_WORDS), dtype=np.int64)
+        out = sys.stdout.buffer
+        while last is None or reader.next_seq <= last:
+            count = reader.read(rows, CHUNK if last is None else min(CHUNK, last + 1 - reader.next_seq))
+            if not count:
+                break
+            commands = rows[:count].reshape(-1).view(COMMAND).tolist()
+            out.write(
+                encoder.encode_lines([command_fields(dict(zip(names, row, strict=True))) for row in commands])
+            )
+        out.flush()
+
+
+@app.command()
+def verify(directory: Directory, json: Json = False) -> int:
+    """Check every block, its records, the chain and the gaps; exit code 7 if a writer would refuse the journal."""
+    with open_reader(directory) as reader:
+        place = reader.directory
+        findings = reader.verify()
+        facts = None if json else reader.info()
+    fatal = sum(finding.fatal for finding in findings)
+    if json:
+        print_json(VerifyReport(directory=str(place), ok=not findings, fatal=fatal, findings=findings))
+    else:
+        for finding in findings:
+            print(f"{'fatal' if finding.fatal else 'note'}: {finding.problem}")
+        if facts is not None:
+            print(
+                f"{place}: {facts.record_count:,} commands in {facts.block_count:,} blocks of "
+                f"{len(facts.segments):,} segments, {len(findings):,} findings, {fatal:,} fatal"
+            )
+    return int(ExitCode.JOURNAL if fatal else ExitCode.OK)
+
+
+def _describe(facts: JournalInfo) -> list[str]:
+    """Describe a journal: what holds for all of it, then a line for each segment."""
+    whole = facts.used_bytes / facts.record_count if facts.record_count else 0.0
+    closed = "closed in order" if facts.clean else f"not closed, writer pid {facts.writer_pid}"
+    durable = (
+        f"durable to {facts.durable_seq:,}, epoch {facts.epoch}, {closed}"
+        if facts.epoch >= 0
+        else "no meta file"
+    )
+    lines = [
+        f"journal: {facts.directory}",
+        f"state: {facts.state}",
+        f"sequences: {facts.first_seq:,} to {facts.last_seq:,}, {durable}",
+        f"size: {size_text(facts.used_bytes)} used of {size_text(facts.file_bytes)}, "
+        f"{facts.payload_bytes_per_record:.2f} bytes a command ({whole:.2f} with headers), "
+        f"{facts.block_count:,} blocks",
+        f"records: {facts.record_words} words, {facts.journal_words} of them journaled, "
+        f"layout {facts.layout_hash:#018x}",
+    ]
+    rows: list[tuple[object, ...]] = [("file", "first", "last", "blocks", "used", "size", "epoch", "state")]
+    for segment in facts.segments:
+        sizes = size_text(segment.used_bytes), size_text(segment.file_bytes)
+        seqs = f"{segment.first_seq:,}", f"{segment.last_seq:,}"
+        rows.append((segment.file, *seqs, f"{segment.block_count:,}", *sizes, segment.epoch, segment.state))
+    lines += ["", *table(rows, right=" rrrrrr")]
+    lines += [f"torn tail, kept for a look: {name}" for name in facts.torn_files]
+    return lines
+
+
+# Commands as JSON
+
+
+def command_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    """Return one command (the fields of COMMAND) as its kind uses them; codes by name."""
+    seconds, rest_ns = divmod(command["time_ns"], 1_000_000_000)
+    fields = {
+        "seq": command["seq"],
+        "time": f"{_second_text(seconds)}.{rest_ns:09d}Z",
+        "time_ns": command["time_ns"],
+        "seen_seq": command["seen_seq"],
+        "kind": _KINDS.get(command["kind"], command["kind"]),
+        "session": command["session"],
+    }
+    return fields | _FIELDS.get(command["kind"], _order_fields)(command)
+
+
+def _names(codes: type[IntEnum]) -> dict[int, Any]:
+    """Return the names of codes in lower case; 0 is none."""
+    return {int(code): code.name.lower() for code in codes} | {0: None}
+
+
+_KINDS: Final = _names(Kind)
+_SIDES: Final = _names(Side)
+_ORD_TYPES: Final = _names(OrdType)
+_TIFS: Final = _names(Tif)
+_LIMITS: Final = _names(Limit)
+_SWITCHES: Final = {1: "engage", 2: "release"}
+_FLAGS: Final = [(int(flag), str(flag.name).lower()) for flag in CommandFlag]
+
+
+@lru_cache(maxsize=16)
+def _second_text(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def _text(command: Mapping[str, int], field: str) -> str:
+    return unpack_text(command[f"{field}0"], command[f"{field}1"], command[f"{field}2"])
+
+
+def _order_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "cl_ord_id": _text(command, "cl"),
+        "orig_cl_ord_id": _text(command, "orig") or None,
+        "order_id": command["order_id"],
+        "account": command["account"],
+        "instrument": command["instrument"],
+        "side": _SIDES.get(command["side"], command["side"]),
+        "ord_type": _ORD_TYPES.get(command["ord_type"], command["ord_type"]),
+        "tif": _TIFS.get(command["tif"], command["tif"]),
+        "price_ticks": command["price_ticks"],
+        "qty_lots": command["qty_lots"],
+        "flags": [name for flag, name in _FLAGS if command["flags"] & flag] if command["flags"] else [],
+    }
+
+
+def _venue_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "max_orders": command["qty_lots"],
+        "max_levels": command["aux1"],
+        "max_cl_ord_ids": command["order_id"],
+        "max_positions": command["aux0"],
+        "max_accounts": command["account"],
+        "max_instruments": command["instrument"],
+        "max_sessions": command["price_ticks"],
+    }
+
+
+def _instrument_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "instrument": command["instrument"],
+        "symbol": _text(command, "cl"),
+        "tick_e8": command["price_ticks"],
+        "lot_e8": command["qty_lots"],
+        "tick_value": command["aux0"],
+        "low_ticks": command["order_id"],
+        "high_ticks": command["aux1"],
+        "currency": unpack_text(command["orig2"], 0),
+    }
+
+
+def _account_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    currency = unpack_text(command["orig2"], 0)
+    return {"account": command["account"], "name": _text(command, "cl"), "currency": currency}
+
+
+def _limit_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    which = command["ord_type"]
+    return {"account": command["account"], "limit": _LIMITS.get(which, which), "value": command["qty_lots"]}
+
+
+def _kill_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    return {"account": command["account"], "switch": _SWITCHES.get(command["side"], command["side"])}
+
+
+def _open_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    return {"name": _text(command, "cl"), "port": command["orig0"]}
+
+
+def _close_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    return {"port": command["orig0"]}
+
+
+def _checkpoint_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    final = bool(command["flags"] & CommandFlag.FINAL)
+    return {
+        "checkpoint_seq": command["aux0"],
+        "outcome_digest": f"{command['aux1'] & MASK64:016x}",
+        "final": final,
+        "state_digest": f"{command['order_id'] & MASK64:016x}" if final else None,
+    }
+
+
+_FIELDS: Final[dict[int, Callable[[Mapping[str, int]], dict[str, Any]]]] = {
+    Kind.VENUE: _venue_fields,
+    Kind.INSTRUMENT: _instrument_fields,
+    Kind.ACCOUNT: _account_fields,
+    Kind.LIMIT: _limit_fields,
+    Kind.KILL: _kill_fields,
+    Kind.SESSION_OPEN: _open_fields,
+    Kind.SESSION_CLOSE: _close_fields,
+    Kind.CHECKPOINT: _checkpoint_fields,
+    Kind.TICK: lambda command: {},
+}

@@ -1,0 +1,229 @@
+"""``ringmatch replay``: rebuild the state from the journal alone, with the kernels that ran live.
+
+Reads the journal of a data directory, also beside a pipeline that writes it; writes the file of ``--out`` only.
+What the live pipeline journaled about itself (digests at checkpoints and at each clean stop) is compared on the
+way, always: ``--verify`` makes the verdict the result of the command.
+
+Exit codes: 1 a journaled digest differs (with ``--verify``), 2 ``--to`` lies beyond the journal, 7 the journal is
+corrupt or of another layout, 8 there is none.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from cli.exit_codes import CommandError, ExitCode
+from cli.render import Json, ProgressBar, print_json, rate_text
+
+if TYPE_CHECKING:
+    from stages.core import Core
+    from stages.replay import Replayer, ReplayResult
+
+__all__ = ["ReplayReport", "replay", "session_names_of"]
+
+
+class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All that ``replay --json`` prints."""
+
+    directory: str
+    first_seq: int
+    last_seq: int
+    commands: int
+    state_digest: str
+    outcome_digest: str
+    checkpoints: int
+    state_checks: int
+    verified: bool | None  # none: there was nothing to compare
+    agreed_seq: int
+    diverged_seq: int
+    diverged_what: str
+    outcome_lines: int
+    seconds: float
+    commands_per_second: float
+
+
+def replay(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A data directory.", show_default=False)],
+    to: Annotated[
+        int | None, typer.Option("--to", min=1, metavar="SEQ", help="Stop after this sequence.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write each outcome of an order as a JSON line.")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Fail (exit code 1) if a journaled digest differs.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Rebuild the state from the journal alone, and hold it against the digests that the journal carries."""
+    from stages.replay import Replayer, journal_directory
+
+    if directory.name == "journal" and not journal_directory(directory).is_dir():
+        directory = directory.parent  # the journal itself was named
+    replayer = Replayer(directory, to_seq=to or 0)
+    last_seq = _last_seq(replayer.directory, to)
+    _load_kernels()
+    with ExitStack() as stack:
+        write = None
+        if out is not None:
+            write = _LineWriter(stack.enter_context(open(out, "wb")), replayer)
+        bar = stack.enter_context(ProgressBar("replaying", last_seq))
+        started_ns = time.perf_counter_ns()
+        result = replayer.run(write, bar.update)
+        seconds = (time.perf_counter_ns() - started_ns) / 1e9
+    report = _report(replayer, result, seconds, write.lines if write else 0)
+    if json:
+        print_json(report)
+    else:
+        print("\n".join(_describe(report)))
+    if result.verified:
+        return int(ExitCode.OK)
+    if not verify:
+        print(f"ringmatch: warning: {_parting(report)}", file=sys.stderr)
+        return int(ExitCode.OK)
+    raise CommandError(_parting(report), ExitCode.FAILED)
+
+
+def session_names_of(core: Core) -> dict[int, str]:
+    """Return the names of all sessions that a core has ever opened, by id."""
+    from protocols.text import unpack_text
+    from stages.state_words import RW_SESSIONS
+
+    risk = core.state.risk
+    rows = risk.sessions[1 : int(risk.words[RW_SESSIONS]) + 1]
+    return {
+        index: unpack_text(int(row["name0"]), int(row["name1"]), int(row["name2"]))
+        for index, row in enumerate(rows, start=1)
+    }
+
+
+class _LineWriter:
+    """Writes outcomes as lines, with the names that the core has learned so far."""
+
+    def __init__(self, file: Any, replayer: Replayer) -> None:
+        self._file = file
+        self._replayer = replayer
+        self._encoder: Any = None
+        self._known = (0, 0, 0)
+        self.lines = 0
+
+    def __call__(self, outcomes: Any) -> None:
+        from protocols.outcome_lines import OutcomeLines
+        from stages.state_words import RW_SESSIONS
+        from stages.venue import directory_of
+
+        core = self._replayer.core
+        assert core is not None
+        risk = core.state.risk
+        # names are only ever added, so that counts tell whether there are new ones
+        known = (
+            int(risk.words[RW_SESSIONS]),
+            int((risk.instruments["known"] != 0).sum()),
+            int((risk.accounts["known"] != 0).sum()),
+        )
+        if self._encoder is None:
+            self._encoder = OutcomeLines(directory_of(risk), session_names_of(core))
+        elif known != self._known:
+            self._encoder.update(directory_of(risk), session_names_of(core))
+        self._known = known
+        lines = self._encoder.encode(outcomes)
+        self.lines += lines.count(b"\n")
+        self._file.write(lines)
+
+
+def _last_seq(directory: Path, to: int | None) -> int | None:
+    """Return where the replay will end, as far as that is known; refuse a ``--to`` beyond the end."""
+    from journal.errors import JournalMissing
+    from journal.meta import read_meta
+    from journal.reader import JournalReader
+
+    if to is None:
+        meta = read_meta(directory)
+        return meta.durable_seq if meta else None
+    with JournalReader(directory) as reader:
+        try:
+            reader.seek(max(to + 1, reader.first_seq))
+        except JournalMissing as error:
+            end = reader.next_seq - 1
+            raise CommandError(
+                f"--to: expected at most {end}, where the journal ends, was {to}", ExitCode.USAGE
+            ) from error
+    return to
+
+
+def _load_kernels() -> None:
+    """Load the kernels before the clock runs, and compile them first if that was never done."""
+    from cli.warm import ensure_compiled
+    from ringbuffer.kernel import JIT_DISABLED
+    from stages.warm import LOOP_STEPS, OTHER_STEPS
+
+    if JIT_DISABLED:
+        return
+    with ProgressBar("compiling") as bar:
+        ensure_compiled(lambda line: print(line, file=sys.stderr), bar.update)
+    for load in (LOOP_STEPS["core"], *OTHER_STEPS.values()):
+        load()
+
+
+def _report(replayer: Replayer, result: ReplayResult, seconds: float, lines: int) -> ReplayReport:
+    compared = result.checkpoints + result.state_checks
+    return ReplayReport(
+        directory=str(replayer.directory),
+        first_seq=result.first_seq,
+        last_seq=result.last_seq,
+        commands=result.commands,
+        state_digest=result.state_digest,
+        outcome_digest=result.outcome_digest,
+        checkpoints=result.checkpoints,
+        state_checks=result.state_checks,
+        verified=result.verified if compared else None,
+        agreed_seq=result.last_checkpoint_seq if result.verified else result.diverged_after_seq,
+        diverged_seq=result.diverged_seq,
+        diverged_what=result.diverged_what,
+        outcome_lines=lines,
+        seconds=round(seconds, 6),
+        commands_per_second=round(result.commands / seconds, 1) if seconds else 0.0,
+    )
+
+
+def _parting(report: ReplayReport) -> str:
+    """Say where the replay and the live run part."""
+    agreed = f"they agreed last at {report.agreed_seq:,}" if report.agreed_seq else "they never agreed before"
+    return (
+        f"{report.directory}: the digest of {report.diverged_what} at sequence {report.diverged_seq:,} is not the "
+        f"journaled one; {agreed}"
+    )
+
+
+def _describe(report: ReplayReport) -> list[str]:
+    """Describe a replay in lines of `what: value`."""
+    lines = [
+        f"journal: {report.directory}, sequences {report.first_seq:,} to {report.last_seq:,}",
+        f"replayed: {report.commands:,} commands in {report.seconds:.3f} s, "
+        f"{rate_text(report.commands_per_second)}",
+        f"state digest: {report.state_digest or 'none'}",
+        f"outcome digest: {report.outcome_digest or 'none'}",
+    ]
+    if report.outcome_lines:
+        lines.append(f"outcomes written: {report.outcome_lines:,}")
+    digests = (
+        f"{_count(report.checkpoints, 'checkpoint')} and {_count(report.state_checks, 'final state digest')}"
+    )
+    if report.verified is None:
+        lines.append("digests: nothing to compare, the journal has no checkpoint up to here")
+    elif report.verified:
+        lines.append(
+            f"digests: equal to those journaled ({digests}), the last at sequence {report.agreed_seq:,}"
+        )
+    else:
+        lines.append(f"digests: DIFFERENT from those journaled ({digests})")
+    return lines
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -35,7 +35,9 @@ class Row(NamedTuple):
 COMMANDS: Final[dict[str, Row]] = {
     "start": Row("cli.start:start", "Start the pipeline: recover, pin the workers, serve."),
     "inject": Row("cli.inject:app", "Feed a running pipeline: FIX, binary, ITCH, synthetic."),
-    "status": Row("cli.status:status", "Show the pipeline: state, cursors, lag, latency, workers; or its last run."),
+    "status": Row(
+        "cli.status:status", "Show the pipeline: state, cursors, lag, latency, workers; or its last run."
+    ),
     "top": Row("cli.top:top", "Watch the pipeline live: rates, lag, latency, workers."),
     "stop": Row("cli.stop:stop", "Drain and stop the pipeline."),
     "replay": Row("cli.replay:replay", "Rebuild the state from the journal and verify its digests."),

@@ -20,8 +20,8 @@ def summarise(
     directory: Path, about: Any, summaries: list[Any], as_json: bool, say: Callable[[str], None]
 ) -> int:
     """Print the summary, replay the journal, compare the digests; return the exit code."""
-    from stages.replay import Replayer
     from stages.last_run import LAST_RUN, LastRun
+    from stages.replay import Replayer
 
     last = msgspec.json.decode((directory / LAST_RUN).read_bytes(), type=LastRun)
     if last.state != "stopped":

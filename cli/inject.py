@@ -232,7 +232,7 @@ def _report(summary: Any, as_json: bool) -> None:
     if summary.error:
         print(f"ringmatch: {summary.error}", file=sys.stderr)
         print(f"ringmatch: {summary.answered:,} commands were sent and answered, "
-              f"{summary.unanswered:,} sent without an answer, nothing after that was sent", file=sys.stderr)  # fmt: skip
+              f"{summary.unanswered:,} sent unanswered, the rest not sent", file=sys.stderr)  # fmt: skip
 
 
 class _Bar:

@@ -29,10 +29,11 @@ from cli.render import (
 )
 from protocols.codes import Reason
 from ringbuffer.errors import SegmentMissing
-from ringbuffer.liveness import is_alive
+from ringbuffer.liveness import is_alive, process_start_time
 from stages.control import CW_DESCRIPTION_BYTES
+from stages.instance import holder_of
 from stages.last_run import LastRun, read_last_run
-from stages.memory import attach_control
+from stages.memory import attach_control, pipeline_id
 from stages.observe import Observer, Snapshot, WorkerStatus
 
 __all__ = [
@@ -74,6 +75,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
 
     state: str
     running: bool
+    pid: int = 0  # of the supervisor
     problems: list[str]
     pipeline: Snapshot | None = None
     last_run: LastRun | None = None
@@ -88,7 +90,7 @@ def status(data: Data = DEFAULT_DATA, json: Json = False) -> int:
     if report.pipeline is not None:
         print("\n".join(describe(report.pipeline)))
     elif report.running:
-        print(f"{data}: the pipeline is starting")
+        print(f"{data}: the pipeline is starting, supervisor pid {report.pid}")
     elif report.last_run is not None:
         print("\n".join(describe_last_run(report.last_run)))
     for problem in report.problems:
@@ -114,7 +116,9 @@ def look(data_dir: Path) -> tuple[StatusReport, ExitCode]:
     died = state == "failed" or (
         snapshot is not None and any(_is_dead(worker) for worker in snapshot.workers)
     )
-    report = StatusReport(state=state, running=pipeline.alive, problems=problems, pipeline=snapshot)
+    report = StatusReport(
+        state=state, running=pipeline.alive, pid=pipeline.pid, problems=problems, pipeline=snapshot
+    )
     return report, ExitCode.WORKER_DIED if died else ExitCode.OK
 
 
@@ -125,7 +129,8 @@ def attach(data_dir: Path) -> Pipeline | None:
         owner = segment.info
         observer = Observer(data_dir) if int(control[CW_DESCRIPTION_BYTES]) else None
     except SegmentMissing:
-        return None
+        pid = holder_of(pipeline_id(data_dir))  # it may be at the journal still
+        return Pipeline(pid, process_start_time(pid), None) if pid else None
     return Pipeline(owner.owner_pid, owner.owner_start, observer)
 
 
@@ -188,7 +193,7 @@ def describe(snapshot: Snapshot) -> list[str]:
     counters = snapshot.counters
     latency = latency_texts(snapshot.latency_ns)
     lines = [
-        f"{snapshot.venue}: {snapshot.state} for {span_text(snapshot.uptime_ns)}, epoch {snapshot.epoch}, "
+        f"{snapshot.venue}: {snapshot.state}, started {span_text(snapshot.uptime_ns)} ago, epoch {snapshot.epoch}, "
         f"durability {snapshot.durability}, wait {snapshot.wait}, supervisor pid {snapshot.supervisor_pid}"
     ]
     if snapshot.recovered_seq:
@@ -212,7 +217,7 @@ def describe(snapshot: Snapshot) -> list[str]:
     slowest = latency_text(counters["journal.sync_max_ns"])
     lines.append(
         f"journal: {size} in {counters['journal.blocks']:,} blocks, {counters['journal.syncs']:,} syncs "
-        f"(slowest {slowest}), {counters['journal.segments']:,} new segments"
+        f"(slowest {slowest}), new segments {counters['journal.segments']:,}"
     )
     return lines
 

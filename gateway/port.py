@@ -28,7 +28,7 @@ from protocols.layouts import COMMAND, OUTCOME
 from protocols.text import pack_text
 from ringbuffer.errors import SegmentMissing
 from ringbuffer.liveness import own_identity, owner_token
-from ringbuffer.ring_words import take_word, store_word
+from ringbuffer.ring_words import store_word, take_word
 from stages import control as ctl
 from stages.control import PortState, State
 from stages.memory import Sizes, attach_ports

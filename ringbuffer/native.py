@@ -15,7 +15,7 @@ import numpy as np
 
 from ringbuffer.kernel import JIT_DISABLED, inlined, kernel
 
-__all__ = ["clock_ns", "crc32c", "ctz64", "futex_wait", "futex_wake", "mul64", "sleep_ns", "yield_cpu"]
+__all__ = ["clock_ns", "clz64", "crc32c", "ctz64", "futex_wait", "futex_wake", "mul64", "sleep_ns", "yield_cpu"]
 
 CLOCK_MONOTONIC = 1
 SYS_FUTEX = 202 if os.uname().machine == "x86_64" else 98
@@ -71,6 +71,10 @@ if JIT_DISABLED:
         """Count the trailing zero bits of ``value``; 64 for 0."""
         bits = int(value) & 0xFFFFFFFFFFFFFFFF
         return (bits & -bits).bit_length() - 1 if bits else 64
+
+    def clz64(value: int) -> int:
+        """Count the leading zero bits of ``value`` as 64 bits; 64 for 0."""
+        return 64 - (int(value) & 0xFFFFFFFFFFFFFFFF).bit_length()
 
     def mul64(left: int, right: int) -> int:
         """Multiply modulo 2**64 and return the product as a signed number."""
@@ -188,6 +192,15 @@ else:
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+        return signature(types.int64, types.int64), codegen
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def clz64(typing_context: Any, value: Any) -> Any:
+        """Count the leading zero bits of ``value``; 64 for 0."""
+
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
 
         return signature(types.int64, types.int64), codegen
 

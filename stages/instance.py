@@ -10,7 +10,7 @@ import sysv_ipc
 
 from ringbuffer.liveness import process_start_time
 
-__all__ = ["AlreadyRunning", "InstanceLock"]
+__all__ = ["AlreadyRunning", "InstanceLock", "holder_of"]
 
 MAX_ATTEMPTS = 8
 
@@ -27,12 +27,13 @@ class InstanceLock:
     """Held from construction until :meth:`release`, or until this process is gone."""
 
     def __init__(self, identity: str, data_dir: str) -> None:
-        self._key = int(identity, 16) & 0x7FFFFFFF | 1
+        self._key = _key_of(identity)
         for _ in range(MAX_ATTEMPTS):
             try:
                 semaphore = self._open()
                 semaphore.undo = True
-                semaphore.acquire(0)
+                semaphore.block = False  # a timeout of 0 blocks where sysv_ipc was built without semtimedop
+                semaphore.acquire()
             except sysv_ipc.BusyError:
                 raise AlreadyRunning(data_dir, self._holder(semaphore)) from None
             except sysv_ipc.ExistentialError:
@@ -61,3 +62,16 @@ class InstanceLock:
             self._semaphore.remove()
         except sysv_ipc.Error:
             pass  # removed by hand: nothing is held any more
+
+
+def holder_of(identity: str) -> int:
+    """Return the pid of the process that holds the lock, 0 if none does; takes nothing."""
+    try:
+        semaphore = sysv_ipc.Semaphore(_key_of(identity))
+        return InstanceLock._holder(semaphore) if semaphore.value == 0 else 0
+    except sysv_ipc.Error:
+        return 0
+
+
+def _key_of(identity: str) -> int:
+    return int(identity, 16) & 0x7FFFFFFF | 1

@@ -140,8 +140,8 @@ def publish_step(  # type: ignore[no-untyped-def]
                 w[UW_PORTS + 2 * port] = position
                 touched |= np.int64(1) << port
                 control[CW_PORT_BLOCKS + port * PORT_WORDS + PW_SENT] += 1
-            if out.kind == KIND_SESSION_CLOSE and out.type == OUT_ACCEPTED:
-                routes[np.int64(out.session)] = 0
+        if out.kind == KIND_SESSION_CLOSE and out.type == OUT_ACCEPTED:
+            routes[np.int64(out.session)] = 0
         cursor += 1
     if cursor != first:
         for port in range(port_count):

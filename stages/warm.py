@@ -26,7 +26,6 @@ def _core() -> Any:
 
 def _warm_risk() -> None:
     from stages.core import Core
-
     from stages.risk import risk_step
 
     core: Core = _core()
@@ -76,10 +75,10 @@ def _warm_journal() -> None:
 
 
 def _warm_loop() -> None:
+    from stages.control import CONTROL_WORDS
     from stages.journaling import BlockBuffers
     from stages.loop import Context, Ports, worker_loop
     from stages.state import shared_array
-    from stages.control import CONTROL_WORDS
 
     core = _core()
     buffers = BlockBuffers(0)

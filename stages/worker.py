@@ -10,7 +10,7 @@ import ctypes
 import os
 import signal
 import traceback
-from typing import Any, Final
+from typing import Final
 
 from journal.errors import JournalError
 from journal.writer import JournalWriter

@@ -1,0 +1,136 @@
+"""Pre-trade checks that need no more than the command and what it names; each tells one thing or one reason."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from protocols.codes import (
+    FLAG_BOOK_ONLY,
+    FLAG_OFF_LOT,
+    FLAG_OFF_TICK,
+    LIMIT_MAX_LONG,
+    LIMIT_MAX_SHORT,
+    REASON_INVALID_PRICE,
+    REASON_INVALID_QTY,
+    REASON_INVALID_SIDE,
+    REASON_NONE,
+    REASON_PRICE_NOT_ON_TICK,
+    REASON_PRICE_OUT_OF_BAND,
+    REASON_QTY_NOT_ON_LOT,
+    REASON_UNSUPPORTED_ORDER_TYPE,
+    REASON_UNSUPPORTED_TIF,
+    SIDE_BUY,
+    SIDE_SELL,
+    TIF_DAY,
+    TIF_FOK,
+    TIF_GTC,
+    TYPE_DIRECTED,
+    TYPE_LIMIT,
+    TYPE_MARKET,
+)
+from ringbuffer.kernel import inlined
+from stages.hashing import text_find, text_insert
+from stages.state_words import (
+    RW_CL_IDS,
+    RW_SESSIONS,
+)
+
+
+@inlined
+def session_is_open(s, session):  # type: ignore[no-untyped-def]
+    """Tell whether a session id is known and open."""
+    return 0 < session <= s.words[RW_SESSIONS] and s.sessions[session].is_open != 0
+
+
+@inlined
+def check_qty(command):  # type: ignore[no-untyped-def]
+    """Judge a quantity."""
+    if (np.int64(command.flags) & FLAG_OFF_LOT) != 0:
+        return REASON_QTY_NOT_ON_LOT
+    if command.qty_lots <= 0:
+        return REASON_INVALID_QTY
+    return REASON_NONE
+
+
+@inlined
+def check_price(command, instrument):  # type: ignore[no-untyped-def]
+    """Judge a limit price."""
+    price = np.int64(command.price_ticks)
+    if (np.int64(command.flags) & FLAG_OFF_TICK) != 0:
+        return REASON_PRICE_NOT_ON_TICK
+    if price <= 0:
+        return REASON_INVALID_PRICE
+    if price < instrument.low_ticks or (instrument.high_ticks != 0 and price > instrument.high_ticks):
+        return REASON_PRICE_OUT_OF_BAND
+    return REASON_NONE
+
+
+@inlined
+def check_exposure(s, account_id, position_lots, open_lots, side, more_lots):  # type: ignore[no-untyped-def]
+    """Judge the worst-case position if ``more_lots`` are added to the open orders of a side."""
+    if side == SIDE_BUY:
+        return position_lots + open_lots + more_lots <= s.limits[account_id, LIMIT_MAX_LONG]
+    return open_lots - position_lots + more_lots <= s.limits[account_id, LIMIT_MAX_SHORT]
+
+
+@inlined
+def has_cl_ord_id(command):  # type: ignore[no-untyped-def]
+    """Tell whether a command names itself."""
+    return command.cl0 != 0 or command.cl1 != 0 or command.cl2 != 0
+
+
+@inlined
+def has_orig(command):  # type: ignore[no-untyped-def]
+    """Tell whether a command names another order by ClOrdID."""
+    return command.orig0 != 0 or command.orig1 != 0 or command.orig2 != 0
+
+
+@inlined
+def is_duplicate(s, command, session):  # type: ignore[no-untyped-def]
+    """Tell whether a session used this ClOrdID before."""
+    return text_find(s.cl_map, s.cl_entries, command.cl0, command.cl1, command.cl2, session) >= 0
+
+
+@inlined
+def resolve_orig(s, command, session):  # type: ignore[no-untyped-def]
+    """Return the order id that (session, orig) names, 0 if it was never used."""
+    row = text_find(s.cl_map, s.cl_entries, command.orig0, command.orig1, command.orig2, session)
+    return np.int64(0) if row < 0 else np.int64(s.cl_entries[row].order_id)
+
+
+@inlined
+def use_cl_ord_id(s, command, session, order_id):  # type: ignore[no-untyped-def]
+    """Mark a ClOrdID as used and let it name an order."""
+    row = s.words[RW_CL_IDS]
+    entry = s.cl_entries[row]
+    entry.cl0 = command.cl0
+    entry.cl1 = command.cl1
+    entry.cl2 = command.cl2
+    entry.session = session
+    entry.order_id = order_id
+    text_insert(s.cl_map, command.cl0, command.cl1, command.cl2, session, row)
+    s.words[RW_CL_IDS] = row + 1
+
+
+@inlined
+def position_key(account, instrument):  # type: ignore[no-untyped-def]
+    """Return the map key of a position; never 0."""
+    return (np.int64(account) << 20) ^ np.int64(instrument)
+
+
+@inlined
+def check_terms(command):  # type: ignore[no-untyped-def]
+    """Judge side, order type, time in force and their combination."""
+    ord_type = np.int64(command.ord_type)
+    tif = np.int64(command.tif)
+    if command.side != SIDE_BUY and command.side != SIDE_SELL:
+        return REASON_INVALID_SIDE
+    if ord_type != TYPE_MARKET and ord_type != TYPE_LIMIT and ord_type != TYPE_DIRECTED:
+        return REASON_UNSUPPORTED_ORDER_TYPE
+    if tif < TIF_GTC or tif > TIF_FOK:
+        return REASON_UNSUPPORTED_TIF
+    if (np.int64(command.flags) & FLAG_BOOK_ONLY) != 0 and (
+        ord_type != TYPE_LIMIT or (tif != TIF_GTC and tif != TIF_DAY)
+    ):
+        return REASON_UNSUPPORTED_ORDER_TYPE
+    return REASON_NONE

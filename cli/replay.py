@@ -157,17 +157,19 @@ def _last_seq(directory: Path, to: int | None) -> int | None:
 
 
 def _load_kernels() -> None:
-    """Load the kernels before the clock runs, and compile them first if that was never done."""
-    from cli.warm import ensure_compiled
-    from ringbuffer.kernel import JIT_DISABLED
+    """Load the kernels before the clock runs; they are compiled first where that was never done."""
+    from ringbuffer.kernel import JIT_DISABLED, is_warm
     from stages.warm import LOOP_STEPS, OTHER_STEPS
 
     if JIT_DISABLED:
         return
-    with ProgressBar("compiling") as bar:
-        ensure_compiled(lambda line: print(line, file=sys.stderr), bar.update)
-    for load in (LOOP_STEPS["core"], *OTHER_STEPS.values()):
-        load()
+    if not is_warm():
+        print("compiling kernels, once (later runs use the cache)", file=sys.stderr)
+    steps = (*OTHER_STEPS.values(), LOOP_STEPS["core"])
+    with ProgressBar("loading kernels") as bar:
+        for done, load in enumerate(steps):
+            load()
+            bar.update(done + 1, len(steps))
 
 
 def _report(replayer: Replayer, result: ReplayResult, seconds: float, lines: int) -> ReplayReport:

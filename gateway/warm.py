@@ -35,7 +35,8 @@ def _warm_fix() -> None:
     from protocols.fix import FixScanner
 
     out = np.zeros(4, dtype=COMMAND)
-    data = np.frombuffer(b"\n8=FIX.4.4|9=5|35=0|10=161|\n", dtype=np.uint8)
+    text = bytearray(b"\n8=FIX.4.4|9=5|35=0|10=161|\n")
+    data = np.frombuffer(text, dtype=np.uint8)  # writable, as a source's buffer is: another type for the compiler
     FixScanner(DIRECTORY).scan(data, 1, len(data), True, out)
 
 

@@ -29,9 +29,10 @@ from protocols.codes import (
     TYPE_MARKET,
 )
 from ringbuffer.kernel import inlined
-from stages.hashing import text_find, text_insert
+from stages.hashing import blend, text_find, text_insert
 from stages.state_words import (
     RW_CL_IDS,
+    RW_CL_SUM,
     RW_SESSIONS,
 )
 
@@ -110,6 +111,10 @@ def use_cl_ord_id(s, command, session, order_id):  # type: ignore[no-untyped-def
     entry.order_id = order_id
     text_insert(s.cl_map, command.cl0, command.cl1, command.cl2, session, row)
     s.words[RW_CL_IDS] = row + 1
+    whose = (np.int64(session) << 32) ^ np.int64(command.cl2)
+    s.words[RW_CL_SUM] += blend(blend(np.int64(command.cl0), np.int64(command.cl1)), whose) ^ np.int64(
+        order_id
+    )
 
 
 @inlined

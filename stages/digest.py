@@ -11,22 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from ringbuffer.kernel import inlined, kernel
-from stages.hashing import MIX1, PHI, fold
+from ringbuffer.kernel import kernel
+from stages.hashing import blend, fold
 from stages.state_words import (
     RW_CL_IDS,
+    RW_CL_SUM,
     RW_POSITIONS,
     RW_SESSIONS,
 )
 
 __all__ = ["state_digest"]
-
-
-@inlined
-def blend(first, second):  # type: ignore[no-untyped-def]
-    """Hash two values into one."""
-    mixed = (np.int64(first) ^ ((np.int64(second) << 32) | ((np.int64(second) >> 32) & 0xFFFFFFFF))) * PHI
-    return (mixed ^ (mixed >> 29)) * MIX1
 
 
 @kernel
@@ -87,14 +81,8 @@ def _digest_risk(risk, digest):  # type: ignore[no-untyped-def]
             blend(position.open_buy_lots, position.open_sell_lots),
         )
     digest = fold(digest, total)
-    total = np.int64(0)
-    for row in range(risk.words[RW_CL_IDS]):
-        entry = risk.cl_entries[row]
-        total += blend(
-            blend(entry.cl0, entry.cl1),
-            blend(np.int64(entry.cl2), np.int64(entry.session)) ^ np.int64(entry.order_id),
-        )
-    return fold(digest, total)
+    digest = fold(digest, risk.words[RW_CL_IDS])
+    return fold(digest, risk.words[RW_CL_SUM])
 
 
 def state_digest(risk: Any, books: Any) -> int:

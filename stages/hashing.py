@@ -124,3 +124,10 @@ def fold(digest, acc):  # type: ignore[no-untyped-def]
     """Fold one more 64-bit value into a running digest."""
     rotated = (np.int64(digest) << 23) | ((np.int64(digest) >> 41) & 0x7FFFFF)
     return (rotated ^ acc) * PHI
+
+
+@inlined
+def blend(first, second):  # type: ignore[no-untyped-def]
+    """Hash two int64 values into one."""
+    mixed = (first ^ ((second << 32) | ((second >> 32) & 0xFFFFFFFF))) * PHI
+    return (mixed ^ (mixed >> 29)) * MIX1

@@ -1,8 +1,10 @@
 """The state of the deterministic core: preallocated flat arrays, one named tuple for risk, one for matching.
 
-Written by the risk and the matching stage alone, one writer each. The arrays lie in anonymous shared memory,
-so that workers forked from the supervisor work on what recovery rebuilt, and the supervisor can take digests
-when they have stopped. Memory is only touched as far as it is used: generous capacities cost address space.
+Written by the risk and the matching stage alone, one writer each. What the state digest covers lies in anonymous
+shared memory, so that workers forked from the supervisor work on what recovery rebuilt, and the supervisor can
+take digests when they have stopped; indexes and queues are private to the worker, on huge pages.
+
+Memory is only touched as far as it is used: generous capacities cost address space.
 
 Invariants: row 0 of instruments, accounts and sessions is "none"; ids are row numbers. Free rows of slabs
 are chained through ``next`` (matching) or a stack (risk), last freed first used, so that hot rows are reused
@@ -20,7 +22,15 @@ from protocols.layouts import OUTCOME
 from ringbuffer.kernel import JIT_DISABLED
 from stages.state_words import MATCHING_WORDS, RISK_WORDS
 
-__all__ = ["Capacities", "MatchingState", "RiskState", "allocate_matching", "allocate_risk", "shared_array"]
+__all__ = [
+    "Capacities",
+    "MatchingState",
+    "RiskState",
+    "allocate_matching",
+    "allocate_risk",
+    "private_array",
+    "shared_array",
+]
 
 ORDER = np.dtype(
     [
@@ -147,6 +157,7 @@ assert (FEEDBACK.itemsize, VERDICT.itemsize, BOOK_SIDE.itemsize) == (48, 16, 16)
 # A checkpoint names a sequence at most one input ring behind it: the history is larger than any input ring, and
 # the same for the pipeline and for a replay of its journal.
 DIGEST_SLOTS = 1 << 21
+HUGE_PAGE_BYTES = 2 << 20
 
 LADDER_CLASSES = 22
 LADDER_SMALLEST = 8
@@ -203,12 +214,24 @@ class MatchingState(NamedTuple):
 
 
 def shared_array(shape: int | tuple[int, ...], dtype: Any) -> Any:
-    """Return a zeroed array in anonymous shared memory, with huge pages where the host grants them."""
+    """Return a zeroed array in anonymous shared memory: workers write it, the supervisor reads it when they stop."""
+    return _mapped_array(shape, dtype, mmap.MAP_SHARED)
+
+
+def private_array(shape: int | tuple[int, ...], dtype: Any) -> Any:
+    """Return a zeroed array that one worker alone uses: private memory, with huge pages where the host grants them.
+
+    What recovery wrote is inherited over fork, copied page by page as the worker writes.
+    """
+    return _mapped_array(shape, dtype, mmap.MAP_PRIVATE)
+
+
+def _mapped_array(shape: int | tuple[int, ...], dtype: Any, sharing: int) -> Any:
     kind = np.dtype(dtype)
     count = int(np.prod(shape))
     size = max(count * kind.itemsize, mmap.PAGESIZE)
-    area = mmap.mmap(-1, size)
-    if size >= 4 << 20:
+    area = mmap.mmap(-1, size, flags=sharing | mmap.MAP_ANONYMOUS)
+    if size >= HUGE_PAGE_BYTES:
         try:
             area.madvise(mmap.MADV_HUGEPAGE)
         except OSError:
@@ -231,25 +254,25 @@ def _power_of_two(least: int) -> int:
 
 def allocate_risk(capacities: Capacities, input_slots: int) -> RiskState:
     """Allocate an empty risk state; ``input_slots`` bounds how many commands can be in flight."""
-    orders = shared_array(capacities.max_orders, RISK_ORDER)
+    orders = private_array(capacities.max_orders, RISK_ORDER)
     positions = shared_array(capacities.max_positions, POSITION)
     feed_size = _power_of_two(2 * capacities.max_orders + 8 * input_slots)
     return RiskState(
         words=shared_array(RISK_WORDS, np.int64),
         orders=orders,
         order_keys=orders["order_id"],
-        order_map=shared_array(_power_of_two(2 * capacities.max_orders), np.int32),
-        order_stack=shared_array(capacities.max_orders, np.int32),
+        order_map=private_array(_power_of_two(2 * capacities.max_orders), np.int32),
+        order_stack=private_array(capacities.max_orders, np.int32),
         positions=positions,
         position_keys=positions["key"],
-        position_map=shared_array(_power_of_two(2 * capacities.max_positions), np.int32),
+        position_map=private_array(_power_of_two(2 * capacities.max_positions), np.int32),
         accounts=shared_array(capacities.max_accounts + 1, ACCOUNT),
         limits=shared_array((capacities.max_accounts + 1, 8), np.int64),
         instruments=shared_array(capacities.max_instruments + 1, INSTRUMENT),
         sessions=shared_array(capacities.max_sessions + 1, SESSION),
-        cl_entries=shared_array(capacities.max_cl_ord_ids, CL_ENTRY),
-        cl_map=shared_array(_power_of_two(2 * capacities.max_cl_ord_ids), np.int32),
-        feed=shared_array(feed_size, FEEDBACK),
+        cl_entries=private_array(capacities.max_cl_ord_ids, CL_ENTRY),
+        cl_map=private_array(_power_of_two(2 * capacities.max_cl_ord_ids), np.int32),
+        feed=private_array(feed_size, FEEDBACK),
     )
 
 
@@ -283,14 +306,14 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
     for row, (capacity, count) in enumerate(classes):
         ladder_words[row] = (entries, 0, 0, capacity)
         entries += capacity * count
-    pending = shared_array(2 * capacities.max_orders + 16, OUTCOME)
+    pending = private_array(2 * capacities.max_orders + 16, OUTCOME)
     sides = shared_array(2 * (capacities.max_instruments + 1), BOOK_SIDE)
     sides["size_class"] = -1
     return MatchingState(
         words=shared_array(MATCHING_WORDS, np.int64),
         orders=orders,
         order_keys=orders["order_id"],
-        order_map=shared_array(_power_of_two(2 * capacities.max_orders), np.int32),
+        order_map=private_array(_power_of_two(2 * capacities.max_orders), np.int32),
         texts=shared_array((capacities.max_orders, 2), np.int64),
         levels=shared_array(capacities.max_levels, LEVEL),
         sides=sides,

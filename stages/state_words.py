@@ -19,7 +19,7 @@ RW_CL_IDS: Final = 7
 RW_SESSIONS: Final = 8
 RW_OUT_CURSOR: Final = 9
 RW_FEED_HIGH: Final = 10
-RW_VENUE_SEQ: Final = 11
+RW_CL_SUM: Final = 11  # sum of a hash of each used ClOrdID, for the state digest
 RISK_WORDS: Final = 16
 
 # Words of MatchingState.words; counters by outcome type and by reason follow

@@ -192,6 +192,14 @@ def test_a_witness_is_a_valid_later_block_that_saw_the_place_durable() -> None:
         data[place] ^= 4
 
 
+def test_a_block_written_before_the_place_was_durable_is_no_witness() -> None:
+    """Two blocks written before one sync: the later one proves nothing of the earlier."""
+    data, size = cases.sealed_block(cases.rows(6, 2), ROOM)
+    for durable_seq, found in ((0, -1), (2, -1), (3, 0), (5, 0)):
+        blocks.stamp_block(data, SEGMENT_ID, FIRST_LINK, EPOCH, durable_seq)
+        assert blocks.find_witness(data, 0, size, SEGMENT_ID, 3) == found
+
+
 @given(data=st.binary(min_size=600, max_size=600))
 def test_hostile_bytes_are_no_blocks(data: bytes) -> None:
     """Any bytes behind a good magic word end the walk with a problem and no rows."""

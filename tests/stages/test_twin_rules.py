@@ -287,15 +287,14 @@ def test_invalid_kinds(desk: Desk, kind: int) -> None:
             {"instrument": 2, "price_ticks": 1, "qty_lots": 1, "aux0": 1, "cl": "NEW", "order_id": 3},
             {"instrument": 2},
         ),
-        (Kind.VENUE, {"qty_lots": 8, "cl": "V", "orig2": 5}, {"reason": Reason.INVALID_COMMAND}),
-        (77, {"qty_lots": 8, "price_ticks": 5, "cl": "V"}, {"reason": Reason.INVALID_COMMAND}),
+        (Kind.SESSION_OPEN, {"session": 3, "orig0": 7}, {"session": 3, "reason": Reason.INVALID_COMMAND}),
     ],
 )
 def test_administrative_outcome(
     desk: Desk, kind: int, given: dict[str, Any], expected: dict[str, int]
 ) -> None:
-    """One outcome at index 0 with kind, session, cl, account and instrument; quantities, prices, id, side 0."""
-    command = make_command(kind, **{"session": 2 if kind != Kind.SESSION_CLOSE else 1, **given})
+    """One outcome at index 0 with kind, session, texts, side, account, instrument; amounts and id are 0."""
+    command = make_command(kind, **{"session": 2 if kind != Kind.SESSION_CLOSE else 1, "orig1": 3, **given})
     expected = {"session": command.session, **expected}
     rejected = expected.get("reason", 0) != 0
     assert desk.send(command) == [
@@ -306,9 +305,34 @@ def test_administrative_outcome(
             cl0=command.cl0,
             cl1=command.cl1,
             cl2=command.cl2,
+            orig0=command.orig0,
+            orig1=command.orig1,
+            orig2=command.orig2,
+            side=command.side,
             type=OutcomeType.REJECTED if rejected else OutcomeType.ACCEPTED,
             flags=OutcomeFlag.RISK if rejected else 0,
             **expected,
+        )
+    ]
+
+
+@pytest.mark.parametrize("kind", [Kind.VENUE, Kind.INVALID, 77])
+def test_outcome_of_an_invalid_kind(desk: Desk, kind: int) -> None:
+    """A command of no known kind is echoed as a rejected order is, amounts included; its order id is 0."""
+    values = {"qty_lots": 8, "price_ticks": 5, "order_id": 4, "account": 3, "instrument": 2, "side": 9}
+    told = desk.send(make_command(kind, cl="V", orig="O", session=6, **values))
+    assert told == [
+        Outcome(
+            input_seq=desk.seq,
+            time_ns=1000 + 7 * desk.seq,
+            kind=kind,
+            cl0=pack_text("V")[0],
+            orig0=pack_text("O")[0],
+            session=6,
+            type=OutcomeType.REJECTED,
+            reason=Reason.INVALID_COMMAND,
+            flags=OutcomeFlag.RISK,
+            **{**values, "order_id": 0},
         )
     ]
 
@@ -1001,7 +1025,9 @@ def test_accepted_and_filled_fields(desk: Desk) -> None:
     """Accepted first, then taker and maker of each trade, in full."""
     desk.open_session("GW2")
     desk.sell(5, at=10, cl="S" * 20, account=2, session=2, orig="IGNORED")
-    told = desk.buy(8, at=12, cl="A", orig="IGNORED")
+    told = desk.buy(9, at=12, cl="A", orig="O", tif=Tif.IOC)
+    told[0].orig0 -= pack_text("O")[0]  # what ends or accepts an order carries its command's texts
+    told[3].orig0 -= pack_text("O")[0]
     a, s = pack_text("A"), pack_text("S" * 20)
     both = {"input_seq": desk.seq, "time_ns": 1000 + 7 * desk.seq, "instrument": 1, "kind": Kind.NEW}
     taker = {**both, "order_id": desk.seq, "account": 1, "session": 1, "side": BUY, "cl0": a[0]}
@@ -1009,9 +1035,18 @@ def test_accepted_and_filled_fields(desk: Desk) -> None:
     maker |= {"cl0": s[0], "cl1": s[1], "cl2": s[2]}
     trade = {"price_ticks": 10, "qty_lots": 5, "cum_lots": 5, "type": OutcomeType.FILLED, "trade_index": 1}
     assert told == [
-        Outcome(**taker, index=0, price_ticks=12, qty_lots=8, leaves_lots=8, type=OutcomeType.ACCEPTED),
-        Outcome(**taker, **trade, index=1, leaves_lots=3, flags=OutcomeFlag.TAKER),
+        Outcome(**taker, index=0, price_ticks=12, qty_lots=9, leaves_lots=9, type=OutcomeType.ACCEPTED),
+        Outcome(**taker, **trade, index=1, leaves_lots=4, flags=OutcomeFlag.TAKER),
         Outcome(**maker, **trade, index=2, leaves_lots=0, flags=OutcomeFlag.MAKER),
+        Outcome(
+            **taker,
+            index=3,
+            price_ticks=12,
+            qty_lots=4,
+            cum_lots=5,
+            type=OutcomeType.EXPIRED,
+            reason=Reason.IOC_REMAINDER,
+        ),
     ]
 
 
@@ -1135,6 +1170,13 @@ def test_fok_is_all_or_nothing(desk: Desk, qty: int, filled: bool) -> None:
         assert desk.book().count(":") == 3
 
 
+def test_the_price_of_a_market_order_is_not_told(desk: Desk) -> None:
+    """What a market order is told of has price 0 where it is no trade, whatever price the command carries."""
+    desk.instrument(1, high=20)
+    told = lines(desk.market(BUY, 6, "A", at=15))
+    assert told == ["accepted A 6@0 leaves 6 cum 0", "expired A 6@0 leaves 0 cum 0 NO_LIQUIDITY"]
+
+
 def test_market_takes_any_price(desk: Desk) -> None:
     """A market order trades at all prices, beyond the band too, and what is left expires."""
     desk.sell(2, at=10, cl="S1")
@@ -1191,7 +1233,7 @@ def test_directed_trades_with_its_target_alone(desk: Desk) -> None:
     desk.sell(5, at=10, cl="OLD")
     desk.sell(5, at=10, cl="TARGET", account=2)
     assert lines(desk.directed(BUY, 2, 7, "A", orig="TARGET")) == [
-        "accepted A 2@7 leaves 2 cum 0",
+        "accepted A 2@7 leaves 2 cum 0 was TARGET",
         "filled A 2@7 leaves 0 cum 2 taker of trade 1",
         "filled TARGET 2@7 leaves 3 cum 2 maker of trade 1",
     ]
@@ -1207,10 +1249,10 @@ def test_directed_expires_what_is_left(desk: Desk, tif: Tif) -> None:
     """A directed order never rests and ignores FOK."""
     desk.buy(2, at=10, cl="B")
     assert lines(desk.directed(SELL, 5, 10, "A", orig="B", tif=tif)) == [
-        "accepted A 5@10 leaves 5 cum 0",
+        "accepted A 5@10 leaves 5 cum 0 was B",
         "filled A 2@10 leaves 3 cum 2 taker of trade 1",
         "filled B 2@10 leaves 0 cum 2 maker of trade 1",
-        "expired A 3@10 leaves 0 cum 2 IOC_REMAINDER",
+        "expired A 3@10 leaves 0 cum 2 was B IOC_REMAINDER",
     ]
 
 

@@ -1,0 +1,261 @@
+"""``ringmatch journal``: facts, commands as JSON lines, and findings."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cli.app import main
+from cli.exit_codes import ExitCode
+from cli.journal_commands import command_fields
+from journal.writer import JournalWriter
+from protocols.codes import FLAG_OFF_LOT, FLAG_OFF_TICK, Kind, Side
+from protocols.layouts import COMMAND
+from protocols.text import pack_text
+from tests.cli.recorded import CAPACITY, SEGMENT_BYTES, START_NS, Recorder, trading_day
+from tests.structure.tree import ROOT
+
+PATIENCE_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recorder]:
+    """Return a data directory with a journal, and the recording that it holds."""
+    recorder = trading_day()
+    directory = tmp_path_factory.mktemp("day")
+    recorder.write(directory)
+    return directory, recorder
+
+
+def dumped(capfdbinary: pytest.CaptureFixture[bytes], *arguments: object) -> list[dict[str, Any]]:
+    """Dump and return the lines as objects."""
+    assert main(["journal", "dump", *map(str, arguments)]) == ExitCode.OK
+    return [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+
+
+def flip(path: Path, offset: int) -> None:
+    """Flip one bit of a file; a second time puts it back."""
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 0x10
+    path.write_bytes(data)
+
+
+# info
+
+
+def test_info_tells_what_the_files_hold(
+    day: tuple[Path, Recorder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sequences, sizes and the state of each segment are printed, for people and for scripts."""
+    directory, recorder = day
+    last_seq = recorder.last_seq
+    for place in (directory, directory / "journal"):
+        assert main(["journal", "info", str(place), "--json"]) == ExitCode.OK
+        facts = json.loads(capsys.readouterr().out)
+        assert (facts["first_seq"], facts["last_seq"], facts["record_count"]) == (1, last_seq, last_seq)
+        assert (facts["state"], facts["clean"], facts["durable_seq"]) == ("clean", True, last_seq)
+        assert [segment["state"] for segment in facts["segments"]] == ["ok"]
+    assert main(["journal", "info", str(directory)]) == ExitCode.OK
+    out = capsys.readouterr().out
+    assert f"sequences: 1 to {last_seq}, durable to {last_seq}, epoch 1, closed in order\n" in out
+    assert f"{facts['payload_bytes_per_record']:.2f} bytes a command" in out
+    assert facts["segments"][0]["file"] in out
+
+
+def test_info_reports_damage_without_failing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong with the files is a fact like any other."""
+    segment = next(trading_day().write(tmp_path).glob("*.rmj"))
+    flip(segment, 900)
+    assert main(["journal", "info", str(tmp_path)]) == ExitCode.OK
+    assert f"state: {segment}, offset " in capsys.readouterr().out
+
+
+def test_info_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there is no journal, all three commands say so in one line, with their exit code."""
+    for command in ("info", "dump", "verify"):
+        assert main(["journal", command, str(tmp_path)]) == ExitCode.NO_JOURNAL
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith(f"ringmatch: {tmp_path}") and err.count("\n") == 1
+
+
+# verify
+
+
+def test_verify_finds_nothing_in_a_sound_journal(
+    day: tuple[Path, Recorder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sound journal has no findings, and says how much was looked at."""
+    directory, recorder = day
+    assert main(["journal", "verify", str(directory)]) == ExitCode.OK
+    out = capsys.readouterr().out
+    assert out.startswith(f"{directory / 'journal'}: {recorder.last_seq} commands in ")
+    assert out.endswith(" 0 findings, 0 fatal\n")
+    assert main(["journal", "verify", str(directory), "--json"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out) == {
+        "directory": str(directory / "journal"), "ok": True, "fatal": 0, "findings": [],
+    }  # fmt: skip
+
+
+def test_verify_names_what_is_fatal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Damage is listed with file, offset and sequence, and the exit code is that of a corrupt journal."""
+    segment = next(trading_day().write(tmp_path).glob("*.rmj"))
+    flip(segment, 900)
+    assert main(["journal", "verify", str(tmp_path)]) == ExitCode.JOURNAL
+    out = capsys.readouterr().out
+    assert out.startswith(f"fatal: {segment}, offset ")
+    assert main(["journal", "verify", str(tmp_path), "--json"]) == ExitCode.JOURNAL
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"] is False
+    assert report["fatal"] == sum(finding["fatal"] for finding in report["findings"]) >= 1
+    assert report["findings"][0]["file"] == str(segment)
+
+
+def test_verify_takes_a_torn_tail_for_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bytes behind the last block that were never acknowledged are a note, and the exit code is 0."""
+    segment = next(trading_day().write(tmp_path).glob("*.rmj"))
+    assert main(["journal", "info", str(tmp_path), "--json"]) == ExitCode.OK
+    end = json.loads(capsys.readouterr().out)["segments"][0]["used_bytes"]
+    data = bytearray(segment.read_bytes())
+    data[end : end + 40] = b"\x52" * 40
+    segment.write_bytes(data)
+    assert main(["journal", "verify", str(tmp_path)]) == ExitCode.OK
+    assert capsys.readouterr().out.startswith(f"note: {segment}, offset {end}")
+
+
+# dump
+
+
+def test_dump_prints_every_command(
+    day: tuple[Path, Recorder], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Each command is a line, in order, of the kind that was recorded."""
+    directory, recorder = day
+    lines = dumped(capfdbinary, directory)
+    assert [line["seq"] for line in lines] == list(range(1, recorder.last_seq + 1))
+    kinds = [Kind(int(command["kind"])).name.lower() for command in recorder.commands]
+    assert [line["kind"] for line in lines] == kinds
+    assert {"venue", "instrument", "account", "limit", "session_open", "new", "checkpoint"} == set(kinds)
+    final = lines[-1]
+    assert (final["final"], final["state_digest"]) == (True, recorder.state_digest(recorder.last_seq - 1))
+    assert final["outcome_digest"] == recorder.outcome_digest(recorder.last_seq - 1)
+    assert lines[0]["max_orders"] == CAPACITY.max_orders
+
+
+@pytest.mark.parametrize(("first", "last"), [(1, 1), (5, 9), (16, 17), (3, 10_000), (8, 7)])
+def test_dump_prints_a_range(
+    first: int, last: int, day: tuple[Path, Recorder], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """--from and --to are the first and the last sequence printed; a range may reach past the end."""
+    directory, recorder = day
+    lines = dumped(capfdbinary, directory, "--from", first, "--to", last)
+    assert [line["seq"] for line in lines] == list(range(first, min(last, recorder.last_seq) + 1))
+
+
+def test_dump_from_beyond_the_end(day: tuple[Path, Recorder], capsys: pytest.CaptureFixture[str]) -> None:
+    """The next sequence may be asked for, which prints nothing; one beyond it is wrong usage."""
+    directory, recorder = day
+    assert main(["journal", "dump", str(directory), "--from", str(recorder.last_seq + 1)]) == ExitCode.OK
+    assert main(["journal", "dump", str(directory), "--from", str(recorder.last_seq + 2)]) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("ringmatch: --from: ") and err.count("\n") == 1
+
+
+def test_dump_refuses_records_that_are_no_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Info and verify take any journal, dump only one of commands."""
+    with JournalWriter(tmp_path, 16, 15, 99, "none", SEGMENT_BYTES) as writer:
+        rows = np.zeros((2, 16), dtype=np.int64)
+        rows[:, 0] = [1, 2]
+        writer.append(rows)
+    assert main(["journal", "info", str(tmp_path)]) == ExitCode.OK
+    assert main(["journal", "verify", str(tmp_path)]) == ExitCode.OK
+    assert main(["journal", "dump", str(tmp_path)]) == ExitCode.JOURNAL
+    assert "layout" in capsys.readouterr().err
+
+
+def fields_of(kind: int, **values: Any) -> dict[str, Any]:
+    """Return how a command of these values is printed, what all kinds have left out."""
+    command = np.zeros(1, dtype=COMMAND)
+    command["kind"], command["time_ns"], command["seq"] = kind, START_NS + 7, 3
+    for name, value in values.items():
+        command[name] = value
+    row = dict(zip(COMMAND.names or (), command.tolist()[0], strict=True))
+    fields = command_fields(row)
+    assert fields.pop("time") == "2027-01-15T08:00:00.000000007Z"
+    assert (fields.pop("seq"), fields.pop("time_ns"), fields.pop("seen_seq")) == (3, START_NS + 7, 0)
+    return fields
+
+
+def test_orders_are_decoded() -> None:
+    """Codes have names, texts are texts, prices and quantities are ticks and lots."""
+    cl0, cl1, cl2 = pack_text("ORDER-0123456789abcd")
+    orig0, orig1, orig2 = pack_text("before")
+    assert fields_of(
+        Kind.REPLACE, session=2, cl0=cl0, cl1=cl1, cl2=cl2, orig0=orig0, orig1=orig1, orig2=orig2, order_id=77,
+        account=4, instrument=5, side=Side.SELL, ord_type=2, tif=3, price_ticks=10_000, qty_lots=12,
+        flags=FLAG_OFF_LOT | FLAG_OFF_TICK,
+    ) == {
+        "kind": "replace", "session": 2, "cl_ord_id": "ORDER-0123456789abcd", "orig_cl_ord_id": "before",
+        "order_id": 77, "account": 4, "instrument": 5, "side": "sell", "ord_type": "limit", "tif": "ioc",
+        "price_ticks": 10_000, "qty_lots": 12, "flags": ["off_tick", "off_lot"],
+    }  # fmt: skip
+
+
+def test_codes_without_a_name_are_shown_as_they_are() -> None:
+    """A command of unknown codes, which the core rejects, is printed all the same."""
+    fields = fields_of(99, side=7, ord_type=200, tif=0)
+    assert [fields[name] for name in ("kind", "side", "ord_type", "tif")] == [99, 7, 200, None]
+    assert fields_of(Kind.LIMIT, ord_type=88)["limit"] == 88
+
+
+def test_administration_is_decoded() -> None:
+    """Each kind shows the fields that it uses, by the names that they have there."""
+    symbol0, symbol1, _ = pack_text("BTC/USD")
+    usd = pack_text("USD")[0]
+    assert fields_of(
+        Kind.INSTRUMENT, instrument=3, cl0=symbol0, cl1=symbol1, price_ticks=5, qty_lots=6, aux0=7, order_id=8,
+        aux1=9, orig2=usd,
+    ) == {
+        "kind": "instrument", "session": 0, "instrument": 3, "symbol": "BTC/USD", "tick_e8": 5, "lot_e8": 6,
+        "tick_value": 7, "low_ticks": 8, "high_ticks": 9, "currency": "USD",
+    }  # fmt: skip
+    account = {"kind": "account", "session": 0, "account": 2, "name": "BTC/USD", "currency": "USD"}
+    assert fields_of(Kind.ACCOUNT, account=2, cl0=symbol0, cl1=symbol1, orig2=usd) == account
+    limit = {"kind": "limit", "session": 0, "account": 2, "limit": "credit", "value": 5}
+    assert fields_of(Kind.LIMIT, account=2, ord_type=6, qty_lots=5) == limit
+    assert fields_of(Kind.KILL, account=2, side=1)["switch"] == "engage"
+    assert fields_of(Kind.KILL, account=2, side=2)["switch"] == "release"
+    opened = {"kind": "session_open", "session": 0, "name": "BTC/USD", "port": 3}
+    assert fields_of(Kind.SESSION_OPEN, cl0=symbol0, cl1=symbol1, orig0=3) == opened
+    assert fields_of(Kind.SESSION_CLOSE, session=4, orig0=3) == {
+        "kind": "session_close",
+        "session": 4,
+        "port": 3,
+    }
+    checkpoint = {"checkpoint_seq": 9, "outcome_digest": "f" * 16, "final": False, "state_digest": None}
+    assert fields_of(Kind.CHECKPOINT, aux0=9, aux1=-1) == {"kind": "checkpoint", "session": 0, **checkpoint}
+    assert fields_of(Kind.TICK) == {"kind": "tick", "session": 0}
+
+
+def test_a_reader_that_leaves_is_no_error(day: tuple[Path, Recorder], tmp_path: Path) -> None:
+    """A pipe that is closed after one line ends the dump without a word."""
+    recorder = trading_day()
+    for _ in range(40):  # more than fits into a pipe
+        recorder.trade(1, 20)
+    recorder.write(tmp_path)
+    command = [sys.executable, "-m", "cli", "journal", "dump", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert json.loads(process.stdout.readline())["seq"] == 1
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        process.wait(PATIENCE_S)

@@ -1,11 +1,12 @@
-"""What the benchmarks of the core run on: a generated flow as stamped commands, with the outcome that is right.
+"""What the benchmarks of the core run on: a generated flow as stamped commands, and what must come of it.
 
 A workload begins with the commands that define the default venue and open a session, as a supervisor and a
 gateway would send them, and goes on with a profile of :mod:`protocols.flow`. Feedback stamps are those that
 ingest gives a single port: commands come in groups of its quota, and each group has seen all groups before it.
 
-The expected results come from the compiled core of one process (:class:`stages.core.Core`); the benchmarks
-hold what they measured against them. Nothing here is measured.
+A :class:`Bench` holds the rings and states that the kernels work on. The reference run, risk and matching in
+turn in one process, leaves verdicts and outcomes; the measured runs are held against it. Nothing here is
+measured.
 """
 
 from __future__ import annotations
@@ -14,22 +15,37 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from benchmarks import core_kernels as kernels
+from benchmarks.measure import expect_equal
 from protocols.codes import KIND_SESSION_OPEN, OUT_FILLED, OUT_REJECTED
 from protocols.flow import SyntheticSource, flow_config
 from protocols.layouts import COMMAND, OUTCOME
-from stages.config import Capacity, default_config
-from stages.core import Core, CoreState
+from stages.config import default_config
 from stages.ingest import QUOTA
-from stages.state import Capacities
-from stages.state_words import MW_TYPE_COUNTS
+from stages.state import (
+    VERDICT,
+    Capacities,
+    MatchingState,
+    RiskState,
+    allocate_matching,
+    allocate_risk,
+    records,
+    shared_array,
+)
+from stages.state_words import MW_DIGEST, MW_TYPE_COUNTS
+from stages.topology import CUR_INPUT_RISK, CUR_OUTPUT_RISK, CUR_WRITER, cursor_word
 from stages.venue import capacities_of, config_commands, new_command, set_name, venue_command
 
-__all__ = ["Expected", "Workload", "expect", "make_workload"]
+__all__ = ["Bench", "Reference", "Workload", "make_workload", "reference", "touch"]
 
 SESSION: Final = "BENCH"
-INPUT_SLOTS: Final = 1 << 14  # as in the default venue
+OUTPUT_SLOTS: Final = 1 << 16  # as in the default venue
 TIME_STEP_NS: Final = 1_000
-CHUNK: Final = 1 << 16
+NOBODY: Final = 1 << 60  # the cursor of a reader that a benchmark does without
+PAGE_WORDS: Final = 512
+TOUCHED: Final = {
+    "orders", "order_map", "order_stack", "texts", "levels", "ladder_keys", "ladder_levels", "digests", "cl_map",
+}  # fmt: skip
 
 
 class Workload(NamedTuple):
@@ -47,62 +63,117 @@ class Workload(NamedTuple):
         return len(self.commands) - self.setup
 
 
-class Expected(NamedTuple):
+class Reference(NamedTuple):
     """What the commands of a workload must give."""
 
+    verdicts: Any
+    outcomes: Any  # int64 rows
+    ends: Any  # by sequence: how many outcomes there are up to it
     digest: int
-    outcomes: int
-    words_sum: int  # of the 15 determined words of all outcomes, modulo 2^64
+    words_sum: int  # of the determined words of all outcomes, modulo 2^64
     fills: int
     rejects: int
-    ends: Any  # int64, by sequence: how many outcomes there are up to it
-    feed: Any  # all outcomes, or none if they were not asked for
 
 
-def make_workload(profile: str, count: int, seed: int = 1, capacity: Capacity | None = None) -> Workload:
+def make_workload(profile: str, count: int, seed: int = 1) -> Workload:
     """Generate ``count`` commands of a profile behind the commands that define the default venue."""
     config = default_config()
-    capacities = capacities_of(venue_command(capacity or config.capacity))
-    setup = [np.atleast_1d(venue_command(capacity or config.capacity))]
-    setup.append(config_commands(config, CoreState(capacities, INPUT_SLOTS).risk))
-    setup.append(np.atleast_1d(set_name(new_command(KIND_SESSION_OPEN), SESSION)))
-    flow = np.zeros(count, dtype=COMMAND)
-    directory = config.directory()
-    source = SyntheticSource(
-        directory, count, seed, session=SESSION, config=flow_config(profile, directory, count, seed)
-    )
-    filled = source.read(flow)
-    assert filled == count, f"flow: expected {count} commands, was {filled}"
-    commands = np.concatenate([*setup, flow])
-    first = len(commands) - count
+    venue = venue_command(config.capacity)
+    capacities = capacities_of(venue)
+    session = set_name(new_command(KIND_SESSION_OPEN), SESSION)
+    definitions = config_commands(config, allocate_risk(capacities, QUOTA))
+    flow = generate_flow(profile, count, seed)
+    commands = np.concatenate([np.atleast_1d(venue), definitions, np.atleast_1d(session), flow])
+    setup = len(commands) - count
     seqs = np.arange(1, len(commands) + 1, dtype=np.int64)
     commands["seq"] = seqs
     commands["time_ns"] = seqs * TIME_STEP_NS
     # the venue is defined before the flow begins, then each group has seen the groups before it
-    commands["seen_seq"] = np.where(seqs <= first, seqs - 1, first + (seqs - first - 1) // QUOTA * QUOTA)
-    return Workload(profile, seed, commands, first, capacities)
+    commands["seen_seq"] = np.where(seqs <= setup, seqs - 1, setup + (seqs - setup - 1) // QUOTA * QUOTA)
+    return Workload(profile, seed, commands, setup, capacities)
 
 
-def expect(workload: Workload, keep: bool = False) -> Expected:
-    """Run a workload through the core of one process; ``keep`` keeps its outcomes."""
-    core = Core(workload.capacities, input_slots=INPUT_SLOTS)
-    ends = np.zeros(len(workload.commands) + 1, dtype=np.int64)
-    kept: list[Any] = []
-    total = np.int64(0)
-    with np.errstate(over="ignore"):
-        for start in range(0, len(workload.commands), CHUNK):
-            outcomes = core.process(workload.commands[start : start + CHUNK])
-            total += outcomes.view(np.int64).reshape(-1, 16)[:, :15].sum(dtype=np.int64)
-            np.add.at(ends, outcomes["input_seq"], 1)
-            if keep:
-                kept.append(outcomes)
-    words = core.state.books.words
-    return Expected(
-        digest=core.outcome_digest,
-        outcomes=int(ends.sum()),
-        words_sum=int(total),
-        fills=int(words[MW_TYPE_COUNTS + OUT_FILLED]),
-        rejects=int(words[MW_TYPE_COUNTS + OUT_REJECTED]),
-        ends=np.cumsum(ends),
-        feed=np.concatenate(kept) if keep else np.zeros(0, dtype=OUTCOME),
+def generate_flow(profile: str, count: int, seed: int) -> Any:
+    """Return ``count`` commands of a profile over the default venue, as an injector reads them."""
+    directory = default_config().directory()
+    config = flow_config(profile, directory, count, seed)
+    flow = np.zeros(count, dtype=COMMAND)
+    filled = SyntheticSource(directory, count, seed, session=SESSION, config=config).read(flow)
+    expect_equal("commands of the flow", count, filled)
+    return flow
+
+
+def touch(state: RiskState | MatchingState) -> None:
+    """Have the pages of what is used at random, so that page faults are not measured."""
+    for name, array in zip(state._fields, state, strict=True):
+        if name in TOUCHED and array.flags.c_contiguous:
+            words = np.asarray(array).reshape(-1).view(np.int32)
+            words[:: 2 * PAGE_WORDS] |= 0
+
+
+class Bench:
+    """Rings with all commands of a workload in the input ring, and fresh states for each run."""
+
+    def __init__(self, workload: Workload) -> None:
+        count = len(workload.commands)
+        slots = 1 << count.bit_length()  # sequence 0 has a slot too
+        self.workload = workload
+        self.last_seq = count
+        self.in_words = shared_array(cursor_word(4), np.int64)
+        self.out_words = shared_array(cursor_word(3), np.int64)
+        self.in_slots = shared_array(slots, COMMAND)
+        np.asarray(self.in_slots)[1 : count + 1] = workload.commands
+        self.out_slots = shared_array(OUTPUT_SLOTS, OUTCOME)
+        self.out_slot_words = np.asarray(self.out_slots).view(np.int64).reshape(-1, 16)
+        self.verdicts = shared_array(slots, VERDICT)
+
+    def new_risk(self) -> RiskState:
+        """Return an empty risk state."""
+        risk = allocate_risk(self.workload.capacities, len(self.in_slots))
+        touch(risk)
+        return risk
+
+    def new_books(self) -> MatchingState:
+        """Return empty books."""
+        books = allocate_matching(self.workload.capacities)
+        touch(books)
+        return books
+
+    def rewind(self, *, judged: bool, feedback: bool) -> None:
+        """Put all cursors to the beginning; ``judged``: risk is done, ``feedback``: risk reads outcomes."""
+        self.in_words[:] = 0
+        self.out_words[:] = 0
+        self.in_words[CUR_WRITER] = self.last_seq
+        if judged:
+            self.in_words[CUR_INPUT_RISK] = self.last_seq
+        if not feedback:
+            self.out_words[CUR_OUTPUT_RISK] = NOBODY
+
+
+def reference(bench: Bench) -> Reference:
+    """Run risk and matching in turn; the verdicts stay in the ring of verdicts, too."""
+    workload = bench.workload
+    bench.rewind(judged=False, feedback=True)
+    risk, books = bench.new_risk(), bench.new_books()
+    kept = np.zeros((3 * len(workload.commands) + 1024, 16), np.int64)
+    totals = np.zeros(kernels.TOTALS, np.int64)
+    count = int(
+        kernels.drive_core(
+            bench.in_words, bench.in_slots, bench.verdicts, bench.out_words, bench.out_slots,
+            bench.out_slot_words, risk, books, bench.last_seq, kept, np.zeros(2, np.int64), totals,
+        )
+    )  # fmt: skip
+    if not 0 < count <= len(kept):
+        raise AssertionError(f"reference run: expected up to {len(kept)} outcomes, was {count}")
+    expect_equal("outcomes of the reference run out of order", 0, int(totals[kernels.T_DISORDER]))
+    outcomes = kept[:count].copy()
+    ends = np.searchsorted(outcomes[:, 0], np.arange(len(workload.commands) + 2), side="right")
+    return Reference(
+        verdicts=records(np.asarray(bench.verdicts).copy()),
+        outcomes=outcomes,
+        ends=ends.astype(np.int64),
+        digest=int(books.words[MW_DIGEST]),
+        words_sum=int(totals[kernels.T_SUM]),
+        fills=int(books.words[MW_TYPE_COUNTS + OUT_FILLED]),
+        rejects=int(books.words[MW_TYPE_COUNTS + OUT_REJECTED]),
     )

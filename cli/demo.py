@@ -7,12 +7,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cli.exit_codes import CommandError, ExitCode
+from cli.exit_codes import CommandError, ExitCode, exit_code
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 STOP_TIMEOUT_S = 60.0
@@ -63,7 +65,7 @@ def _run(directory: Path, orders: int, durability: str, as_json: bool) -> int:
     started = subprocess.run(command, capture_output=True, text=True, check=False, cwd=SAMPLES.parent)
     if started.returncode:
         raise CommandError(
-            started.stderr.strip() or "the pipeline did not start", ExitCode(started.returncode)
+            started.stderr.strip() or "the pipeline did not start", exit_code(started.returncode)
         )
     for line in started.stdout.splitlines():
         _say(f"   {line}")
@@ -96,13 +98,18 @@ def _inject_all(directory: Path, orders: int) -> tuple[int, Any, list[Any]]:
     summaries = []
     for name, make in sources.items():
         _say(f"2. inject: {name}")
-        summary, code = run_injection(lambda port, make=make: make(port.directory), directory)
+        summary, code = run_injection(partial(_open, make), directory)
         if code:
-            raise CommandError(summary.error, ExitCode(code))
+            raise CommandError(summary.error, exit_code(code))
         summaries.append(summary)
         _say(f"   {summary.sent:,} commands, {summary.fills:,} fills, {summary.per_second:,.0f}/s")
     about = look(directory)
     return about.supervisor_pid, about, summaries
+
+
+def _open(make: Callable[[Any], Any], port: Any) -> Any:
+    """Make a source for a port."""
+    return make(port.directory)
 
 
 def _stop(directory: Path) -> None:

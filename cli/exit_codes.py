@@ -13,7 +13,7 @@ import errno
 from enum import IntEnum
 from typing import Final
 
-__all__ = ["CommandError", "ExitCode", "explain"]
+__all__ = ["CommandError", "ExitCode", "exit_code", "explain"]
 
 
 class ExitCode(IntEnum):
@@ -43,6 +43,11 @@ class ExitCode(IntEnum):
     CUT_OFF = 12, "the session was cut off, because it did not read"
     INTERNAL = 70, "a defect of ringmatch"
     INTERRUPTED = 130, "interrupted by Ctrl-C"
+
+
+def exit_code(number: int) -> ExitCode:
+    """Return the code of a number; INTERNAL for one that no command ends with."""
+    return next((code for code in ExitCode if code == number), ExitCode.INTERNAL)
 
 
 class CommandError(Exception):

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from cli.exit_codes import CommandError, ExitCode
+from cli.exit_codes import CommandError, ExitCode, explain
 
 app = typer.Typer(
     help="Feed a running pipeline: FIX logs, binary order files, Nasdaq ITCH files, generated flow.",
@@ -31,7 +31,7 @@ Reply = Annotated[
     Path | None, typer.Option(help="Write the FIX messages (8, 9, 3, j) that answer these sessions.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")]
-OnError = Annotated[
+OnErrorOption = Annotated[
     str, typer.Option(help="A malformed record: stop (say what was sent), or skip, count and go on.")
 ]
 Window = Annotated[
@@ -48,7 +48,7 @@ def fix(
     speed: Speed = 0.0,
     out: Out = None,
     reply: Reply = None,
-    on_error: OnError = "stop",
+    on_error: OnErrorOption = "stop",
     window: Window = 0,
     as_json: Json = False,
 ) -> int:
@@ -57,7 +57,7 @@ def fix(
     def open_source(port: Any) -> Any:
         from protocols.fix import FixSource
 
-        return FixSource(str(file), port.directory, on_error=on_error)
+        return FixSource(str(file), port.directory, on_error=_policy(on_error))
 
     return _inject(open_source, data, rate, speed, out, on_error, window, as_json, reply=reply)
 
@@ -69,7 +69,7 @@ def binary(
     rate: Rate = 0.0,
     speed: Speed = 0.0,
     out: Out = None,
-    on_error: OnError = "stop",
+    on_error: OnErrorOption = "stop",
     window: Window = 0,
     as_json: Json = False,
 ) -> int:
@@ -78,7 +78,7 @@ def binary(
     def open_source(port: Any) -> Any:
         from protocols.binary import BinarySource
 
-        return BinarySource(str(file), port.directory, on_error=on_error)
+        return BinarySource(str(file), port.directory, on_error=_policy(on_error))
 
     return _inject(open_source, data, rate, speed, out, on_error, window, as_json)
 
@@ -90,7 +90,7 @@ def itch(
     rate: Rate = 0.0,
     speed: Speed = 0.0,
     out: Out = None,
-    on_error: OnError = "stop",
+    on_error: OnErrorOption = "stop",
     window: Window = 0,
     as_json: Json = False,
     account: Annotated[str, typer.Option(help="Account that owns the feed's orders.")] = "ITCH",
@@ -107,7 +107,9 @@ def itch(
         from protocols.itch import ItchSource, scan_symbols
 
         define_symbols(port, scan_symbols(str(file)), session)
-        return ItchSource(str(file), port.directory, on_error=on_error, account=account, session=session)
+        return ItchSource(
+            str(file), port.directory, on_error=_policy(on_error), account=account, session=session
+        )
 
     return _inject(open_source, data, rate, speed, out, on_error, window, as_json)
 
@@ -138,6 +140,13 @@ def synthetic(
     return _inject(open_source, data, rate, 0.0, out, "stop", window, as_json)
 
 
+def _policy(on_error: str) -> Literal["stop", "skip"]:
+    """Check what to do about malformed records."""
+    if on_error == "stop" or on_error == "skip":
+        return on_error
+    raise CommandError(f"--on-error: expected stop or skip, was {on_error!r}", ExitCode.USAGE)
+
+
 def _inject(
     open_source: Callable[[Any], Any],
     data: Path,
@@ -152,8 +161,7 @@ def _inject(
     """Inject, print the summary, return the exit code."""
     if rate and speed:
         raise CommandError("expected --rate or --speed, were both", ExitCode.USAGE)
-    if on_error not in ("stop", "skip"):
-        raise CommandError(f"--on-error: expected stop or skip, was {on_error!r}", ExitCode.USAGE)
+    _policy(on_error)
     from cli.start import compile_with_bar
 
     compile_with_bar(lambda line: print(line, file=sys.stderr))
@@ -173,7 +181,7 @@ def run_injection(
 ) -> tuple[Any, int]:
     """Attach, send, write what comes back; return the summary and the exit code."""
     from gateway.inject import Injector
-    from gateway.port import CutOff, NotRunning, Port
+    from gateway.port import CutOff, GatewayError, NotRunning, Port
 
     with ExitStack() as stack:
         port = stack.enter_context(Port(data, window))
@@ -200,8 +208,7 @@ def run_injection(
             if summary.error:
                 code = ExitCode.INPUT
         except (CutOff, NotRunning, KeyboardInterrupt) as problem:
-            codes = {CutOff: ExitCode.CUT_OFF, NotRunning: ExitCode.NOT_RUNNING}
-            code = codes.get(type(problem), ExitCode.INTERRUPTED)
+            code = explain(problem)[0] if isinstance(problem, GatewayError) else ExitCode.INTERRUPTED
             summary = injector.summary(str(problem) or "interrupted")
     for error in source.errors if not summary.error else []:
         print(f"ringmatch: skipped: {error}", file=sys.stderr)

@@ -58,8 +58,12 @@ def open_reader(directory: Path, layout: int | None = None) -> JournalReader:
     """Open the journal in a directory, or in the data directory that it is."""
     from journal.reader import JournalReader
 
+    return JournalReader(_place(directory), layout)
+
+
+def _place(directory: Path) -> Path:
     inside = directory / SUBDIRECTORY
-    return JournalReader(inside if inside.is_dir() else directory, layout)
+    return inside if inside.is_dir() else directory
 
 
 @app.command()
@@ -112,10 +116,16 @@ def dump(
 @app.command()
 def verify(directory: Directory, json: Json = False) -> int:
     """Check every block, its records, the chain and the gaps; exit code 7 if a writer would refuse the journal."""
-    with open_reader(directory) as reader:
-        place = reader.directory
-        findings = reader.verify()
-        facts = None if json else reader.info()
+    from journal.errors import JournalCorrupt
+    from journal.reader import Finding
+
+    place, facts = _place(directory), None
+    try:
+        with open_reader(directory) as reader:
+            findings = reader.verify()
+            facts = None if json else reader.info()
+    except JournalCorrupt as error:  # the first segment says nothing of itself
+        findings = [Finding(error.path, error.offset, error.seq, str(error), True)]
     fatal = sum(finding.fatal for finding in findings)
     if json:
         print_json(VerifyReport(directory=str(place), ok=not findings, fatal=fatal, findings=findings))

@@ -52,18 +52,26 @@ def start(
     plan = make_plan(venue, available_cores(), pinned)
     if detach:
         return _detached(venue, plan)
-    return _serve(venue, plan, None)
+    return serve(venue, plan)
 
 
-def _serve(venue: Any, plan: Any, ready_fd: int | None) -> int:
-    """Run a supervisor to its end; tell a detaching parent through ``ready_fd``."""
+def serve(venue: Any, plan: Any, ready_fd: int | None = None, disk: Any = None) -> int:
+    """Run a supervisor to its end; tell a detaching parent through ``ready_fd``. ``disk`` is for tests."""
     say = _Say(ready_fd)
     _warm(say)
     from stages.supervisor import Supervisor, WorkerDied
 
-    supervisor = Supervisor(venue, plan)
+    supervisor = Supervisor(venue, plan, disk)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, supervisor.ask_to_stop)
+    try:
+        return _serve(venue, plan, supervisor, say)
+    except WorkerDied as error:
+        say.line(f"error: {error}; nothing was released after it. Start again to recover.")
+        raise CommandError(str(error), ExitCode.DISK if error.disk else ExitCode.WORKER_DIED) from error
+
+
+def _serve(venue: Any, plan: Any, supervisor: Any, say: _Say) -> int:
     progress = _Progress(say.is_terminal, "recovering")
     supervisor.start(progress.update)
     progress.done()
@@ -80,11 +88,7 @@ def _serve(venue: Any, plan: Any, ready_fd: int | None) -> int:
         say.line(f"worker {index + 1}: {' + '.join(worker.stages)} → {where} (pid {supervisor.pids[index]})")
     say.line("ready")
     say.ready()
-    try:
-        supervisor.serve()
-    except WorkerDied as error:
-        say.line(f"error: {error}; nothing was released after it. Start again to recover.")
-        raise CommandError(str(error), ExitCode.DISK if error.disk else ExitCode.WORKER_DIED) from error
+    supervisor.serve()
     last = supervisor.last_run
     assert last is not None
     say.line(
@@ -106,7 +110,9 @@ class _Say:
 
     def ready(self) -> None:
         if self._ready_fd is not None:
-            os.close(self._ready_fd)
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._ready_fd)  # not closed: the number must not become another file's
+            os.close(null)
             self._ready_fd = None
 
     @property
@@ -176,7 +182,7 @@ def _detached(venue: Any, plan: Any) -> int:
             from cli.exit_codes import explain
 
             try:
-                code = _serve(venue, plan, write_fd)
+                code = serve(venue, plan, write_fd)
             except BaseException as error:
                 number, line = explain(error)
                 code = int(number)

@@ -13,7 +13,7 @@ import select
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
@@ -96,7 +96,11 @@ def _watch(console: Console, pipeline: Pipeline, interval_s: float) -> None:
     """Draw a frame each interval, until somebody leaves or the pipeline does."""
     before = take(pipeline)
     now = before
-    with _keys() as keys, Live(console=console, screen=True, auto_refresh=False) as live:
+    with (
+        suppress(KeyboardInterrupt),  # the other way to leave
+        _keys() as keys,
+        Live(console=console, screen=True, auto_refresh=False) as live,
+    ):
         while True:
             live.update(frame(pipeline, before, now), refresh=True)
             if now.snapshot.state in LEAVING or keys.quit_within(interval_s):

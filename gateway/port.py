@@ -20,6 +20,7 @@ from gateway.pump import (
     GW_SENT,
     NOT_RUNNING,
     PUMP_WORDS,
+    SLICE_OVER,
     pump,
 )
 from protocols.codes import KIND_SESSION_CLOSE, KIND_SESSION_OPEN, OUT_ACCEPTED, Reason
@@ -143,8 +144,8 @@ class Port:
         outcomes = self._out[: int(count)].reshape(-1).view(OUTCOME)
         if why == CUT_OFF and not len(outcomes):
             raise CutOff(f"{self.data_dir}: port {self.number} was cut off: its egress ring was full")
-        if why == NOT_RUNNING and not len(outcomes):
-            self._check_running()
+        if why in (NOT_RUNNING, SLICE_OVER) and not len(outcomes):
+            self._check_running()  # also without a word: a supervisor that was killed leaves READY behind
         if why == DONE:
             assert row == len(rows)
         return int(row), outcomes

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from protocols.codes import KIND_SESSION_CLOSE, KIND_SESSION_OPEN, OUT_FILLED
+from protocols.codes import KIND_SESSION_OPEN, OUT_FILLED
 from ringbuffer.atomics import fence, load_acquire, pause, store_release
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import clock_ns, futex_wake, sleep_ns, yield_cpu
@@ -38,7 +38,7 @@ GW_ANSWERED: Final = 3  # commands answered (their outcome 0 came)
 GW_OUTCOMES: Final = 4
 GW_GATE: Final = 5  # cached reader cursor of the ingress ring
 GW_FILLS: Final = 6
-GW_TYPES: Final = 8  # answers and events by outcome type
+GW_TYPES: Final = 8  # outcomes of orders by type
 GW_REASONS: Final = 16  # by reason
 GW_LATENCY: Final = 64
 PUMP_WORDS: Final = GW_LATENCY + LATENCY_BUCKETS
@@ -78,7 +78,7 @@ def note_outcome(w, row, now_ns):  # type: ignore[no-untyped-def]
     kind = row[14] & 0xFF
     cause = (row[14] >> 24) & 0xFF
     w[GW_OUTCOMES] += 1
-    if cause != KIND_SESSION_OPEN and cause != KIND_SESSION_CLOSE:
+    if cause < KIND_SESSION_OPEN:
         w[GW_TYPES + (kind & 7)] += 1
         w[GW_REASONS + (reason & 31)] += 1
         if kind == OUT_FILLED:

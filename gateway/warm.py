@@ -36,7 +36,9 @@ def _warm_fix() -> None:
 
     out = np.zeros(4, dtype=COMMAND)
     text = bytearray(b"\n8=FIX.4.4|9=5|35=0|10=161|\n")
-    data = np.frombuffer(text, dtype=np.uint8)  # writable, as a source's buffer is: another type for the compiler
+    data = np.frombuffer(
+        text, dtype=np.uint8
+    )  # writable, as a source's buffer is: another type for the compiler
     FixScanner(DIRECTORY).scan(data, 1, len(data), True, out)
 
 

@@ -176,7 +176,7 @@ class JournalWriter:
         self.first_seq, self.next_seq = found.meta.first_seq, scan.next_seq
         self.segment_id, self._link = scan.header.segment_id, scan.link
         self.segment_path, self._segment_size = scan.path, scan.header.segment_bytes
-        self._offset = scan.end_offset
+        self.offset = scan.end_offset
         with io_errors("open", scan.path):
             self._fd = self._disk.open(scan.path, os.O_RDWR)
         if scan.file_bytes < scan.header.segment_bytes:
@@ -205,14 +205,14 @@ class JournalWriter:
                 raise JournalError(
                     f"{self.directory}: expected at most {self.max_block_bytes} bytes, was {length}"
                 )
-            if self._offset + length > self._segment_size:
+            if self.offset + length > self._segment_size:
                 self._roll()
             link = blocks.stamp_block(buffer, self.segment_id, self._link, self.epoch, self.durable_seq)
             self._unsynced = True
             with io_errors("pwrite", self.segment_path):
-                write_all(self._disk, self._fd, memoryview(buffer)[:length], self._offset)
+                write_all(self._disk, self._fd, memoryview(buffer)[:length], self.offset)
             self._link = int(link)
-            self._offset += length
+            self.offset += length
             self.next_seq += count
             self.bytes_written += length
             self.blocks_written += 1
@@ -232,7 +232,7 @@ class JournalWriter:
             stale = self._meta.last.durable_seq != self.durable_seq
             if stale and self._clock() - self._meta_ns >= META_INTERVAL_NS:
                 self.write_meta()
-            if self._spare < 0 and self._offset > self._segment_size // 2:
+            if self._spare < 0 and self.offset > self._segment_size // 2:
                 self._spare = self._make_spare()
 
     def write_meta(self, clean: bool = False) -> None:
@@ -306,7 +306,7 @@ class JournalWriter:
         self._fd, self._spare = self._spare, -1
         self.segment_id = header.segment_id
         self._segment_size = self.segment_bytes
-        self._offset = SEGMENT_HEADER_BYTES
+        self.offset = SEGMENT_HEADER_BYTES
         self.segments_made += 1
 
     def _make_spare(self) -> int:

@@ -55,7 +55,7 @@ if JIT_DISABLED:
         """Let another runnable process have the core."""
         os.sched_yield()
 
-    def sleep_ns(duration_ns: int) -> None:
+    def sleep_ns(duration_ns: Any) -> None:
         """Sleep for about ``duration_ns``."""
         time.sleep(duration_ns / 1e9)
 
@@ -72,7 +72,7 @@ if JIT_DISABLED:
         bits = int(value) & 0xFFFFFFFFFFFFFFFF
         return (bits & -bits).bit_length() - 1 if bits else 64
 
-    def clz64(value: int) -> int:
+    def clz64(value: Any) -> int:
         """Count the leading zero bits of ``value`` as 64 bits; 64 for 0."""
         return 64 - (int(value) & 0xFFFFFFFFFFFFFFFF).bit_length()
 

@@ -35,6 +35,7 @@ from stages.config_model import (
     limit_units,
     money_per_tick_and_lot,
 )
+from stages.control import MAX_PORTS
 
 __all__ = ["BOUNDS", "check_config", "check_workers"]
 
@@ -49,7 +50,7 @@ BOUNDS: Final[tuple[tuple[str, int, int, bool], ...]] = (
     ("rings.output_slots", 64, 1 << 24, True),
     ("rings.ingress_slots", 64, 1 << 22, True),
     ("rings.egress_slots", 64, 1 << 24, True),
-    ("rings.ports", 1, 64, True),
+    ("rings.ports", 1, MAX_PORTS, True),
     ("capacity.max_orders", 16, 1 << 26, False),
     ("capacity.max_levels", 16, 1 << 24, False),
     ("capacity.max_cl_ord_ids", 16, 1 << 28, False),

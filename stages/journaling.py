@@ -21,6 +21,7 @@ import numpy as np
 
 from journal.blocks import BLOCK_HEADER_BYTES, open_block, seal_block
 from journal.compact import byte_spans, encode_ring, new_codec, next_seq
+from journal.disk import Disk
 from journal.writer import JournalWriter
 from protocols.layouts import COMMAND, DETERMINED_WORDS, SLOT_WORDS, layout_hash
 from ringbuffer.atomics import load_acquire, store_release
@@ -121,7 +122,9 @@ class BlockBuffers:
         self.words[JW_ENCODED] = last_seq
 
 
-def open_writer(directory: Any, durability: str, segment_bytes: int) -> JournalWriter:
+def open_writer(
+    directory: Any, durability: str, segment_bytes: int, disk: Disk | None = None
+) -> JournalWriter:
     """Open the journal of a pipeline for writing, recovering what a crash left."""
     return JournalWriter(
         directory,
@@ -130,6 +133,7 @@ def open_writer(directory: Any, durability: str, segment_bytes: int) -> JournalW
         layout_hash(COMMAND),
         durability,  # type: ignore[arg-type]
         segment_bytes,
+        disk,
         key_word=KEY_WORD,
         key_mask=KEY_MASK,
     )

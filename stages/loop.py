@@ -76,7 +76,7 @@ class Ports(NamedTuple):
     """The ring area of all ports as the kernels take it."""
 
     words: Any
-    count: int
+    ports: int
     port_words: int
     slots_word: int
     port_slots: int
@@ -159,7 +159,7 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
                 c.in_words,
                 c.in_slot_words,
                 p.words,
-                p.count,
+                p.ports,
                 p.port_words,
                 p.slots_word,
                 p.port_slots,
@@ -192,7 +192,7 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
                 c.out_slots,
                 c.out_slot_words,
                 p.words,
-                p.count,
+                p.ports,
                 p.port_words,
                 p.slots_word,
                 p.port_slots,

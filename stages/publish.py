@@ -100,19 +100,19 @@ def publish_step(  # type: ignore[no-untyped-def]
     cursor = w[UW_CURSOR]
     first = cursor
     stop = min(published, cursor + budget)
-    now_ns = np.int64(0)
+    now_ns = clock_ns()
     touched = np.int64(0)
     while cursor < stop:
         slot = (cursor + 1) & mask
         out = out_slots[slot]
         if out.input_seq > limit_seq:
             break
-        if (cursor - first) & (RELEASE_EVERY - 1) == 0:
+        if cursor != first and (cursor - first) & (RELEASE_EVERY - 1) == 0:
             now_ns = clock_ns()
         if out.index == 0:
             control[CW_COUNTERS + CO_ACKED] += 1
             if out.sent_ns > 0:
-                control[CW_LATENCY + latency_bucket(now_ns - out.sent_ns)] += 1
+                control[CW_LATENCY + latency_bucket(now_ns - np.int64(out.sent_ns))] += 1
         port = route_outcome(out, routes, port_count)
         state_word = CW_PORT_BLOCKS + port * PORT_WORDS + PW_STATE
         if port < 0:

@@ -19,16 +19,18 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from journal.errors import JournalError, JournalMissing
+from journal.disk import Disk
+from journal.errors import JournalCorrupt, JournalError
 from journal.writer import JournalWriter
 from protocols.codes import FLAG_FINAL, KIND_CHECKPOINT, KIND_SESSION_CLOSE, OUT_REJECTED, Reason
-from protocols.layouts import OUTCOME
-from ringbuffer.errors import SharedMemoryError
+from protocols.layouts import COMMAND, OUTCOME
+from ringbuffer.errors import RingbufferError
 from ringbuffer.liveness import is_alive, own_identity, split_token
 from ringbuffer.ring_words import store_word
 from ringbuffer.shm import Segment
@@ -59,7 +61,7 @@ from stages.instance import InstanceLock
 from stages.journaling import BlockBuffers, open_writer
 from stages.last_run import LastRun, write_last_run
 from stages.loop import Context, Ports
-from stages.memory import SEGMENTS, PipelineMemory, Sizes, pipeline_id, segment_name
+from stages.memory import SEGMENTS, PipelineMemory, Sizes, control_words, pipeline_id, segment_name
 from stages.observe import counters_of
 from stages.publish import PUBLISH_WORDS
 from stages.replay import Replayer, hex_digest, journal_directory
@@ -89,6 +91,7 @@ from stages.worker import EXIT_DISK, run_worker
 __all__ = ["Supervisor", "WorkerDied"]
 
 READY_TIMEOUT_S = 30.0
+ORPHAN_TIMEOUT_S = 5.0
 DRAIN_TIMEOUT_S = 60.0
 WATCH_INTERVAL_S = 0.02
 PORT_CHECK_INTERVAL_S = 0.2
@@ -102,12 +105,18 @@ class WorkerDied(Exception):
         self.disk = disk
 
 
+def _has_reached(words: Any, seq: int) -> bool:
+    """Tell whether ingest has taken a port's commands up to ``seq``."""
+    return int(words[CUR_PORT_READER]) >= seq
+
+
 class Supervisor:
     """Owns one pipeline from start to stop."""
 
-    def __init__(self, config: VenueConfig, plan: tuple[WorkerPlan, ...]) -> None:
+    def __init__(self, config: VenueConfig, plan: tuple[WorkerPlan, ...], disk: Disk | None = None) -> None:
         self.config = config
         self.plan = plan
+        self.disk = disk
         self.data_dir = Path(config.venue.data_dir)
         self.last_run: LastRun | None = None
         self.recovered_seq = 0
@@ -131,8 +140,12 @@ class Supervisor:
         try:
             self._started_ns = time.time_ns()
             config = self.config
+            self._wait_for_orphans(identity)
             self._writer = open_writer(
-                journal_directory(self.data_dir), config.venue.durability, config.journal.segment_bytes
+                journal_directory(self.data_dir),
+                config.venue.durability,
+                config.journal.segment_bytes,
+                self.disk,
             )
             self.recovered_torn = self._writer.torn_copy
             self._recover(on_replay)
@@ -150,11 +163,24 @@ class Supervisor:
             self._fail(str(error))
             raise
 
+    def _wait_for_orphans(self, identity: str) -> None:
+        """Let the workers of a supervisor that was killed end: they see it within a slice of their loop."""
+        try:
+            control = control_words(Segment.attach(segment_name(identity, "control")))
+        except RingbufferError:
+            return
+        blocks = [
+            ctl.CW_WORKER_BLOCKS + index * ctl.WORKER_WORDS for index in range(int(control[ctl.CW_WORKERS]))
+        ]
+        orphans = [(int(control[block + ctl.WW_PID]), int(control[block + ctl.WW_START])) for block in blocks]
+        deadline = time.monotonic() + ORPHAN_TIMEOUT_S
+        while any(is_alive(*orphan) for orphan in orphans) and time.monotonic() < deadline:
+            time.sleep(0.002)  # those that do not end hold the journal's lock, which then says so
+
     def _remove_leftovers(self, identity: str) -> None:
         """Take away segments that a crashed pipeline of this directory left: the lock says that it is gone."""
         for part in SEGMENTS:
-            with suppress(SharedMemoryError):
-                Segment.attach(segment_name(identity, part)).unlink()
+            Segment(segment_name(identity, part), None, created=False).unlink()
 
     def _recover(self, on_replay: Callable[[int, int], None] | None) -> None:
         assert self._writer is not None
@@ -167,9 +193,12 @@ class Supervisor:
         progress = None if on_replay is None else lambda seq: on_replay(seq, last_seq)
         result = replayer.run(on_progress=progress)
         if result.last_seq != last_seq or not result.verified:
-            raise JournalMissing(
-                f"{self.data_dir}: expected a replay to sequence {last_seq} with the journaled digests, "
-                f"was {result.last_seq}, parting at {result.diverged_seq or 'none'}"
+            raise JournalCorrupt(
+                journal_directory(self.data_dir),
+                "the replay is not what the live run was",
+                seq=result.diverged_seq or result.last_seq,
+                expected=f"the journaled digests, and sequence {last_seq} at the end",
+                was=f"{result.diverged_what or 'no'} digest that differs, and {result.last_seq} at the end",
             )
         assert replayer.core is not None
         self.core = replayer.core
@@ -258,19 +287,22 @@ class Supervisor:
             self._send(venue_command(self.config.capacity))
         elif capacities_of(venue_command(self.config.capacity)) != self.core.state.capacities:
             self.warnings.append("capacities are those of the journal, not of the configuration")
-        if len(commands := config_commands(self.config, risk)):
-            self._send(commands)
-        self._close_sessions(
-            [s for s in range(1, int(risk.words[RW_SESSIONS]) + 1) if risk.sessions[s]["is_open"]]
-        )
         self._settle_control_port()
-        for outcome in self._control_outcomes():
-            if outcome["type"] == OUT_REJECTED:
-                reason = Reason(int(outcome["reason"])).name.lower()
-                raise ConfigError("venue", f"the core rejected a command of the configuration: {reason}")
-        directory = directory_of(risk)
-        capacities, memory = self.core.state.capacities, self._memory
+        still_open = [s for s in range(1, int(risk.words[RW_SESSIONS]) + 1) if risk.sessions[s]["is_open"]]
+        closes = [new_command(KIND_SESSION_CLOSE, session=session) for session in still_open]
+        commands = [*config_commands(self.config, risk), *closes]
+        memory = self._memory
         assert memory is not None
+        room = memory.sizes.egress_slots  # for as many outcomes: one a command
+        for start in range(0, len(commands), room):
+            self._send(np.array(commands[start : start + room], dtype=COMMAND))
+            self._settle_control_port()
+            for outcome in self._control_outcomes():
+                if outcome["type"] == OUT_REJECTED:
+                    reason = Reason(int(outcome["reason"])).name.lower()
+                    raise ConfigError("venue", f"the core rejected a command of the configuration: {reason}")
+        directory = directory_of(risk)
+        capacities = self.core.state.capacities
         description = Description(
             venue=self.config.venue.name,
             data_dir=str(self.data_dir.resolve()),
@@ -301,9 +333,8 @@ class Supervisor:
         words, slots = ingress.ring_words(0), ingress.slot_words(0)
         for row in np.atleast_1d(commands).view(np.int64).reshape(-1, 16):
             seq = int(words[CUR_WRITER]) + 1
-            self._wait(
-                lambda seq=seq: seq - int(words[CUR_PORT_READER]) <= ingress.port_slots, "room for a command"
-            )
+            oldest = seq - ingress.port_slots
+            self._wait(partial(_has_reached, words, oldest), "room for a command")
             slots[seq & (ingress.port_slots - 1)] = row
             store_word(words, CUR_WRITER, seq)
 
@@ -430,9 +461,8 @@ class Supervisor:
         assert memory is not None
         store_word(control, ctl.CW_STATE, State.DRAINING)
         store_word(control, ctl.CW_STOP, Stop.DRAIN)
+        self._wait_for_ingest()
         self._settle_control_port()
-        time.sleep(0.002)  # an ingest step that began before it saw the stop word ends
-        self._settle()
         books = self.core.state.books
         seq = int(memory.in_words[CUR_WRITER])
         digest = state_digest(self.core.state.risk, books)
@@ -450,6 +480,13 @@ class Supervisor:
                 raise self._death(index, pid, status)
         store_word(control, ctl.CW_STATE, State.STOPPED)
         self._leave(State.STOPPED, "", hex_digest(digest))
+
+    def _wait_for_ingest(self) -> None:
+        """Wait until ingest has begun a pass after the stop word: no step that took from gateways is under way."""
+        index = next(index for index, worker in enumerate(self.plan) if "ingest" in worker.stages)
+        heartbeat = ctl.CW_WORKER_BLOCKS + index * ctl.WORKER_WORDS + ctl.WW_HEARTBEAT
+        asked_ns = time.monotonic_ns()
+        self._wait(lambda: bool(self.control[heartbeat] > asked_ns), "ingest to see the stop word")
 
     def _fail(self, error: str) -> None:
         """End all processes at once, say why, leave no segment behind."""

@@ -63,7 +63,8 @@ def _warm_digest() -> None:
 
 
 def _warm_journal() -> None:
-    from stages.journaling import BlockBuffers, journal_step, store_word, wait_for_block
+    from ringbuffer.ring_words import store_word
+    from stages.journaling import BlockBuffers, journal_step, wait_for_block
 
     core = _core()
     buffers = BlockBuffers(0)

@@ -14,6 +14,7 @@ import pytest
 from cli.app import main
 from cli.exit_codes import ExitCode
 from cli.journal_commands import command_fields
+from journal.segment import SEGMENT_HEADER_BYTES
 from journal.writer import JournalWriter
 from protocols.codes import FLAG_OFF_LOT, FLAG_OFF_TICK, Kind, Side
 from protocols.layouts import COMMAND
@@ -22,6 +23,7 @@ from tests.cli.recorded import CAPACITY, SEGMENT_BYTES, START_NS, Recorder, trad
 from tests.structure.tree import ROOT
 
 PATIENCE_S = 120.0
+IN_A_BLOCK = SEGMENT_HEADER_BYTES + 200
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def test_info_tells_what_the_files_hold(
 def test_info_reports_damage_without_failing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What is wrong with the files is a fact like any other."""
     segment = next(trading_day().write(tmp_path).glob("*.rmj"))
-    flip(segment, 900)
+    flip(segment, IN_A_BLOCK)
     assert main(["journal", "info", str(tmp_path)]) == ExitCode.OK
     assert f"state: {segment}, offset " in capsys.readouterr().out
 
@@ -106,7 +108,7 @@ def test_verify_finds_nothing_in_a_sound_journal(
 def test_verify_names_what_is_fatal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Damage is listed with file, offset and sequence, and the exit code is that of a corrupt journal."""
     segment = next(trading_day().write(tmp_path).glob("*.rmj"))
-    flip(segment, 900)
+    flip(segment, IN_A_BLOCK)
     assert main(["journal", "verify", str(tmp_path)]) == ExitCode.JOURNAL
     out = capsys.readouterr().out
     assert out.startswith(f"fatal: {segment}, offset ")
@@ -115,6 +117,16 @@ def test_verify_names_what_is_fatal(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert report["ok"] is False
     assert report["fatal"] == sum(finding["fatal"] for finding in report["findings"]) >= 1
     assert report["findings"][0]["file"] == str(segment)
+
+
+def test_verify_lists_a_damaged_header(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A journal that cannot be opened has that as its finding, for scripts too."""
+    segment = next(trading_day().write(tmp_path).glob("*.rmj"))
+    flip(segment, 40)
+    assert main(["journal", "verify", str(tmp_path), "--json"]) == ExitCode.JOURNAL
+    out, err = capsys.readouterr()
+    (finding,) = json.loads(out)["findings"]
+    assert (finding["file"], finding["fatal"], err) == (str(segment), True, "")
 
 
 def test_verify_takes_a_torn_tail_for_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from cli.app import main
 from cli.exit_codes import ExitCode
 from cli.replay import session_names_of
+from journal.segment import SEGMENT_HEADER_BYTES
 from journal.writer import JournalWriter
 from protocols.codes import Side
 from protocols.outcome_lines import OutcomeLines
@@ -215,7 +216,7 @@ def test_a_corrupt_journal_has_its_exit_code(tmp_path: Path, capsys: pytest.Capt
     """A flipped byte in the middle is named with file and offset, and nothing is reported of the rest."""
     segment = next(trading_day().write(tmp_path).glob("*.rmj"))
     data = bytearray(segment.read_bytes())
-    data[900] ^= 0x10
+    data[SEGMENT_HEADER_BYTES + 200] ^= 0x10
     segment.write_bytes(data)
     assert main(["replay", str(tmp_path), "--verify"]) == ExitCode.JOURNAL
     out, err = capsys.readouterr()

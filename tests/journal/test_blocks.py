@@ -93,7 +93,7 @@ def test_every_cut_is_found() -> None:
         ({"segment_bytes": 120}, blockwalk.BAD_SIZE),
     ],
 )
-def test_a_valid_block_in_the_wrong_place_is_refused(changed: dict[str, int], problem: int) -> None:
+def test_a_valid_block_in_the_wrong_place_is_refused(changed: dict[str, Any], problem: int) -> None:
     """A block of another segment, sequence, chain or epoch, or one that would leave the segment, is named so."""
     data, _, _ = chain(2)
     status, got, walker = walk(data, **changed)

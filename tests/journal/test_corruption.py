@@ -1,4 +1,8 @@
-"""Every single flipped bit and every cut of a small journal: an error, or nothing durable is missing."""
+"""Flipped bits and cuts of a small journal: an error, or nothing durable is missing.
+
+Every bit of the header's fields and of all blocks, a sample of the zeros (``test_segment.py`` and
+``test_meta.py`` flip every bit of a segment header and of a meta slot), and every byte to cut at.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ def three_records(directory: Path, clean: bool) -> tuple[Path, int]:
         if seq == 3:
             writer.write_meta()
         writer.append(cases.rows(seq, 1))
-    end = writer._offset
+    end = writer.offset
     writer.close() if clean else writer.abort()
     return writer.segment_path, end
 
@@ -149,10 +153,10 @@ def test_corruption_in_the_middle_is_refused_and_explained(tmp_path: Path) -> No
 def test_a_block_that_vanished_is_missed(tmp_path: Path) -> None:
     """Zeros in place of a block are not the end if a later block saw it durable, whatever the meta file knows."""
     writer = cases.open_writer(tmp_path)
-    ends = [writer._offset]
+    ends = [writer.offset]
     for seq in (1, 2, 3):
         writer.append(cases.rows(seq, 1))
-        ends.append(writer._offset)
+        ends.append(writer.offset)
     writer.abort()
     with open(writer.segment_path, "r+b") as file:
         file.seek(ends[1])

@@ -214,7 +214,7 @@ def test_a_later_block_of_the_same_sync_proves_nothing(tmp_path: Path) -> None:
     ends = []
     for seq in (5, 6, 7):
         writer.write_block(*cases.sealed_block(cases.rows(seq, 1)))
-        ends.append(writer._offset)
+        ends.append(writer.offset)
     writer.abort()
     with open(writer.segment_path, "r+b") as file:
         file.seek(ends[0])

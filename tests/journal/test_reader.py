@@ -99,10 +99,10 @@ def test_a_half_visible_block_is_the_end_for_now(tmp_path: Path) -> None:
     """Whatever part of the next block is visible, the reader stops before it, and reads it when it is whole."""
     writer = cases.open_writer(tmp_path)
     writer.append(cases.rows(1, 3))
-    offset = writer._offset
+    offset = writer.offset
     writer.append(cases.rows(4, 3))
     whole = writer.segment_path.read_bytes()
-    end = writer._offset
+    end = writer.offset
     out = np.zeros((10, cases.WORDS), dtype=np.int64)
     for visible in range(offset, end, 16):
         writer.segment_path.write_bytes(whole[:visible] + bytes(len(whole) - visible))
@@ -177,7 +177,7 @@ def test_a_torn_tail_is_a_finding_that_is_not_fatal(tmp_path: Path) -> None:
     """Bytes behind the last block are reported; reading ends before them."""
     with cases.open_writer(tmp_path) as writer:
         writer.append(cases.rows(1, 5))
-        end = writer._offset
+        end = writer.offset
     with open(cases.only_segment(tmp_path), "r+b") as file:
         file.seek(end + 8)
         file.write(b"garbage")

@@ -76,7 +76,7 @@ def test_what_is_appended_comes_back(
     """Any batches, with the journal closed or crashed in between, are read back in order."""
     directory = tmp_path_factory.mktemp("journal")
     journal_words = data.draw(st.integers(2, words))
-    layout = (words, journal_words, 5, "none", cases.SEGMENT_BYTES)
+    layout: Any = (words, journal_words, 5, "none", cases.SEGMENT_BYTES)
     writer = JournalWriter(directory, *layout)
     seq = 1
     for count, again in zip(batches, reopen, strict=False):

@@ -386,7 +386,8 @@ def test_new_checks_in_order(desk: Desk) -> None:
         (Reason.UNKNOWN_ORDER, {"orig": "USED"}),
     ]
     for expected, mend in steps:
-        assert reason(desk.new(**order)) is expected
+        told = desk.new(**order)
+        assert (reason(told), told[0].flags) == (expected, OutcomeFlag.RISK | OutcomeFlag.NEW)
         if callable(mend):
             mend()
         else:
@@ -778,12 +779,20 @@ def test_replace_checks_in_order(desk: Desk) -> None:
         (Reason.CREDIT_LIMIT, lambda: desk.limit(Limit.CREDIT, 125)),
     ]
     for expected, mend in steps:
-        assert reason(desk.replace(**order)) is expected
+        told = desk.replace(**order)
+        assert (reason(told), told[0].flags) == (expected, OutcomeFlag.RISK)
         if callable(mend):
             mend()
         else:
             order.update(mend)
     assert reason(desk.replace(**order)) is Reason.NONE
+
+
+def test_replace_needs_a_cl_ord_id(desk: Desk) -> None:
+    """A replace of a good order without a ClOrdID of its own is rejected by risk."""
+    desk.buy(5, at=10, cl="A")
+    told = desk.replace("A", "", 4, at=10)
+    assert (reason(told), told[0].flags) == (Reason.MISSING_CL_ORD_ID, OutcomeFlag.RISK)
 
 
 def test_replace_position_limit(desk: Desk) -> None:
@@ -831,7 +840,9 @@ def test_replace_in_flight_reserves_the_worst_case(desk: Desk) -> None:
 
 
 def test_replace_money_is_capped(desk: Desk) -> None:
-    """The worst case of replaces in flight may not pass 2^60, whatever the credit."""
+    """The worst case of replaces in flight may not pass 2^60, whatever credit and cash allow."""
+    desk.sell(2**29, at=2**30, cl="S")
+    desk.buy(2**29, at=2**30, cl="T", account=2)
     desk.buy(2**30, at=2**20, cl="A")
     assert reason(desk.replace("A", "B", 2**20, at=2**30)) is Reason.NONE
     assert desk.money().reserved_buy == 2**60

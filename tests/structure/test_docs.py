@@ -104,7 +104,9 @@ def command_of(words: list[str]) -> str:
 
 def calls(page: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield (text, words) of each call of ringmatch on a page: in spans, and in blocks of shell."""
-    shell = "\n".join(match[2] for match in FENCE.finditer(page.read_text("utf-8")) if match[1] in ("sh", "console"))
+    shell = "\n".join(
+        match[2] for match in FENCE.finditer(page.read_text("utf-8")) if match[1] in ("sh", "console")
+    )
     spans = "\n".join(SPAN.findall(prose(page)))
     for match in CALL.finditer(f"{shell}\n{spans}"):
         words = match[1].partition("#")[0].split()
@@ -122,15 +124,22 @@ def test_commands_exist(page: Path) -> None:
             continue
         if not command:
             wrong.append(f"{text}: no such command")
-        elif unknown := {word for word in words if OPTION.fullmatch(word)} - options(tree()[command]) - {"--help"}:
+        elif (
+            unknown := {word for word in words if OPTION.fullmatch(word)}
+            - options(tree()[command])
+            - {"--help"}
+        ):
             wrong.append(f"{text}: {command} has no {', '.join(sorted(unknown))}")
     assert wrong == []
 
 
 def sections() -> dict[str, str]:
     """Return the text under each heading of docs/cli.md that names a command."""
-    parts = re.split(r"^#+ +`?([^`\n]+)`?$", CLI_PAGE.read_text("utf-8"), flags=re.MULTILINE)
-    return {name.removeprefix("ringmatch ").strip(): text for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+    parts = re.split(r"^#+ +`?([^`\n]+)`?$", prose(CLI_PAGE), flags=re.MULTILINE)
+    return {
+        name.removeprefix("ringmatch ").strip(): text
+        for name, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
 
 
 def test_every_command_has_its_section() -> None:
@@ -143,7 +152,9 @@ def test_every_command_has_its_section() -> None:
 def test_every_option_is_described() -> None:
     """The section of a command names all of its options, and none that it does not have."""
     wrong = []
-    common = {option for name, text in sections().items() if name not in tree() for option in OPTION.findall(text)}
+    common = {
+        option for name, text in sections().items() if name not in tree() for option in OPTION.findall(text)
+    }
     for name, text in sections().items():
         if name in tree() and not hasattr(tree()[name], "commands"):
             named, real = set(OPTION.findall(text)), options(tree()[name])
@@ -164,7 +175,7 @@ def test_exit_codes_are_those_of_the_code() -> None:
 
 
 @cache
-def tests_in(path: str) -> set[str]:
+def names_of_tests(path: str) -> set[str]:
     """Return the tests of a file, with their class where they have one."""
     found: set[str] = set()
     for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
@@ -181,7 +192,7 @@ def test_tests_exist(page: Path) -> None:
     wrong = []
     for node_id in NODE_ID.findall(page.read_text("utf-8")):
         path, _, test = node_id.partition("::")
-        if not (ROOT / path).is_file() or (test and test not in tests_in(path)):
+        if not (ROOT / path).is_file() or (test and test not in names_of_tests(path)):
             wrong.append(node_id)
     assert wrong == []
 
@@ -196,7 +207,9 @@ def test_every_promise_names_a_test() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_bare_test_names_exist(page: Path) -> None:
     """A test that a page names without its file is somewhere."""
-    known = set().union(*(tests_in(path.relative_to(ROOT).as_posix()) for path in ROOT.glob("tests/**/test_*.py")))
+    known = set().union(
+        *(names_of_tests(path.relative_to(ROOT).as_posix()) for path in ROOT.glob("tests/**/test_*.py"))
+    )
     named = {span for span in SPAN.findall(prose(page)) if re.fullmatch(r"test_\w+", span)}
     assert named - {name.rpartition("::")[2] for name in known} == set()
 
@@ -205,7 +218,11 @@ def test_bare_test_names_exist(page: Path) -> None:
 def test_files_exist(page: Path) -> None:
     """Each file or folder of the repository that a page names in code is there."""
     roots = {*FLOORS, "tests", "docs", "benchmarks", "tools", "samples", "examples", ".ci"}
-    named = {span.partition("::")[0] for span in SPAN.findall(prose(page)) if SOURCE.fullmatch(span.partition("::")[0])}
+    named = {
+        span.partition("::")[0]
+        for span in SPAN.findall(prose(page))
+        if SOURCE.fullmatch(span.partition("::")[0])
+    }
     wanted = {name for name in named if name.partition("/")[0] in roots} - GENERATED
     assert sorted(name for name in wanted if not (ROOT / name).exists()) == []
 
@@ -214,7 +231,9 @@ def test_files_exist(page: Path) -> None:
 def test_names_are_in_their_files(page: Path) -> None:
     """A name that a page gives with the file that defines it stands in that file."""
     found = DEFINED_IN.findall(prose(page))
-    assert [pair for pair in found if not re.search(rf"\b{pair[0]}\b", (ROOT / pair[1]).read_text("utf-8"))] == []
+    assert [
+        pair for pair in found if not re.search(rf"\b{pair[0]}\b", (ROOT / pair[1]).read_text("utf-8"))
+    ] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -226,7 +245,11 @@ def test_relative_links_resolve(page: Path) -> None:
             continue
         path, _, anchor = target.partition("#")
         place = (page.parent / path).resolve() if path else page
-        if place.is_relative_to(ROOT) and place.relative_to(ROOT).as_posix() in GENERATED and not place.exists():
+        if (
+            place.is_relative_to(ROOT)
+            and place.relative_to(ROOT).as_posix() in GENERATED
+            and not place.exists()
+        ):
             continue
         if not place.exists() or (anchor and anchor not in anchors(place)):
             wrong.append(target)
@@ -301,5 +324,12 @@ def test_every_fence_says_what_it_holds() -> None:
     """Blocks are in a language that is checked here, or in none; every fence that opens closes."""
     for name, page in zip(NAMES, PAGES, strict=True):
         text = page.read_text("utf-8")
-        assert {match[1] for match in FENCE.finditer(text)} <= {"", "python", "sh", "console", "toml", "json"}, name
+        assert {match[1] for match in FENCE.finditer(text)} <= {
+            "",
+            "python",
+            "sh",
+            "console",
+            "toml",
+            "json",
+        }, name
         assert text.count("\n```") % 2 == 0, name

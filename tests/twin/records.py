@@ -128,11 +128,10 @@ def text_of(text: str | Text) -> Text:
 
 def make_command(kind: int, *, cl: str | Text = "", orig: str | Text = "", **values: int) -> Command:
     """Build a command from its fields, with the texts as strings or ints."""
-    cl0, cl1, cl2 = text_of(cl)
-    orig0, orig1, orig2 = text_of(orig)
-    orig0 = values.pop("orig0", orig0)  # the port of SESSION_OPEN
-    orig2 = values.pop("orig2", orig2)  # the currency of INSTRUMENT and ACCOUNT
-    return Command(kind=kind, cl0=cl0, cl1=cl1, cl2=cl2, orig0=orig0, orig1=orig1, orig2=orig2, **values)
+    texts = dict(
+        zip(("cl0", "cl1", "cl2", "orig0", "orig1", "orig2"), text_of(cl) + text_of(orig), strict=True)
+    )
+    return Command(kind=kind, **{**texts, **values})  # a single int of a text may be given: currency, port
 
 
 def to_array(commands: Iterable[Command]) -> Any:

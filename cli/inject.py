@@ -142,8 +142,10 @@ def synthetic(
 
 def _policy(on_error: str) -> Literal["stop", "skip"]:
     """Check what to do about malformed records."""
-    if on_error == "stop" or on_error == "skip":
-        return on_error
+    if on_error == "stop":
+        return "stop"
+    if on_error == "skip":
+        return "skip"
     raise CommandError(f"--on-error: expected stop or skip, was {on_error!r}", ExitCode.USAGE)
 
 

@@ -961,6 +961,15 @@ def test_a_replace_that_matching_rejects_gives_back(desk: Desk) -> None:
     assert desk.money().reserved_buy == 20
 
 
+def test_a_replace_that_risk_rejects_is_not_in_flight(desk: Desk) -> None:
+    """The rejection of a replace by risk ends nothing: later changes are settled as if it had not been."""
+    desk.buy(9, at=10, cl="A")
+    assert reason(desk.replace("A", "B", 0, at=10)) is Reason.INVALID_QTY
+    desk.reduce("A", 4)
+    desk.tick()
+    assert desk.money().reserved_buy == 50
+
+
 def test_two_replaces_in_flight(desk: Desk) -> None:
     """While one of two replaces is in flight, nothing is given back; then exactly leaves and price are held."""
     desk.buy(5, at=10, cl="A")

@@ -21,6 +21,7 @@ from protocols.codes import KIND_SESSION_OPEN, OUT_FILLED, OUT_REJECTED
 from protocols.flow import SyntheticSource, flow_config
 from protocols.layouts import COMMAND, OUTCOME
 from stages.config import default_config
+from stages.definitions import capacities_of
 from stages.ingest import QUOTA
 from stages.state import (
     VERDICT,
@@ -34,7 +35,7 @@ from stages.state import (
 )
 from stages.state_words import MW_DIGEST, MW_TYPE_COUNTS
 from stages.topology import CUR_INPUT_RISK, CUR_OUTPUT_RISK, CUR_WRITER, cursor_word
-from stages.venue import capacities_of, config_commands, new_command, set_name, venue_command
+from stages.venue import config_commands, new_command, set_name, venue_command
 
 __all__ = ["Bench", "Reference", "Workload", "make_workload", "reference", "touch"]
 

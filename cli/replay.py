@@ -114,8 +114,8 @@ class _LineWriter:
 
     def __call__(self, outcomes: Any) -> None:
         from protocols.outcome_lines import OutcomeLines
+        from stages.definitions import directory_of
         from stages.state_words import RW_SESSIONS
-        from stages.venue import directory_of
 
         core = self._replayer.core
         assert core is not None

@@ -43,7 +43,9 @@ __all__ = [
     "describe",
     "describe_last_run",
     "find_problems",
+    "look",
     "not_running",
+    "process_state",
     "rejects_of",
     "status",
 ]

@@ -18,12 +18,12 @@ from journal.reader import JournalReader
 from protocols.codes import FLAG_FINAL, KIND_CHECKPOINT, KIND_VENUE
 from protocols.layouts import COMMAND, SLOT_WORDS, layout_hash
 from stages.core import Core
+from stages.definitions import capacities_of
 from stages.digest import state_digest
 from stages.state_words import (
     MW_CHECKPOINT_SEQ,
     MW_COMMANDS,
 )
-from stages.venue import capacities_of
 
 __all__ = ["ReplayResult", "Replayer", "journal_directory"]
 

@@ -47,6 +47,7 @@ from stages.control import (
     write_description,
 )
 from stages.core import Core
+from stages.definitions import capacities_of, directory_of
 from stages.digest import state_digest
 from stages.ingest import (
     INGEST_WORDS,
@@ -85,7 +86,7 @@ from stages.topology import (
     CUR_PORT_READER,
     CUR_WRITER,
 )
-from stages.venue import capacities_of, config_commands, directory_of, new_command, venue_command
+from stages.venue import config_commands, new_command, venue_command
 from stages.worker import EXIT_DISK, run_worker
 
 __all__ = ["Supervisor", "WorkerDied"]

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 
 from protocols.codes import KIND_ACCOUNT, KIND_INSTRUMENT, KIND_LIMIT, KIND_VENUE
-from protocols.directory import AccountEntry, Directory, InstrumentEntry
 from protocols.layouts import COMMAND
 from protocols.text import pack_text, unpack_text
 from stages.config import Capacity, ConfigError, VenueConfig
-from stages.state import Capacities, RiskState
+from stages.definitions import directory_of
+from stages.state import RiskState
 
 __all__ = [
-    "capacities_of",
     "config_commands",
     "currency_code",
-    "directory_of",
     "instrument_command",
+    "new_command",
+    "set_name",
     "venue_command",
 ]
 
@@ -58,19 +58,6 @@ def venue_command(capacity: Capacity) -> Any:
         account=capacity.max_accounts,
         instrument=capacity.max_instruments,
         price_ticks=capacity.max_sessions,
-    )
-
-
-def capacities_of(command: Any) -> Capacities:
-    """Return the capacities that a VENUE command carries."""
-    return Capacities(
-        max_orders=int(command["qty_lots"]),
-        max_levels=int(command["aux1"]),
-        max_cl_ord_ids=int(command["order_id"]),
-        max_positions=int(command["aux0"]),
-        max_accounts=int(command["account"]),
-        max_instruments=int(command["instrument"]),
-        max_sessions=int(command["price_ticks"]),
     )
 
 
@@ -148,24 +135,3 @@ def config_commands(config: VenueConfig, risk: RiskState) -> Any:
                 fields = {"account": identity, "ord_type": int(which), "qty_lots": value}
                 commands.append(new_command(KIND_LIMIT, **fields))
     return np.array(commands, dtype=COMMAND)
-
-
-def directory_of(risk: RiskState) -> Directory:
-    """Return names, ids and units of all that a state has defined."""
-    instruments = [
-        InstrumentEntry(
-            int(identity),
-            unpack_text(int(row["symbol0"]), int(row["symbol1"])),
-            int(row["tick_e8"]),
-            int(row["lot_e8"]),
-            unpack_text(int(row["currency"]), 0),
-        )
-        for identity in np.nonzero(risk.instruments["known"])[0]
-        for row in [risk.instruments[identity]]
-    ]
-    accounts = [
-        AccountEntry(int(identity), unpack_text(int(row["name0"]), int(row["name1"])))
-        for identity in np.nonzero(risk.accounts["known"])[0]
-        for row in [risk.accounts[identity]]
-    ]
-    return Directory(instruments, accounts)

@@ -12,10 +12,11 @@ from protocols.layouts import COMMAND, OUTCOME
 from protocols.text import pack_text
 from stages.config import Capacity
 from stages.core import Core
+from stages.definitions import capacities_of
 from stages.digest import state_digest
 from stages.journaling import open_writer
 from stages.replay import hex_digest, journal_directory
-from stages.venue import capacities_of, instrument_command, new_command, set_name, venue_command
+from stages.venue import instrument_command, new_command, set_name, venue_command
 
 CAPACITY = Capacity(
     max_orders=64,

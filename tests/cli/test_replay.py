@@ -16,9 +16,9 @@ from journal.segment import SEGMENT_HEADER_BYTES
 from journal.writer import JournalWriter
 from protocols.codes import Side
 from protocols.outcome_lines import OutcomeLines
+from stages.definitions import directory_of
 from stages.journaling import open_writer
 from stages.replay import journal_directory
-from stages.venue import directory_of
 from tests.cli.recorded import SEGMENT_BYTES, Recorder, trading_day
 
 

@@ -77,26 +77,20 @@ class Directory:
     def __init__(self, instruments: Iterable[InstrumentEntry], accounts: Iterable[AccountEntry]) -> None:
         self.instruments = {entry.id: entry for entry in instruments}
         self.accounts = {entry.id: entry for entry in accounts}
-        self.instrument_ids = {
-            entry.symbol: entry.id for entry in self.instruments.values()
-        }  # det-ok: insertion order
-        self.account_ids = {
-            entry.name: entry.id for entry in self.accounts.values()
-        }  # det-ok: insertion order
+        self.instrument_ids = {entry.symbol: entry.id for entry in sorted(self.instruments.values())}
+        self.account_ids = {entry.name: entry.id for entry in sorted(self.accounts.values())}
 
     def arrays(self) -> DirectoryArrays:
         """Return the tables for kernels."""
-        symbol_table, symbol_keys = _hash_table(
-            {i: e.symbol for i, e in self.instruments.items()}
-        )  # det-ok: insertion order
-        account_table, account_keys = _hash_table(
-            {i: e.name for i, e in self.accounts.items()}
-        )  # det-ok: insertion order
+        instruments = sorted(self.instruments.values())
+        symbol_table, symbol_keys = _hash_table({entry.id: entry.symbol for entry in instruments})
+        account_names = {entry.id: entry.name for entry in sorted(self.accounts.values())}
+        account_table, account_keys = _hash_table(account_names)
         tick_e8 = np.ones(len(symbol_keys), dtype=np.int64)
         lot_e8 = np.ones(len(symbol_keys), dtype=np.int64)
-        for identity, entry in self.instruments.items():  # det-ok: insertion order
-            tick_e8[identity] = entry.tick_e8
-            lot_e8[identity] = entry.lot_e8
+        for entry in instruments:
+            tick_e8[entry.id] = entry.tick_e8
+            lot_e8[entry.id] = entry.lot_e8
         return DirectoryArrays(symbol_table, symbol_keys, account_table, account_keys, tick_e8, lot_e8)
 
     def symbol(self, instrument: int) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from protocols.itch_book import build_book
+from stages.observe import Observer
 from stages.replay import Replayer
 from stages.venue import directory_of
 from tests.e2e.harness import PLANS, SAMPLES, Lab, assert_contains, decoded, lines_of
@@ -20,7 +21,7 @@ SIDES = {1: "B", 2: "S"}
 def replayed_books(data: Path, session: str, lab: Lab) -> dict[str, dict[str, list[Any]]]:
     """Return the books after a replay as build_book shows them, with ClOrdIDs for reference numbers."""
     names = {
-        line["order_id"]: int(line["cl_ord_id"])
+        line["order_id"]: line["cl_ord_id"]
         for line in decoded(lab.replayed_lines())
         if line["type"] == "accepted" and line["session"] == session
     }
@@ -33,27 +34,27 @@ def replayed_books(data: Path, session: str, lab: Lab) -> dict[str, dict[str, li
         entry = directory.instruments[instrument]
         assert (entry.tick_e8, entry.lot_e8) == (10_000, 100_000_000)
         books[entry.symbol][SIDES[side]] = [
-            (price, [(names[order[0]], order[1]) for order in orders]) for price, orders in levels
+            (price, [(int(names[order[0]]), order[1]) for order in orders]) for price, orders in levels
         ]
     return dict(sorted(books.items()))
 
 
-def message(kind: bytes, body: bytes) -> bytes:
-    """Return a message with its length, locate code 1, and no times."""
-    text = kind + struct.pack(">HH6s", 1, 0, bytes(6)) + body
+def message(kind: bytes, symbol: str, body: bytes) -> bytes:
+    """Return a message with its length, a locate code of the symbol's own, and no times."""
+    text = kind + struct.pack(">HH6s", ord(symbol[0]), 0, bytes(6)) + body
     return struct.pack(">H", len(text)) + text
 
 
 def add(ref: int, side: bytes, shares: int, symbol: str, price_e4: int) -> bytes:
     """Return a message that adds a displayed order."""
-    return message(b"A", struct.pack(">QcI8sI", ref, side, shares, symbol.ljust(8).encode(), price_e4))
+    return message(b"A", symbol, struct.pack(">QcI8sI", ref, side, shares, symbol.ljust(8).encode(), price_e4))
 
 
 @pytest.mark.parametrize("plan", PLANS)
 def test_the_sample_feed_rebuilds_its_book(plan: str, lab: Lab) -> None:
     """Order by order, level by level, in time priority: the replayed books are those of the feed."""
     pipeline = lab.pipeline(workers=PLANS[plan], max_instruments=1024)
-    listed = len(pipeline.snapshot().plan) and {row.symbol for row in description(pipeline.data).instruments}
+    listed = {row.symbol for row in Observer(pipeline.data).description.instruments}
     sample, out = SAMPLES / "sample.itch", lab.directory / "itch.jsonl"
     injector = lab.inject("itch", sample, "--out", out)
     assert injector.wait() == 0, injector.text
@@ -65,23 +66,16 @@ def test_the_sample_feed_rebuilds_its_book(plan: str, lab: Lab) -> None:
     assert_contains(lab.replayed_lines(), lines_of(out))
 
 
-def description(data: Path) -> Any:
-    """Return what a running pipeline says of itself."""
-    from stages.observe import Observer
-
-    return Observer(data).description
-
-
 def test_the_book_survives_a_restart_in_the_middle(lab: Lab) -> None:
     """A feed cut into two files, with a crash-like restart between them, gives the book of the whole."""
     whole = [
         add(1, b"B", 100, "AAA", 10_0000),
         add(2, b"B", 50, "AAA", 10_0000),
         add(3, b"S", 70, "BBB", 11_0000),
-        message(b"E", struct.pack(">QIQ", 1, 30, 77)),
+        message(b"E", "AAA", struct.pack(">QIQ", 1, 30, 77)),
         add(4, b"B", 10, "BBB", 9_0000),
     ]
-    rest = [message(b"D", struct.pack(">Q", 2)), message(b"X", struct.pack(">QI", 3, 20))]
+    rest = [message(b"D", "AAA", struct.pack(">Q", 2)), message(b"X", "BBB", struct.pack(">QI", 3, 20))]
     paths = [lab.directory / name for name in ("first.itch", "whole.itch")]
     paths[0].write_bytes(b"".join(whole))
     paths[1].write_bytes(b"".join([*whole, *rest]))

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from protocols.layouts import COMMAND, COMMAND_BYTES, OUTCOME, layout_hash
+from ringbuffer.errors import LayoutMismatch, SegmentMissing
 from ringbuffer.layout import cursor_index, initialise, ring_bytes, slots_offset
 from ringbuffer.liveness import own_identity
 from ringbuffer.shm import Segment
@@ -165,7 +166,12 @@ def control_words(segment: Segment) -> Any:
 def attach_control(data_dir: str | Path) -> tuple[Segment, Any]:
     """Attach the control segment of the pipeline of a data directory; SegmentMissing if there is none."""
     segment = Segment.attach(segment_name(pipeline_id(data_dir), "control"))
-    return segment, control_words(segment)
+    words = control_words(segment)
+    if not words[CW_MAGIC]:
+        raise SegmentMissing(f"{data_dir}: expected a running pipeline, was one that is still starting")
+    if (int(words[CW_MAGIC]), int(words[CW_VERSION])) != (MAGIC, VERSION):
+        raise LayoutMismatch(f"{segment.name}: version: expected {VERSION}, was {int(words[CW_VERSION])}")
+    return segment, words
 
 
 def attach_ports(data_dir: str | Path, sizes: Sizes) -> tuple[PortArea, PortArea]:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from protocols.codes import OutcomeType, Reason
+from ringbuffer.errors import SegmentMissing
 from ringbuffer.layout import views
 from ringbuffer.liveness import is_alive
 from ringbuffer.shm import Segment
@@ -106,6 +107,8 @@ class Observer:
 
     def __init__(self, data_dir: str | Path) -> None:
         self._segment, self.control = attach_control(data_dir)
+        if not self.control[ctl.CW_DESCRIPTION_BYTES]:
+            raise SegmentMissing(f"{data_dir}: expected a running pipeline, was one that is still starting")
         self.description: Description = read_description(self._segment.buffer, Segment.CONTENT, self.control)
         self._core = Segment.attach(segment_name(pipeline_id(data_dir), "core"))
         self._in_words, slots = views(self._core.buffer, Segment.CONTENT)

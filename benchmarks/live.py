@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 from benchmarks.machine import file_system
 from benchmarks.measure import NotVerified, expect_equal
@@ -104,13 +104,6 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{path}" if path else str(ROOT)}
 
 
-class Stopped(NamedTuple):
-    """What a pipeline left: its own account, what its replay found, and its latencies by bucket."""
-
-    last: LastRun
-    replay: ReplayResult
-
-
 class LivePipeline:
     """Runs from construction until :meth:`stop`; attach a :class:`gateway.port.Port` to ``data_dir``."""
 
@@ -123,6 +116,7 @@ class LivePipeline:
         toml = venue_toml(config or default_config(), self.data_dir, durability, layout, wait)
         self.config_file.write_text(toml, encoding="utf-8")
         self._identity = (0, 0)
+        self.started_s = 0.0  # when the command had returned
         self.said = ""
         self._start()
 
@@ -132,6 +126,7 @@ class LivePipeline:
             arguments, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=START_DEADLINE_S, check=False,
         )  # fmt: skip
+        self.started_s = time.monotonic()
         self.said = done.stdout
         if done.returncode:
             lines = (done.stdout + done.stderr).strip().splitlines() or ["nothing"]

@@ -104,6 +104,7 @@ def run(cores: tuple[int, int], mode: str = "full", where: Path | None = None) -
     scale = SCALES[mode]
     one = [one_worker(cores, durability) for durability in scale.orders]
     with scratch(where) as directory:
+        warm_up(directory, cores)
         throughput = [flat_out(directory, cores, setting, scale.orders[setting.durability], scale) for setting in one]
         latency = []
         for setting, row in zip(one, throughput, strict=True):
@@ -129,6 +130,13 @@ def run(cores: tuple[int, int], mode: str = "full", where: Path | None = None) -
         "wait_latency": wait_latency,
     }
     return results, goals, {**ring_sizes(), "disk": disk, "flow": "normal profile of protocols.flow, one session"}
+
+
+def warm_up(directory: Path, cores: tuple[int, int]) -> None:
+    """Run a pipeline once, not measured: compiles and loads the kernels of both sides."""
+    scale = Scale(orders={}, compared=0, runs=1, seconds=0.01)
+    flat_out(directory, cores, one_worker(cores, "none"), 1_000, scale)
+    at_rate(directory, cores, one_worker(cores, "none"), 10_000, scale)
 
 
 def ring_sizes() -> dict[str, str]:
@@ -177,14 +185,14 @@ def _trips(cores: tuple[int, int], found: list[int]) -> None:
 
 def _run(
     directory: Path, setting: Setting, expected: int, inject: Callable[[LivePipeline, Port], InjectSummary]
-) -> tuple[InjectSummary, dict[str, int], Any]:
-    """Run a pipeline once and verify it; return the injector's summary, the counters, and latencies by bucket."""
+) -> tuple[InjectSummary, dict[str, int]]:
+    """Run a pipeline once and verify it; return the injector's summary and the pipeline's counters."""
     with scratch(directory) as place, LivePipeline(place, setting.durability, setting.layout, setting.wait) as pipeline:
         with _place(setting), quiet(), Port(pipeline.data_dir) as port:
             summary = inject(pipeline, port)
         last = pipeline.stop()
         check_run(pipeline, last, summary, expected)
-        return summary, last.counters, pipeline.latencies()
+        return summary, last.counters
 
 
 def flat_out(
@@ -202,7 +210,7 @@ def flat_out(
             return Injector(port, source).run()
 
         _trips(cores, readings)
-        summary, counters, _ = _run(directory, setting, orders, inject)
+        summary, counters = _run(directory, setting, orders, inject)
         _trips(cores, readings)
         values.append(orders / summary.seconds)
         fills = summary.fills
@@ -232,22 +240,22 @@ def at_rate(directory: Path, cores: tuple[int, int], setting: Setting, rate: int
         flow = generate_flow("normal", orders, seed=number + 1)
         readings: list[int] = []
         _trips(cores, readings)
-        before: list[Any] = []
+        taken: list[Any] = []
 
-        def inject(pipeline: LivePipeline, port: Port, flow: Any = flow, before: list[Any] = before) -> InjectSummary:
+        def inject(pipeline: LivePipeline, port: Port, flow: Any = flow, taken: list[Any] = taken) -> InjectSummary:
             flow["session"] = port.open_session(SESSION)
-            before += [pipeline.latencies(), port.words[GW_LATENCY:].copy()]
-            summary, spent_s = paced(port, flow, rate)
-            before.append(port.words[GW_LATENCY:].copy())
-            seconds.append(spent_s)
-            return summary
+            # the session's own commands come before the first reading and after the second
+            taken.append((pipeline.latencies(), port.words[GW_LATENCY:].copy()))
+            seconds.append(paced(port, flow, rate))
+            taken.append((pipeline.latencies(), port.words[GW_LATENCY:].copy()))
+            port.close_sessions()
+            return _Summed(port).summary()
 
-        _, _, histogram = _run(directory, setting, orders, inject)
+        _run(directory, setting, orders, inject)
         _trips(cores, readings)
-        # the sessions' own commands were there before the first order, or came after the last
-        counts = histogram - before[0]
+        counts = taken[1][0] - taken[0][0]
         release += counts
-        answer += before[2] - before[1]
+        answer += taken[1][1] - taken[0][1]
         p99.append(float(percentiles_ns(counts)["p99"]))
         if readings:
             trips.append((readings[0], readings[1]))
@@ -264,8 +272,8 @@ def at_rate(directory: Path, cores: tuple[int, int], setting: Setting, rate: int
     )
 
 
-def paced(port: Port, commands: Any, rate: int) -> tuple[InjectSummary, float]:
-    """Send commands that lie in memory on schedule; return what happened and how long sending took.
+def paced(port: Port, commands: Any, rate: int) -> float:
+    """Send commands that lie in memory on schedule until all are answered; return the seconds of sending.
 
     Unlike :class:`gateway.inject.Injector` it never stops to read or generate the next chunk: what delays a
     command is the pipeline, or the machine.
@@ -278,8 +286,7 @@ def paced(port: Port, commands: Any, rate: int) -> tuple[InjectSummary, float]:
     spent_s = (time.monotonic_ns() - started_ns) / 1e9
     while port.unanswered:
         port.receive(2_000_000)
-    port.close_sessions()
-    return _Summed(port).summary(), spent_s
+    return spent_s
 
 
 class _Summed(Injector):

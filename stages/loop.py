@@ -63,6 +63,8 @@ SPIN_PASSES = 64  # empty passes with a pause each before a worker yields
 YIELD_PASSES = 128
 SLEEP_MIN_NS = 2_000
 SLEEP_MAX_NS = 50_000
+LONG_PASSES = 2_000  # empty passes, about a tenth of a second, after which a worker sleeps longer
+LONG_SLEEP_NS = 500_000
 BLOCK_TIMEOUT_NS = 2_000_000
 HOUSEKEEPING_NS = 1_000_000
 COUNTER_WORDS = 64
@@ -126,7 +128,9 @@ def rest_worker(control, worker, strategy, empty):  # type: ignore[no-untyped-de
     elif strategy == WAIT_YIELD or empty < YIELD_PASSES:
         yield_cpu()
     elif strategy == WAIT_BACKOFF:
-        sleep_ns(min(np.int64(SLEEP_MIN_NS) * (1 + (empty - YIELD_PASSES) // 16), np.int64(SLEEP_MAX_NS)))
+        growing_ns = np.int64(SLEEP_MIN_NS) * (1 + (empty - YIELD_PASSES) // 16)
+        longest_ns = np.int64(SLEEP_MAX_NS) if empty < LONG_PASSES else np.int64(LONG_SLEEP_NS)
+        sleep_ns(min(growing_ns, longest_ns))
     else:
         bell = CW_BELLS + worker * BELL_WORDS
         if load_acquire(control, bell + BELL_WAITING) == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import signal
@@ -11,12 +12,24 @@ import numpy as np
 import pytest
 
 from cli.exit_codes import ExitCode
-from journal.segment import list_segments
+from journal.assess import assess
+from journal.segment import RecordLayout, list_segments
 from journal.writer import JournalWriter
 from protocols.codes import FLAG_FINAL, KIND_CHECKPOINT
 from protocols.layouts import COMMAND, DETERMINED_WORDS, SLOT_WORDS, layout_hash
 from stages.replay import journal_directory
-from tests.e2e.harness import SAMPLES, Lab, Pipeline, Process, command, decoded, lines_of, segments_of, venue_toml
+from tests.e2e.harness import (
+    SAMPLES,
+    Lab,
+    Pipeline,
+    Process,
+    command,
+    decoded,
+    lines_of,
+    segments_of,
+    until,
+    venue_toml,
+)
 from tests.e2e.orders import Order, write_log
 
 RECORD_BYTES, HEADER_BYTES = 144, 64
@@ -73,8 +86,8 @@ def test_a_malformed_message_stops_an_injection(bad_fix: Path, lab: Lab) -> None
     out = lab.directory / "out.jsonl"
     injector = lab.inject("fix", bad_fix, "--out", out)
     assert injector.wait() == ExitCode.INPUT
-    where = bad_fix.read_bytes().index(b"38=1O")
-    for part in (str(bad_fix), "record 4", "line 4", f"offset {where}", "field 38", "'1O'"):
+    where = bad_fix.read_bytes().index(b"1O|")
+    for part in (str(bad_fix), "record 4", "line 4", f"offset {where}", "38", "'1O'"):
         assert part in injector.stderr and part in injector.json["error"], part
     summary = injector.json
     assert (summary["types"]["accepted"], summary["unanswered"], summary["skipped"]) == (3, 0, 0)
@@ -182,8 +195,6 @@ def test_more_pinned_workers_than_cores(lab: Lab) -> None:
     stages = ("ingest", "journal", "risk", "matching", "publish")
     workers = ", ".join(f'{{ stages = ["{stage}"], core = {core} }}' for core, stage in enumerate(stages))
     lab.config(workers=f"[{workers}]")
-    import os
-
     if len(os.sched_getaffinity(0)) < len(stages):
         assert_refused(lab.start(), ExitCode.CONFIG, "plan.workers")
     lab.config()
@@ -309,11 +320,12 @@ def test_a_torn_tail_is_cut_off_and_kept(lab: Lab) -> None:
     pipeline = lab.pipeline(durability="os")
     assert lab.inject("synthetic", "--orders", 2000).wait() == 0
     pipeline.kill()
-    (segment,) = [path for _, path in list_segments(journal_directory(lab.data))]
-    raw = bytearray(segment.read_bytes())
-    end = max(index for index, byte in enumerate(raw) if byte) + 1
-    raw[end : end + 100] = b"\x5a" * 100
-    segment.write_bytes(raw)
+    until(lambda: not pipeline.workers_alive(), "the workers to end")
+    layout = RecordLayout(SLOT_WORDS, DETERMINED_WORDS, layout_hash(COMMAND))
+    (scan,) = assess(journal_directory(lab.data), layout).scans
+    with open(scan.path, "r+b") as segment:
+        segment.seek(scan.end_offset)
+        segment.write(b"\x5a" * 100)
     again = lab.start().ready()
     assert "a torn tail was cut off and kept in" in again.stdout
     again.stop()

@@ -1268,11 +1268,11 @@ def test_directed_trades_with_its_target_alone(desk: Desk) -> None:
 def test_directed_expires_what_is_left(desk: Desk, tif: Tif) -> None:
     """A directed order never rests and ignores FOK."""
     desk.buy(2, at=10, cl="B")
-    assert lines(desk.directed(SELL, 5, 10, "A", orig="B", tif=tif)) == [
-        "accepted A 5@10 leaves 5 cum 0 was B",
-        "filled A 2@10 leaves 3 cum 2 taker of trade 1",
+    assert lines(desk.directed(SELL, 3, 10, "A", orig="B", tif=tif)) == [
+        "accepted A 3@10 leaves 3 cum 0 was B",
+        "filled A 2@10 leaves 1 cum 2 taker of trade 1",
         "filled B 2@10 leaves 0 cum 2 maker of trade 1",
-        "expired A 3@10 leaves 0 cum 2 was B IOC_REMAINDER",
+        "expired A 1@10 leaves 0 cum 2 was B IOC_REMAINDER",
     ]
 
 
@@ -1443,18 +1443,27 @@ def test_replace_trades_as_a_taker(desk: Desk) -> None:
     desk.sell(3, at=12, cl="S1")
     desk.sell(3, at=13, cl="S2")
     desk.buy(5, at=10, cl="A")
-    assert lines(desk.replace("A", "B", 5, at=12)) == [
-        "replaced B 5@12 leaves 5 cum 0 was A",
-        "filled B 3@12 leaves 2 cum 3 taker of trade 1",
+    assert lines(desk.replace("A", "B", 4, at=12)) == [
+        "replaced B 4@12 leaves 4 cum 0 was A",
+        "filled B 3@12 leaves 1 cum 3 taker of trade 1",
         "filled S1 3@12 leaves 0 cum 3 maker of trade 1",
     ]
     assert {outcome.order_id for outcome in desk.history[-3:-1]} == {desk.ids["A"]}
     assert desk.book() == table("""
             buy | price | sell
                 |    13 | S2:3
-            A:2 |    12 |
+            A:1 |    12 |
     """)
-    assert lines(desk.sell(2, at=12, cl="T"))[-1] == "filled B 2@12 leaves 0 cum 5 maker of trade 1"
+    assert lines(desk.sell(1, at=12, cl="T"))[-1] == "filled B 1@12 leaves 0 cum 4 maker of trade 1"
+
+
+def test_a_replace_that_trades_all_does_not_rest(desk: Desk) -> None:
+    """A replaced order that is filled at once is gone."""
+    desk.sell(3, at=12, cl="S1")
+    desk.buy(5, at=10, cl="A")
+    assert lines(desk.replace("A", "B", 3, at=13))[1] == "filled B 3@12 leaves 0 cum 3 taker of trade 1"
+    assert desk.book() == "empty"
+    assert reason(desk.cancel("B")) is Reason.TOO_LATE
 
 
 def test_replace_needs_room_for_a_level(make_desk: MakeDesk) -> None:

@@ -1,0 +1,87 @@
+"""The smallest of everything, and more than one of everything: rings that wrap all the time, many injectors at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+from stages.config_checks import BOUNDS
+from tests.e2e.harness import PLANS, SAMPLES, Lab, assert_contains, decoded, lines_of
+from tests.e2e.orders import BUY, IOC, SELL, Order, write_log
+
+SMALLEST: dict[str, Any] = {
+    key.partition(".")[2]: low for key, low, _, _ in BOUNDS if key.startswith(("rings.", "journal."))
+}
+SMALLEST["ports"] = 2
+
+
+@pytest.mark.parametrize("wait", ["spin", "yield", "backoff", "blocking"])
+@pytest.mark.parametrize("plan", PLANS)
+def test_the_smallest_rings_lose_nothing(plan: str, wait: str, lab: Lab) -> None:
+    """With rings of 64 slots, a checkpoint every command and each wait strategy, all is answered and replays."""
+    pipeline = lab.pipeline(workers=PLANS[plan], wait=wait, **SMALLEST)
+    outs = [lab.directory / "fix.jsonl", lab.directory / "flow.jsonl"]
+    for out, flow in zip(outs, (("fix", SAMPLES / "orders.fix"), ("synthetic", "--orders", 6000)), strict=True):
+        injector = lab.inject(*flow, "--out", out)
+        assert injector.wait() == 0, injector.text
+        assert injector.json["unanswered"] == 0
+    last = pipeline.stop()
+    assert last.counters["cut_off"] == 0
+    report = lab.replay()
+    assert report["checkpoints"] > 100 and report["outcome_digest"] == last.outcome_digest
+    assert_contains(lab.replayed_lines(), lines_of(*outs))
+
+
+def test_a_sweep_of_more_fills_than_a_ring_holds(lab: Lab) -> None:
+    """An order that trades with a thousand others at once gives its outcomes to a reader that keeps up."""
+    pipeline = lab.pipeline(input_slots=64, output_slots=64, egress_slots=4096)
+    resting = [Order(f"R{number:04d}", SELL, qty=1) for number in range(1000)]
+    sweep = Order("SWEEP", BUY, qty=1001, tif=IOC, account="ACC2")
+    out = lab.directory / "out.jsonl"
+    injector = lab.inject("fix", write_log(lab.directory / "sweep.fix", [*resting, sweep]), "--out", out)
+    assert injector.wait() == 0, injector.text
+    assert injector.json["fills"] == 2000
+    pipeline.stop()
+    lines = [line for line in decoded(lines_of(out)) if line["seq"] == max(seq for seq, _ in lines_of(out))]
+    assert [line["index"] for line in lines] == list(range(2002))
+    makers = [line["cl_ord_id"] for line in lines if line["liquidity"] == "maker"]
+    assert makers == [order.cl_ord_id for order in resting], "oldest first"
+    assert lines[-1]["type"] == "expired" and lines[-1]["qty"] == 1
+    assert_contains(lab.replayed_lines(), lines_of(out))
+
+
+def test_injectors_side_by_side(lab: Lab) -> None:
+    """Three injectors at once: their orders trade with each other, and each hears of all of its own, once."""
+    pipeline = lab.pipeline(workers=PLANS["two"])
+    outs = {name: lab.directory / f"{name}.jsonl" for name in ("S1", "S2", "S3")}
+    running = [
+        lab.inject("synthetic", "--orders", 5000, "--seed", seed, "--session", name, "--out", out)
+        for seed, (name, out) in enumerate(outs.items(), start=1)
+    ]
+    for injector in running:
+        assert injector.wait() == 0, injector.text
+        assert injector.json["sent"] == injector.json["answered"] == 5002
+    pipeline.stop()
+    replayed = lab.replayed_lines()
+    answers: dict[str, int] = defaultdict(int)
+    for name, out in outs.items():
+        live = decoded(lines_of(out))
+        assert {line["session"] for line in live} == {name}
+        answers[name] = sum(line["index"] == 0 for line in live)
+    assert set(answers.values()) == {5000}
+    assert_contains(replayed, lines_of(*outs.values()))
+
+
+def test_a_schedule_is_kept(lab: Lab) -> None:
+    """Commands leave at the rate asked for, or at a multiple of the recorded times, on average over the run."""
+    pipeline = lab.pipeline()
+    rated = lab.inject("synthetic", "--orders", 2000, "--rate", 2000)
+    assert rated.wait() == 0
+    assert 0.95 <= rated.json["seconds"] <= 3
+    spread = [Order(f"S{number}", at_s=number * 10) for number in range(11)]
+    speedy = lab.inject("fix", write_log(lab.directory / "spread.fix", spread), "--speed", 100)
+    assert speedy.wait() == 0
+    assert 0.95 <= speedy.json["seconds"] <= 3
+    pipeline.stop()

@@ -100,7 +100,18 @@ def drive_matching(in_words, in_slots, verdicts, out_words, out_slot_words, book
 
 @kernel
 def drive_core(  # type: ignore[no-untyped-def]
-    in_words, in_slots, verdicts, out_words, out_slots, out_slot_words, risk, books, last_seq, kept, spent_ns, totals
+    in_words,
+    in_slots,
+    verdicts,
+    out_words,
+    out_slots,
+    out_slot_words,
+    risk,
+    books,
+    last_seq,
+    kept,
+    spent_ns,
+    totals,
 ):
     """Run risk and matching in turn up to ``last_seq``; return outcomes, or OVERFLOWED.
 
@@ -138,8 +149,8 @@ def drive_risk(  # type: ignore[no-untyped-def]
     """
     mask = np.int64(out_slot_words.shape[0] - 1)
     spent_ns = np.int64(0)
-    published = np.int64(0)
-    seq = np.int64(0)
+    published = ends[0]  # 0
+    seq = ends[0]
     while seq < last_seq:
         stop = first_seq if seq < first_seq else min(seq + BUDGET, last_seq)
         stop = min(stop, seq + BUDGET)

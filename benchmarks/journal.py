@@ -152,7 +152,9 @@ class Coded:
             spans, start = compact.byte_spans(buffer), blocks.BLOCK_HEADER_BYTES
             position = int(compact.decode_records(spans, start, size, count, out, row, self.codec))
             if position < 0:
-                raise NotVerified(f"decode: expected a position, was code {position} in the block of row {row}")
+                raise NotVerified(
+                    f"decode: expected a position, was code {position} in the block of row {row}"
+                )
 
 
 def append(directory: Path, rows: Any, durability: str, runs: int) -> AppendRow:
@@ -198,4 +200,6 @@ def sync(directory: Path, block_bytes: int, syncs: int) -> SyncRow:
         finally:
             os.close(fd)
     p50, p90, p99 = (int(np.percentile(taken, rank)) for rank in (50, 90, 99))
-    return SyncRow(block_bytes=block_bytes, syncs=syncs, p50_ns=p50, p90_ns=p90, p99_ns=p99, max_ns=max(taken))
+    return SyncRow(
+        block_bytes=block_bytes, syncs=syncs, p50_ns=p50, p90_ns=p90, p99_ns=p99, max_ns=max(taken)
+    )

@@ -52,7 +52,8 @@ def ALL_IN_ONE(core: int) -> WorkerLayout:  # noqa: N802 - reads as the name of 
 def venue_toml(config: VenueConfig, data_dir: Path, durability: str, layout: WorkerLayout, wait: str) -> str:
     """Return a ``venue.toml`` with the instruments and accounts of ``config``."""
     workers = ", ".join(
-        f"{{ stages = [{', '.join(_quoted(stage) for stage in stages)}], core = {core} }}" for stages, core in layout
+        f"{{ stages = [{', '.join(_quoted(stage) for stage in stages)}], core = {core} }}"
+        for stages, core in layout
     )
     lines = [
         "[venue]",
@@ -84,7 +85,9 @@ def scratch(where: Path | None = None) -> Iterator[Path]:
     """Yield a new directory on a disk and remove it at the end; ``where`` says on which."""
     candidates = [where] if where else [Path(tempfile.gettempdir()), Path.cwd()]
     chosen = next((path for path in candidates if not is_memory(path)), candidates[0])
-    with tempfile.TemporaryDirectory(prefix="ringmatch-bench-", dir=chosen, ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(
+        prefix="ringmatch-bench-", dir=chosen, ignore_cleanup_errors=True
+    ) as name:
         yield Path(name)
 
 
@@ -156,8 +159,12 @@ class LivePipeline:
 
     def _kill(self) -> None:
         """End what still runs, by pid, and remove its segments: only after something went wrong."""
-        workers = [ctl.CW_WORKER_BLOCKS + row * ctl.WORKER_WORDS for row in range(int(self.control[ctl.CW_WORKERS]))]
-        processes = [(int(self.control[row + ctl.WW_PID]), int(self.control[row + ctl.WW_START])) for row in workers]
+        workers = [
+            ctl.CW_WORKER_BLOCKS + row * ctl.WORKER_WORDS for row in range(int(self.control[ctl.CW_WORKERS]))
+        ]
+        processes = [
+            (int(self.control[row + ctl.WW_PID]), int(self.control[row + ctl.WW_START])) for row in workers
+        ]
         for pid, start in [self._identity, *processes]:
             if is_alive(pid, start):
                 with suppress(ProcessLookupError):

@@ -51,7 +51,12 @@ def run(cores: tuple[int, int], mode: str = "full", profiles: tuple[str, ...] = 
     rows = [measure(cores, profile, COMMANDS[mode], RUNS[mode]) for profile in profiles]
     first = rows[0].handed_over or rows[0].nobody_reads
     goals = [
-        Goal(what=f"matching kernel alone, {rows[0].profile} flow", goal=GOAL_PER_S, value=first.median, unit="/s")
+        Goal(
+            what=f"matching kernel alone, {rows[0].profile} flow",
+            goal=GOAL_PER_S,
+            value=first.median,
+            unit="/s",
+        )
     ]
     setup = {
         "commands": f"{COMMANDS[mode]:,} of each profile, in memory",
@@ -102,7 +107,7 @@ def _hand_over(bench: Bench, wanted: Reference, cores: tuple[int, int], batches:
     expect_equal("sum of all words that the reader took", wanted.words_sum, int(totals[kernels.T_SUM]))
     expect_equal("digest", wanted.digest, int(books.words[MW_DIGEST]))
     batches.append(float(totals[kernels.T_OUTCOMES] / totals[kernels.T_BATCHES]))
-    return bench.workload.count / (int(totals[kernels.T_END_NS]) - began_ns) * 1e9
+    return bench.workload.flow_count / (int(totals[kernels.T_END_NS]) - began_ns) * 1e9
 
 
 def _alone(bench: Bench, wanted: Reference, cores: tuple[int, int]) -> float:
@@ -113,7 +118,7 @@ def _alone(bench: Bench, wanted: Reference, cores: tuple[int, int]) -> float:
         began_ns = _drive(bench, books)
         ended_ns = time.monotonic_ns()
     expect_equal("digest", wanted.digest, int(books.words[MW_DIGEST]))
-    return bench.workload.count / (ended_ns - began_ns) * 1e9
+    return bench.workload.flow_count / (ended_ns - began_ns) * 1e9
 
 
 def _drive(bench: Bench, books: Any) -> int:
@@ -131,4 +136,3 @@ def _drive(bench: Bench, books: Any) -> int:
 def read_nothing(bench: Bench) -> None:
     """Load the reader's kernel here, so that its process has it from the fork."""
     kernels.read_outcomes(bench.out_words, bench.out_slot_words, 0, np.zeros(kernels.TOTALS, np.int64))
-

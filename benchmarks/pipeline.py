@@ -51,7 +51,10 @@ class Scale(Struct, frozen=True, kw_only=True):
 
 SCALES: Final = {
     "full": Scale(
-        orders={"fsync": 10_000_000, "os": 5_000_000, "none": 5_000_000}, compared=2_000_000, runs=3, seconds=5.0
+        orders={"fsync": 10_000_000, "os": 5_000_000, "none": 5_000_000},
+        compared=2_000_000,
+        runs=3,
+        seconds=5.0,
     ),
     "quick": Scale(
         orders={"fsync": 1_000_000, "os": 500_000, "none": 500_000}, compared=300_000, runs=1, seconds=1.0
@@ -105,12 +108,17 @@ def run(cores: tuple[int, int], mode: str = "full", where: Path | None = None) -
     one = [one_worker(cores, durability) for durability in scale.orders]
     with scratch(where) as directory:
         warm_up(directory, cores)
-        throughput = [flat_out(directory, cores, setting, scale.orders[setting.durability], scale) for setting in one]
+        throughput = [
+            flat_out(directory, cores, setting, scale.orders[setting.durability], scale) for setting in one
+        ]
         latency = []
         for setting, row in zip(one, throughput, strict=True):
             half = max(RATES[-1], int(row.per_second.median / 2) // 10_000 * 10_000)
-            latency += [at_rate(directory, cores, setting, rate, scale) for rate in dict.fromkeys((*RATES, half))]
-        plans, plan_latency = compare(directory, cores, [one_worker(cores, "fsync"), two_workers(cores)], scale, 100_000)
+            latency += [
+                at_rate(directory, cores, setting, rate, scale) for rate in dict.fromkeys((*RATES, half))
+            ]
+        settings = [one_worker(cores, "fsync"), two_workers(cores)]
+        plans, plan_latency = compare(directory, cores, settings, scale, 100_000)
         settings = [one_worker(cores, "none", wait) for wait in ("spin", "yield", "backoff", "blocking")]
         waits, wait_latency = compare(directory, cores, settings, scale, 10_000)
         disk = file_system(directory)
@@ -129,7 +137,11 @@ def run(cores: tuple[int, int], mode: str = "full", where: Path | None = None) -
         "waits": waits,
         "wait_latency": wait_latency,
     }
-    return results, goals, {**ring_sizes(), "disk": disk, "flow": "normal profile of protocols.flow, one session"}
+    return (
+        results,
+        goals,
+        {**ring_sizes(), "disk": disk, "flow": "normal profile of protocols.flow, one session"},
+    )
 
 
 def warm_up(directory: Path, cores: tuple[int, int]) -> None:
@@ -153,7 +165,11 @@ def ring_sizes() -> dict[str, str]:
 def one_worker(cores: tuple[int, int], durability: str, wait: str = "backoff") -> Setting:
     """All stages on one core, the injector on the other."""
     return Setting(
-        name="one worker", durability=durability, layout=tuple(ALL_IN_ONE(cores[0])), injector=cores[1], wait=wait
+        name="one worker",
+        durability=durability,
+        layout=tuple(ALL_IN_ONE(cores[0])),
+        injector=cores[1],
+        wait=wait,
     )
 
 
@@ -187,7 +203,10 @@ def _run(
     directory: Path, setting: Setting, expected: int, inject: Callable[[LivePipeline, Port], InjectSummary]
 ) -> tuple[InjectSummary, dict[str, int]]:
     """Run a pipeline once and verify it; return the injector's summary and the pipeline's counters."""
-    with scratch(directory) as place, LivePipeline(place, setting.durability, setting.layout, setting.wait) as pipeline:
+    with (
+        scratch(directory) as place,
+        LivePipeline(place, setting.durability, setting.layout, setting.wait) as pipeline,
+    ):
         with _place(setting), quiet(), Port(pipeline.data_dir) as port:
             summary = inject(pipeline, port)
         last = pipeline.stop()
@@ -199,7 +218,8 @@ def flat_out(
     directory: Path, cores: tuple[int, int], setting: Setting, orders: int, scale: Scale
 ) -> ThroughputRow:
     """Measure throughput, flat out."""
-    values, trips, counters = [], [], {}
+    values, trips = [], []
+    counters: dict[str, int] = {}
     fills = 0
     for number in range(scale.runs):
         readings: list[int] = []
@@ -242,7 +262,9 @@ def at_rate(directory: Path, cores: tuple[int, int], setting: Setting, rate: int
         _trips(cores, readings)
         taken: list[Any] = []
 
-        def inject(pipeline: LivePipeline, port: Port, flow: Any = flow, taken: list[Any] = taken) -> InjectSummary:
+        def inject(
+            pipeline: LivePipeline, port: Port, flow: Any = flow, taken: list[Any] = taken
+        ) -> InjectSummary:
             flow["session"] = port.open_session(SESSION)
             # the session's own commands come before the first reading and after the second
             taken.append((pipeline.latencies(), port.words[GW_LATENCY:].copy()))

@@ -55,7 +55,8 @@ def run(cores: tuple[int, int], mode: str = "full", where: Path | None = None) -
         row = measure(cores, data_dir, last, RUNS[mode])
         setup = {
             **ring_sizes(),
-            "journal": f"written by a pipeline with durability none, read from the page cache ({file_system(data_dir)})",
+            "journal": "written by a pipeline with durability none, read from the page cache",
+            "disk": file_system(data_dir),
             "flow": "normal profile of protocols.flow, one session",
         }
     goal = Goal(what="replay of a warm journal", goal=GOAL_PER_S, value=row.replay.median, unit="/s")

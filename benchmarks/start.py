@@ -19,7 +19,7 @@ from msgspec import Struct
 from benchmarks.live import LivePipeline, command_line, environment, scratch, venue_toml
 from benchmarks.machine import file_system
 from benchmarks.measure import Goal, Measured, NotVerified, Runs
-from benchmarks.pipeline import one_worker
+from benchmarks.pipeline import one_worker, ring_sizes
 from stages.config import default_config
 from stages.last_run import read_last_run
 
@@ -59,8 +59,16 @@ def run(cores: tuple[int, int], mode: str = "full", where: Path | None = None) -
             parts=_parts([_probe(directory, cores) for _ in range(RUNS[mode])]),
             help=Runs(values=tuple(_help() for _ in range(RUNS[mode]))),
         )
-    goal = Goal(what="start to ready, warm cache", goal=GOAL_S, value=row.ready.median, unit=" s", at_most=True)
-    setup = {"plan": setting.name, "durability": setting.durability, "disk": disk, "journal": "empty"}
+    goal = Goal(
+        what="start to ready, warm cache", goal=GOAL_S, value=row.ready.median, unit=" s", at_most=True
+    )
+    setup = {
+        **ring_sizes(),
+        "plan": setting.name,
+        "durability": setting.durability,
+        "disk": disk,
+        "journal": "empty",
+    }
     return {"rows": [row], "parts": PARTS}, [goal], setup
 
 
@@ -109,7 +117,7 @@ def _parts(notes: list[dict[str, float]]) -> dict[str, Runs]:
     points = ["began", "interpreter", "imports", "kernels", "before fork", "forked", "ready"]
     found = {
         name: Runs(values=tuple(note[stop] - note[start] for note in notes))
-        for name, start, stop in zip(PARTS, points, points[1:], strict=True)
+        for name, start, stop in zip(PARTS, points[:-1], points[1:], strict=True)
     }
     assert all(part.low >= 0 for part in found.values()), found
     return found

@@ -59,7 +59,7 @@ class Workload(NamedTuple):
     capacities: Capacities
 
     @property
-    def count(self) -> int:
+    def flow_count(self) -> int:
         """Return how many commands are measured."""
         return len(self.commands) - self.setup
 

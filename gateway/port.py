@@ -67,6 +67,17 @@ class SessionRefused(GatewayError):
     """The core refused to open a session."""
 
 
+def directory_of(about: ctl.Description) -> Directory:
+    """Return the names, ids and units that a description holds."""
+    return Directory(
+        [
+            InstrumentEntry(row.id, row.symbol, row.tick_e8, row.lot_e8, row.currency)
+            for row in about.instruments
+        ],
+        [AccountEntry(row.id, row.name) for row in about.accounts],
+    )
+
+
 class Port:
     """Attached to a running pipeline from construction until :meth:`close`.
 
@@ -89,13 +100,7 @@ class Port:
             about.input_slots, about.output_slots, about.ingress_slots, about.egress_slots, about.ports
         )
         self._ingress_area, self._egress_area = attach_ports(data_dir, sizes)
-        self.directory = Directory(
-            [
-                InstrumentEntry(row.id, row.symbol, row.tick_e8, row.lot_e8, row.currency)
-                for row in about.instruments
-            ],
-            [AccountEntry(row.id, row.name) for row in about.accounts],
-        )
+        self.directory = directory_of(about)
         self.window = window or max(1, min(about.ingress_slots, about.egress_slots // 8))
         self.words = np.zeros(PUMP_WORDS, dtype=np.int64)
         self.sessions: dict[str, int] = {}
@@ -121,6 +126,12 @@ class Port:
             store_word(self.control, block + ctl.PW_STATE, PortState.OPEN)
             return port
         raise NoPort(f"{self.data_dir}: expected a free port, all {self.description.ports - 1} are taken")
+
+    def refresh_directory(self) -> None:
+        """Take in the instruments that others have added, as far as the pipeline tells of them already."""
+        found = directory_of(self._observer.describe())
+        instruments = {**found.instruments, **self.directory.instruments}
+        self.directory = Directory(instruments.values(), found.accounts.values())
 
     @property
     def unanswered(self) -> int:

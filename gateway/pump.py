@@ -141,7 +141,7 @@ def pump(  # type: ignore[no-untyped-def]
             store_release(egress, CUR_PORT_READER, taken)
         if load_acquire(control, state_word) != PORT_OPEN and taken == load_acquire(egress, CUR_WRITER):
             return row, position, CUT_OFF
-        if row < stop:
+        if row < stop and load_acquire(control, CW_STATE) == READY:
             sent = w[GW_SENT]
             if sent - w[GW_GATE] + BATCH > in_mask:
                 # pairs with ingest's store_release of its cursor on the port

@@ -58,8 +58,8 @@ BOUNDS: Final[tuple[tuple[str, int, int, bool], ...]] = (
     ("capacity.max_accounts", 1, 1 << 20, False),
     ("capacity.max_instruments", 1, 1 << 16, False),
     ("capacity.max_sessions", 1, (1 << 16) - 2, False),
-    ("journal.segment_bytes", 1 << 16, 1 << 30, True),
-    ("journal.checkpoint_every", 1, 1 << 30, False),
+    ("journal.segment_bytes", 1 << 19, 1 << 30, True),  # a block of stages.journaling is at most half of that
+    ("journal.checkpoint_every", 16, 1 << 30, False),  # 1 would be due again because of itself
 )
 
 

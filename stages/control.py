@@ -13,7 +13,7 @@ Layout of the segment's content, as int64 words; each group has one writer::
    2560  counters      copies of the state's counters, refreshed about every millisecond (publish's worker)
    2816  journal       bytes, blocks, syncs, segments, sync time (journal)
    3072  latency       histogram of time from scheduled send to release (publish), nanoseconds
-   5120  description   JSON: plan, directory, limits of the rings (supervisor, once)
+   5120  description   JSON: plan, directory, limits of the rings (supervisor), in one of two halves
 
 Readers that only look (status, top) read plain words: an aligned 8-byte load is one instruction.
 """
@@ -48,7 +48,7 @@ CW_VERSION: Final = 1
 CW_EPOCH: Final = 2
 CW_PORTS: Final = 3
 CW_WORKERS: Final = 4
-CW_DESCRIPTION_BYTES: Final = 5
+CW_DESCRIPTION_BYTES: Final = 5  # bytes, and which half from bit 32 on; 0: not described yet
 CW_SUPERVISOR_PID: Final = 6
 CW_SUPERVISOR_START: Final = 7
 CW_STARTED_NS: Final = 8
@@ -98,7 +98,7 @@ JO_ERRNO: Final = 6
 CW_LATENCY: Final = 3072
 LATENCY_BUCKETS: Final = 2048
 CONTROL_WORDS: Final = 5120
-DESCRIPTION_BYTES: Final = 1 << 20
+DESCRIPTION_BYTES: Final = 16 << 20  # two halves, each for all instruments and accounts that can be
 
 MAX_WORKERS: Final = 16
 MAX_PORTS: Final = 32
@@ -159,7 +159,7 @@ class AccountRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
-    """What a running pipeline is: written once before it is ready."""
+    """What a running pipeline is: written before it is ready, and anew when instruments have been added."""
 
     venue: str
     data_dir: str
@@ -179,19 +179,22 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_description(buffer: Any, content: int, words: Any, description: Description) -> None:
-    """Store the description behind the words of the control segment."""
+    """Store the description behind the words of the control segment, beside the one that is being read."""
     text = msgspec.json.encode(description)
-    if len(text) > DESCRIPTION_BYTES:
-        raise ValueError(f"description: expected at most {DESCRIPTION_BYTES} bytes, was {len(text)}")
-    start = content + CONTROL_WORDS * 8
+    room = DESCRIPTION_BYTES // 2
+    if len(text) > room:
+        raise ValueError(f"description: expected at most {room} bytes, was {len(text)}")
+    half = 1 - (int(words[CW_DESCRIPTION_BYTES]) >> 32)
+    start = content + CONTROL_WORDS * 8 + half * room
     memoryview(buffer)[start : start + len(text)] = text
-    words[CW_DESCRIPTION_BYTES] = len(text)
+    words[CW_DESCRIPTION_BYTES] = half << 32 | len(text)
 
 
 def read_description(buffer: Any, content: int, words: Any) -> Description:
     """Return the description of a running pipeline."""
-    start = content + CONTROL_WORDS * 8
-    text = bytes(memoryview(buffer)[start : start + int(words[CW_DESCRIPTION_BYTES])])
+    half, size = divmod(int(words[CW_DESCRIPTION_BYTES]), 1 << 32)
+    start = content + CONTROL_WORDS * 8 + half * (DESCRIPTION_BYTES // 2)
+    text = bytes(memoryview(buffer)[start : start + size])
     return msgspec.json.decode(text, type=Description)
 
 

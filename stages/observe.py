@@ -109,13 +109,17 @@ class Observer:
         self._segment, self.control = attach_control(data_dir)
         if not self.control[ctl.CW_DESCRIPTION_BYTES]:
             raise SegmentMissing(f"{data_dir}: expected a running pipeline, was one that is still starting")
-        self.description: Description = read_description(self._segment.buffer, Segment.CONTENT, self.control)
+        self.description = self.describe()
         self._core = Segment.attach(segment_name(pipeline_id(data_dir), "core"))
         self._in_words, slots = views(self._core.buffer, Segment.CONTENT)
         header_bytes = self._in_words.nbytes
         page = 4096
         at = Segment.CONTENT + -(-header_bytes // page) * page + slots.nbytes
         self._out_words, _ = views(self._core.buffer, at)
+
+    def describe(self) -> Description:
+        """Return what the pipeline says of itself now; instruments may have been added."""
+        return read_description(self._segment.buffer, Segment.CONTENT, self.control)
 
     @property
     def state(self) -> State:

@@ -100,6 +100,9 @@ def publish_step(  # type: ignore[no-untyped-def]
     cursor = w[UW_CURSOR]
     first = cursor
     stop = min(published, cursor + budget)
+    if published - cursor > mask and out_slots[(cursor + 1) & mask].input_seq == limit_seq + 1:
+        # one input fills the ring: matching cannot end it before some of its outcomes have left
+        limit_seq = min(load_acquire(control, CW_DURABLE), limit_seq + 1)
     now_ns = clock_ns()
     touched = np.int64(0)
     while cursor < stop:

@@ -130,6 +130,7 @@ class Supervisor:
         self._memory: PipelineMemory | None = None
         self._writer: JournalWriter | None = None
         self._closing: dict[int, int] = {}
+        self._defined = self._defined_before = 0  # instruments, as described, and at the look before
 
     # Starting
 
@@ -302,8 +303,14 @@ class Supervisor:
                 if outcome["type"] == OUT_REJECTED:
                     reason = Reason(int(outcome["reason"])).name.lower()
                     raise ConfigError("venue", f"the core rejected a command of the configuration: {reason}")
-        directory = directory_of(risk)
-        capacities = self.core.state.capacities
+        self._describe()
+
+    def _describe(self) -> None:
+        """Tell gateways what there is; its size is known by then."""
+        capacities, memory = self.core.state.capacities, self._memory
+        assert memory is not None
+        self._defined = self._defined_before = self._count_defined()
+        directory = directory_of(self.core.state.risk)
         description = Description(
             venue=self.config.venue.name,
             data_dir=str(self.data_dir.resolve()),
@@ -323,7 +330,16 @@ class Supervisor:
         )
         control_segment = memory.segments["control"]
         write_description(control_segment.buffer, control_segment.CONTENT, self.control, description)
-        self.directory = directory
+
+    def _count_defined(self) -> int:
+        return int(np.count_nonzero(self.core.state.risk.instruments["known"]))
+
+    def _check_directory(self) -> None:
+        """Describe instruments that an injector has added, once they are older than a look: then they are whole."""
+        defined = self._count_defined()
+        if self._defined != defined == self._defined_before:
+            self._describe()
+        self._defined_before = defined
 
     # Port 0: the supervisor's own commands
 
@@ -405,6 +421,7 @@ class Supervisor:
                 if time.monotonic() >= next_port_check:
                     next_port_check = time.monotonic() + PORT_CHECK_INTERVAL_S
                     self._check_ports()
+                    self._check_directory()
                     self._control_outcomes()
                 select.select([], [], [], WATCH_INTERVAL_S)
             self._drain()

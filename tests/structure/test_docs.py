@@ -1,4 +1,4 @@
-"""The pages tell the truth where a machine can tell: commands, options, tests, files, links, exit codes, examples.
+"""The pages tell the truth where a machine can tell: commands, options, tests, files, links, exit codes, sizes.
 
 Checked are README.md, CHANGELOG.md and all of docs/. Code blocks are checked by what their fence says:
 ``python`` compiles, ``sh`` and ``console`` are shell, ``toml`` and ``json`` decode; a fence without a word is a
@@ -21,7 +21,12 @@ import pytest
 
 from cli.app import COMMANDS, load_command
 from cli.exit_codes import ExitCode
-from tests.structure.tree import FLOORS, ROOT
+from protocols.layouts import COMMAND_BYTES
+from ringbuffer.layout import ring_bytes
+from stages.config import default_config
+from stages.control import CONTROL_WORDS, DESCRIPTION_BYTES
+from stages.topology import EGRESS_READERS, INGRESS_READERS, INPUT_READERS, OUTPUT_READERS
+from tests.structure.tree import BESIDE, FLOORS, ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
@@ -33,7 +38,7 @@ SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]\[]*\]\(([^()\s]+)\)")
 NODE_ID = re.compile(r"\btests/[\w/]+\.py(?:::\w+)*")
 SOURCE = re.compile(r"(?:\.ci|[a-z_]+)(?:/[\w.-]+)+")
-DEFINED_IN = re.compile(r"`(\w+)`(?: of| in)? \(?`([\w/]+\.py)`")
+DEFINED_IN = re.compile(r"`(\w+)`(?: of| in|,)? \(?`([\w/]+\.py)`")
 CALL = re.compile(r"^(?:\$ )?ringmatch((?: +\S+)*)", re.MULTILINE)
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
@@ -276,13 +281,28 @@ def test_decisions_are_numbered_and_listed() -> None:
 
 
 def test_the_readme_names_every_folder() -> None:
-    """The table of folders in the README has a row for each folder of the repository that holds something of ours."""
+    """The table of folders in the README has a row for each package and for what stands beside them."""
     table = set(re.findall(r"^\| \[?`([\w.]+)/`", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE))
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
-    folders = {path.partition("/")[0] for path in listed.splitlines() if "/" in path}
-    assert set(FLOORS) <= table
-    assert folders - {".ci"} <= table  # none if this is no checkout
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert {*FLOORS, *BESIDE, *packages, "docs", "examples", "samples"} <= table
     assert [name for name in table if not (ROOT / name).is_dir()] == []
+
+
+def test_sizes_of_shared_memory_are_those_of_the_code() -> None:
+    """Segments in docs/ARCHITECTURE.md, and their sum in docs/operations.md, are those of the default rings."""
+    rings = default_config().rings
+    wanted = {
+        "control": CONTROL_WORDS * 8 + DESCRIPTION_BYTES,
+        "core": ring_bytes(rings.input_slots, COMMAND_BYTES, 1 + len(INPUT_READERS))
+        + ring_bytes(rings.output_slots, COMMAND_BYTES, 1 + len(OUTPUT_READERS)),
+        "ingress": rings.ports * ring_bytes(rings.ingress_slots, COMMAND_BYTES, 1 + len(INGRESS_READERS)),
+        "egress": rings.ports * ring_bytes(rings.egress_slots, COMMAND_BYTES, 1 + len(EGRESS_READERS)),
+    }
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `/dev/shm/ringmatch-<id>-(\w+)` \| ([\d.]+) MiB", text, re.MULTILINE))
+    assert rows == {name: f"{size / (1 << 20):.1f}" for name, size in wanted.items()}
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert re.findall(r"(\d+) MiB of /dev/shm;", text) == [f"{sum(wanted.values()) / (1 << 20):.0f}"]
 
 
 # Examples

@@ -1,0 +1,99 @@
+"""``ringmatch bench``: run the benchmarks of a checkout, print what came of them, keep it, write the page.
+
+The benchmarks are no part of the installed packages: they are found beside them, in a checkout (or an
+installation that points to one, ``pip install --editable``).
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.exit_codes import CommandError, ExitCode
+
+NAMES = ("ring", "matching", "risk", "pipeline", "replay", "start", "journal")
+ALL = "all"
+
+
+def bench(
+    what: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}, or {ALL}.")] = ALL,
+    quick: Annotated[
+        bool, typer.Option(help="Less of everything: minutes instead of a quarter of an hour.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the sections as JSON.")] = False,
+    write: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep the results, and write the page that shows all kept."),
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where results are kept. Default: benchmarks/results/."),
+    ] = None,
+    directory: Annotated[
+        Path | None,
+        typer.Option("--dir", metavar="DIR", help="Where journals are written: chooses the disk."),
+    ] = None,
+    render: Annotated[bool, typer.Option(help="Run nothing: show, or write, what is kept.")] = False,
+) -> int:
+    """Measure ring, kernels, pipeline, replay, start and journal; every result is verified.
+
+    A figure holds for the machine, its load and the distance of its cores at that moment: the tables say all
+    three. Goals that are missed are shown, and do not fail the command; a run that lost something does.
+    """
+    if what != ALL and what not in NAMES:
+        raise CommandError(f"expected one of {', '.join(NAMES)}, {ALL}, was {what!r}", ExitCode.USAGE)
+    if directory is not None and not directory.is_dir():
+        raise CommandError(f"--dir: expected a directory, was {str(directory)!r}", ExitCode.USAGE)
+    find_benchmarks()
+    from benchmarks import report, suite
+    from benchmarks.measure import NotVerified
+
+    kept = results or suite.results_file()
+    names = list(NAMES) if what == ALL else [what]
+    try:
+        sections = suite.load_results(kept).sections if render else {}
+        if not render:
+            sections = suite.run_all(names, "quick" if quick else "full", directory, _say)
+    except NotVerified as error:
+        raise CommandError(f"benchmark not verified: {error}", ExitCode.FAILED) from error
+    shown = {name: section for name, section in sections.items() if name in names}
+    if write is not None:
+        stored = suite.load_results(kept) if render else suite.save_results(kept, sections)
+        write.parent.mkdir(parents=True, exist_ok=True)
+        write.write_text(report.document(stored), encoding="utf-8")
+        _say(f"results in {kept}, page in {write}")
+    _print(shown, as_json, report)
+    for goal in [goal for section in shown.values() for goal in section.goals if not goal.met]:
+        _say(report.goal_text(goal).replace("**", ""))
+    return int(ExitCode.OK)
+
+
+def _print(sections: dict[str, Any], as_json: bool, report: Any) -> None:
+    if as_json:
+        import msgspec
+
+        print(msgspec.json.format(msgspec.json.encode(sections), indent=1).decode())
+    else:
+        print("\n".join(report.section_text(section) + "\n" for section in sections.values()), end="")
+
+
+def _say(line: str) -> None:
+    print(f"ringmatch: {line}", file=sys.stderr, flush=True)
+
+
+def find_benchmarks(root: Path | None = None) -> None:
+    """Make ``benchmarks`` importable: it lies beside the packages of a checkout."""
+    checkout = root or Path(__file__).resolve().parent.parent
+    if not (checkout / "benchmarks" / "suite.py").is_file():
+        raise CommandError(
+            f"bench: expected the benchmarks in {checkout / 'benchmarks'}, was nothing; they are not installed: "
+            "run it from a checkout of the sources (make bench)",
+            ExitCode.USAGE,
+        )
+    if str(checkout) not in sys.path:
+        sys.path.insert(0, str(checkout))
+        importlib.invalidate_caches()

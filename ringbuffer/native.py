@@ -15,7 +15,17 @@ import numpy as np
 
 from ringbuffer.kernel import JIT_DISABLED, inlined, kernel
 
-__all__ = ["clock_ns", "clz64", "crc32c", "ctz64", "futex_wait", "futex_wake", "mul64", "sleep_ns", "yield_cpu"]
+__all__ = [
+    "clock_ns",
+    "clz64",
+    "crc32c",
+    "ctz64",
+    "futex_wait",
+    "futex_wake",
+    "mul64",
+    "sleep_ns",
+    "yield_cpu",
+]
 
 CLOCK_MONOTONIC = 1
 SYS_FUTEX = 202 if os.uname().machine == "x86_64" else 98

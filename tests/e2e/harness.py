@@ -378,7 +378,9 @@ def assert_contains(replayed: dict[tuple[int, int], bytes], live: dict[tuple[int
     """Assert that each live line is in the replay, byte for byte."""
     assert live, "expected live outcomes"
     missing = [key for key in live if replayed.get(key) != live[key]]
-    assert not missing, f"{len(missing)} of {len(live)} lines differ, first {missing[0]}: {live[missing[0]]!r}"
+    assert not missing, (
+        f"{len(missing)} of {len(live)} lines differ, first {missing[0]}: {live[missing[0]]!r}"
+    )
 
 
 def decoded(lines: dict[tuple[int, int], bytes]) -> list[dict[str, Any]]:

@@ -41,5 +41,7 @@ class Order:
 
 def write_log(path: Path, orders: Iterable[Order]) -> Path:
     """Write orders as a FIX log and return its path."""
-    path.write_bytes(b"\n".join(order.message(number) for number, order in enumerate(orders, start=1)) + b"\n")
+    path.write_bytes(
+        b"\n".join(order.message(number) for number, order in enumerate(orders, start=1)) + b"\n"
+    )
     return path

@@ -308,10 +308,17 @@ def test_a_journal_whose_digest_is_not_that_of_its_replay(lab: Lab) -> None:
     with JournalWriter(directory, SLOT_WORDS, DETERMINED_WORDS, layout_hash(COMMAND)) as writer:
         seq = writer.next_seq
         wrong = np.zeros(1, dtype=COMMAND)
-        wrong["seq"], wrong["seen_seq"], wrong["kind"], wrong["flags"] = seq, seq - 1, KIND_CHECKPOINT, FLAG_FINAL
+        wrong["seq"], wrong["seen_seq"], wrong["kind"], wrong["flags"] = (
+            seq,
+            seq - 1,
+            KIND_CHECKPOINT,
+            FLAG_FINAL,
+        )
         wrong["aux0"], wrong["order_id"] = 0, 1
         writer.append(wrong)
-    refused(lab.run("replay", lab.data, "--verify"), ExitCode.FAILED, "digest of state", f"sequence {seq - 1:,}")
+    refused(
+        lab.run("replay", lab.data, "--verify"), ExitCode.FAILED, "digest of state", f"sequence {seq - 1:,}"
+    )
     assert_refused(lab.start(), ExitCode.JOURNAL, str(directory), "the journaled digests")
 
 

@@ -72,7 +72,10 @@ def test_a_killed_supervisor_takes_all_with_it(plan: str, lab: Lab) -> None:
     assert injector.json["answered"] > 2000
     assert segments_of(lab.data) == list(SEGMENTS), "nobody is left to take them away"
     status = lab.run("status", "--data", lab.data)
-    assert status.wait() == ExitCode.WORKER_DIED and f"the supervisor (pid {pipeline.pid}) is dead" in status.text
+    assert (
+        status.wait() == ExitCode.WORKER_DIED
+        and f"the supervisor (pid {pipeline.pid}) is dead" in status.text
+    )
     refused = lab.inject("synthetic", "--orders", 10)
     assert refused.wait() == ExitCode.NOT_RUNNING
     recover_and_compare(lab)
@@ -104,7 +107,9 @@ def test_a_killed_injector_leaves_its_port_and_sessions_free(lab: Lab) -> None:
     assert "unknown_session" not in after.json["rejects"]
     assert pipeline.snapshot().state == "ready"
     pipeline.stop()
-    assert_contains(lab.replayed_lines(), lines_of(*(lab.directory / f"out{seed}.jsonl" for seed in (1, 2, 3))))
+    assert_contains(
+        lab.replayed_lines(), lines_of(*(lab.directory / f"out{seed}.jsonl" for seed in (1, 2, 3)))
+    )
 
 
 def test_an_injector_that_does_not_read_is_cut_off(lab: Lab) -> None:
@@ -131,7 +136,9 @@ def test_an_injector_that_does_not_read_is_cut_off(lab: Lab) -> None:
 
     maker.send(signal.SIGCONT)
     assert maker.wait(5) == ExitCode.CUT_OFF
-    assert "was cut off: its egress ring was full" in maker.json["error"] and maker.json["error"] in maker.stderr
+    assert (
+        "was cut off: its egress ring was full" in maker.json["error"] and maker.json["error"] in maker.stderr
+    )
     assert 200 <= maker.json["fills"] < 400, "what was in the ring is still read"
     until(lambda: pipeline.snapshot().ports_cut == 0, "the port to be freed", 5)
     again = lab.inject("synthetic", "--orders", 500, "--session", "MAKER")

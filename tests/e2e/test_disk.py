@@ -82,7 +82,9 @@ def test_a_disk_error_ends_the_pipeline(operation: str, number: int, said: str, 
     assert pipeline.wait() == ExitCode.DISK
     last = pipeline.last_run()
     assert last.state == "failed" and last.error.endswith(said)
-    journal_worker = next(index for index, line in enumerate(pipeline.stdout.splitlines()) if "journal" in line)
+    journal_worker = next(
+        index for index, line in enumerate(pipeline.stdout.splitlines()) if "journal" in line
+    )
     assert journal_worker and last.error.startswith("worker 1 (ingest+journal")
     assert str(lab.data / "journal") in last.error
     assert f"error: {last.error}; nothing was released after it" in pipeline.stdout
@@ -100,7 +102,10 @@ def test_no_room_for_the_next_segment(lab: Lab) -> None:
     """A disk that is full is met when the next segment is reserved, outside the way of an acknowledgement."""
     trigger = lab.directory / "trigger"
     pipeline = start_on(
-        TriggeredDisk(trigger, "fallocate", errno.ENOSPC), lab, segment_bytes=1 << 19, checkpoint_every=1 << 20
+        TriggeredDisk(trigger, "fallocate", errno.ENOSPC),
+        lab,
+        segment_bytes=1 << 19,
+        checkpoint_every=1 << 20,
     ).ready()
     trigger.touch()
     out = lab.directory / "out.jsonl"
@@ -134,7 +139,11 @@ def test_a_disk_that_fails_at_the_first_commit(lab: Lab) -> None:
     nth = _syncs_of_opening(counting, lab) + 1
     pipeline = start_on(FaultyDisk("fdatasync", nth), lab)
     assert pipeline.wait() == ExitCode.DISK, pipeline.text
-    assert "worker 1" in pipeline.stdout and "fdatasync" in pipeline.stdout and "\nready\n" not in pipeline.stdout
+    assert (
+        "worker 1" in pipeline.stdout
+        and "fdatasync" in pipeline.stdout
+        and "\nready\n" not in pipeline.stdout
+    )
     assert segments_of(lab.data) == [] and pipeline.workers_alive() == []
     lab.start().ready().stop()
 
@@ -144,5 +153,3 @@ def _syncs_of_opening(disk: FaultyDisk, lab: Lab) -> int:
 
     open_writer(lab.directory / "counted", "fsync", 1 << 20, disk).abort()
     return disk.calls["fdatasync"]
-
-

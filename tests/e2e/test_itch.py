@@ -47,7 +47,9 @@ def message(kind: bytes, symbol: str, body: bytes) -> bytes:
 
 def add(ref: int, side: bytes, shares: int, symbol: str, price_e4: int) -> bytes:
     """Return a message that adds a displayed order."""
-    return message(b"A", symbol, struct.pack(">QcI8sI", ref, side, shares, symbol.ljust(8).encode(), price_e4))
+    return message(
+        b"A", symbol, struct.pack(">QcI8sI", ref, side, shares, symbol.ljust(8).encode(), price_e4)
+    )
 
 
 @pytest.mark.parametrize("plan", PLANS)
@@ -84,7 +86,9 @@ def test_the_book_survives_a_restart_in_the_middle(lab: Lab) -> None:
     first.stop()
     assert replayed_books(lab.data, "ITCH", lab) == build_book(paths[0])
     second = lab.start().ready()
-    assert lab.inject("itch", paths[1]).wait() == 0, "what was done is a duplicate or too late, the rest is new"
+    assert lab.inject("itch", paths[1]).wait() == 0, (
+        "what was done is a duplicate or too late, the rest is new"
+    )
     second.stop()
     assert replayed_books(lab.data, "ITCH", lab) == build_book(paths[1])
 

@@ -63,7 +63,9 @@ def test_a_day_of_all_flows_replays_byte_for_byte(plan: str, lab: Lab) -> None:
     live, all_lines = lines_of(*outs), lines_of(replayed)
     assert_contains(all_lines, live)
     unseen = [json.loads(line) for key, line in all_lines.items() if key not in live]
-    assert {(line["type"], line["liquidity"]) for line in unseen} <= {("filled", "maker")}, "of closed sessions"
+    assert {(line["type"], line["liquidity"]) for line in unseen} <= {("filled", "maker")}, (
+        "of closed sessions"
+    )
 
 
 def test_a_restart_goes_on_where_the_journal_ends(lab: Lab) -> None:
@@ -88,13 +90,17 @@ def test_a_restart_goes_on_where_the_journal_ends(lab: Lab) -> None:
     assert_contains(replayed, lines_of(*outs))
     before, after = (decoded(lines_of(out)) for out in outs)
     assert min(line["seq"] for line in after) > last.last_seq
-    used = {(line["session"], line["cl_ord_id"]) for line in before if line["type"] in ("accepted", "replaced")}
+    used = {
+        (line["session"], line["cl_ord_id"]) for line in before if line["type"] in ("accepted", "replaced")
+    }
     answers = [line for line in after if line["kind"] == "new" and line["index"] == 0]
     retried = [line for line in answers if (line["session"], line["cl_ord_id"]) in used]
     assert len(retried) > 1000
     assert {(line["type"], line["reason"]) for line in retried} == {("rejected", "duplicate_cl_ord_id")}
     assert not [line for line in answers if line["type"] == "accepted"], "what was rejected is so again"
-    assert Counter(line["order_id"] for line in before if line["type"] == "accepted").most_common(1)[0][1] == 1
+    assert (
+        Counter(line["order_id"] for line in before if line["type"] == "accepted").most_common(1)[0][1] == 1
+    )
     # cancels of the log name orders that are long gone, or still open: those may still be cancelled
     still_open = {order for side in books_of(lab.data).values() for order in side}
     assert still_open <= {order for side in books.values() for order in side}

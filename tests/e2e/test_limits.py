@@ -23,7 +23,9 @@ def test_the_smallest_rings_lose_nothing(plan: str, wait: str, lab: Lab) -> None
     """With rings of 64 slots, a checkpoint every command and each wait strategy, all is answered and replays."""
     pipeline = lab.pipeline(workers=PLANS[plan], wait=wait, **SMALLEST)
     outs = [lab.directory / "fix.jsonl", lab.directory / "flow.jsonl"]
-    for out, flow in zip(outs, (("fix", SAMPLES / "orders.fix"), ("synthetic", "--orders", 6000)), strict=True):
+    for out, flow in zip(
+        outs, (("fix", SAMPLES / "orders.fix"), ("synthetic", "--orders", 6000)), strict=True
+    ):
         injector = lab.inject(*flow, "--out", out)
         assert injector.wait() == 0, injector.text
         assert injector.json["unanswered"] == 0

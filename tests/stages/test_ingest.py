@@ -190,7 +190,13 @@ def test_only_what_a_port_may_send_passes(port: int) -> None:
         stage = Ingest()
         sent = orders(port, 0, 64)
         sent["kind"] = np.arange(start, start + 64)
-        sent["session"], sent["side"], sent["ord_type"], sent["tif"], sent["flags"] = 65535, 255, 254, 253, 0xFFFF
+        sent["session"], sent["side"], sent["ord_type"], sent["tif"], sent["flags"] = (
+            65535,
+            255,
+            254,
+            253,
+            0xFFFF,
+        )
         stage.offer(port, sent)
         assert stage.step() == 64
         got = stage.read()

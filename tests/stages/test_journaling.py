@@ -71,7 +71,9 @@ class Stage:
         """Run the stage once."""
         buffers = self.buffers
         return int(
-            journal_step(self.in_words, self.slots, buffers.blocks, buffers.codec, buffers.spans, buffers.words)
+            journal_step(
+                self.in_words, self.slots, buffers.blocks, buffers.codec, buffers.spans, buffers.words
+            )
         )
 
     @property
@@ -167,7 +169,9 @@ def test_full_blocks_are_sealed_until_none_is_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.bounds
-@given(st.lists(st.tuples(st.integers(0, 600), st.booleans()), min_size=1, max_size=40), st.integers(0, 2**40))
+@given(
+    st.lists(st.tuples(st.integers(0, 600), st.booleans()), min_size=1, max_size=40), st.integers(0, 2**40)
+)
 def test_whatever_the_rhythm_all_is_journaled(rhythm: list[tuple[int, bool]], last_seq: int) -> None:
     """However commands come and the disk keeps up: what is read back is what was published, once and in order."""
     import tempfile

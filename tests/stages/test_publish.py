@@ -106,7 +106,13 @@ class Publish:
 
 def fill(seq: int, session: int = 1, index: int = 0, **fields: int) -> dict[str, int]:
     """Return an outcome of an order."""
-    values = {"input_seq": seq, "session": session, "index": index, "kind": Kind.NEW, "type": OutcomeType.FILLED}
+    values = {
+        "input_seq": seq,
+        "session": session,
+        "index": index,
+        "kind": Kind.NEW,
+        "type": OutcomeType.FILLED,
+    }
     return values | fields
 
 
@@ -264,7 +270,10 @@ def test_latency_is_that_of_first_outcomes() -> None:
     stage = Publish()
     sent_ns = time.monotonic_ns() - 1_000_000
     stage.emit(
-        fill(1, sent_ns=sent_ns), fill(1, index=1, sent_ns=sent_ns), fill(2), fill(3, sent_ns=sent_ns + 10**15)
+        fill(1, sent_ns=sent_ns),
+        fill(1, index=1, sent_ns=sent_ns),
+        fill(2),
+        fill(3, sent_ns=sent_ns + 10**15),
     )
     stage.step()
     counts = stage.control[CW_LATENCY : CW_LATENCY + LATENCY_BUCKETS]

@@ -66,7 +66,7 @@ bounds: $(VENV)/installed-dev
 	@NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -q -m '(jitoff or bounds) and not bench' $(PYTEST)
 
 bench: $(VENV)/installed-dev
-	@$(BIN)/ringmatch bench
+	@$(BIN)/ringmatch bench --write docs/benchmarks.md
 
 clean:
 	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

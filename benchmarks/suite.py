@@ -67,9 +67,13 @@ class Results(msgspec.Struct, kw_only=True):
 
 
 def run_all(
-    names: Sequence[str], mode: str, where: Path | None = None, say: Callable[[str], None] = lambda line: None
+    names: Sequence[str],
+    mode: str,
+    where: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    keep: Callable[[Section], None] = lambda section: None,
 ) -> dict[str, Section]:
-    """Run benchmarks by name; ``say`` is told what begins and what ended."""
+    """Run benchmarks by name; ``say`` is told what begins and ends, ``keep`` gets each section at once."""
     unknown = [name for name in names if name not in BENCHES]
     if unknown or mode not in MODES:
         raise ValueError(f"expected {', '.join(BENCHES)} in mode {' or '.join(MODES)}, was {unknown or mode}")
@@ -78,6 +82,7 @@ def run_all(
         say(f"{name}: running ({mode}, {datetime.now(UTC):%H:%M:%S} UTC)")
         started = time.monotonic()
         sections[name] = framed(name, mode, partial(_run, BENCHES[name], mode, where))
+        keep(sections[name])
         say(f"{name}: done in {time.monotonic() - started:.0f} s")
     return sections
 

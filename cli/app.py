@@ -43,6 +43,9 @@ COMMANDS: Final[dict[str, Row]] = {
     "replay": Row("cli.replay:replay", "Rebuild the state from the journal and verify its digests."),
     "journal": Row("cli.journal_commands:app", "Look into a journal: facts, records, verification."),
     "demo": Row("cli.demo:demo", "Start, inject, stop and replay once, and show that the digests agree."),
+    "bench": Row(
+        "cli.bench:bench", "Measure ring, kernels, pipeline, replay and start; write docs/benchmarks.md."
+    ),
     "config": Row("cli.config_commands:app", "Check a venue's configuration, or print an example."),
     "doctor": Row("cli.doctor:doctor", "Show what this host means for latency; remove what dead runs left."),
 }

@@ -48,21 +48,19 @@ def bench(
         raise CommandError(f"expected one of {', '.join(NAMES)}, {ALL}, was {what!r}", ExitCode.USAGE)
     if directory is not None and not directory.is_dir():
         raise CommandError(f"--dir: expected a directory, was {str(directory)!r}", ExitCode.USAGE)
-    find_benchmarks()
-    from benchmarks import report, suite
-    from benchmarks.measure import NotVerified
-
+    suite, report, measure = find_benchmarks()
     kept = results or suite.results_file()
     names = list(NAMES) if what == ALL else [what]
     try:
         sections = suite.load_results(kept).sections if render else {}
         if not render:
-            sections = suite.run_all(names, "quick" if quick else "full", directory, _say)
-    except NotVerified as error:
+            keep = _Keep(suite, kept if write is not None else None)
+            sections = suite.run_all(names, "quick" if quick else "full", directory, _say, keep)
+    except measure.NotVerified as error:
         raise CommandError(f"benchmark not verified: {error}", ExitCode.FAILED) from error
     shown = {name: section for name, section in sections.items() if name in names}
     if write is not None:
-        stored = suite.load_results(kept) if render else suite.save_results(kept, sections)
+        stored = suite.load_results(kept)
         write.parent.mkdir(parents=True, exist_ok=True)
         write.write_text(report.document(stored), encoding="utf-8")
         _say(f"results in {kept}, page in {write}")
@@ -70,6 +68,18 @@ def bench(
     for goal in [goal for section in shown.values() for goal in section.goals if not goal.met]:
         _say(report.goal_text(goal).replace("**", ""))
     return int(ExitCode.OK)
+
+
+class _Keep:
+    """Stores each section when it is there: a benchmark that fails later takes none with it."""
+
+    def __init__(self, suite: Any, path: Path | None) -> None:
+        self._suite = suite
+        self._path = path
+
+    def __call__(self, section: Any) -> None:
+        if self._path is not None:
+            self._suite.save_results(self._path, {section.bench: section})
 
 
 def _print(sections: dict[str, Any], as_json: bool, report: Any) -> None:
@@ -85,8 +95,8 @@ def _say(line: str) -> None:
     print(f"ringmatch: {line}", file=sys.stderr, flush=True)
 
 
-def find_benchmarks(root: Path | None = None) -> None:
-    """Make ``benchmarks`` importable: it lies beside the packages of a checkout."""
+def find_benchmarks(root: Path | None = None) -> tuple[Any, Any, Any]:
+    """Return the modules suite, report and measure of ``benchmarks``, which lies beside the packages of a checkout."""
     checkout = root or Path(__file__).resolve().parent.parent
     if not (checkout / "benchmarks" / "suite.py").is_file():
         raise CommandError(
@@ -97,3 +107,7 @@ def find_benchmarks(root: Path | None = None) -> None:
     if str(checkout) not in sys.path:
         sys.path.insert(0, str(checkout))
         importlib.invalidate_caches()
+    suite, report, measure = (
+        importlib.import_module(f"benchmarks.{name}") for name in ("suite", "report", "measure")
+    )
+    return suite, report, measure

@@ -60,7 +60,7 @@ class NoPort(GatewayError):
 
 
 class CutOff(GatewayError):
-    """The pipeline cut this gateway off because it did not read its outcomes."""
+    """The pipeline cut this gateway off: it did not read its outcomes, or another one opened its session."""
 
 
 class SessionRefused(GatewayError):
@@ -136,7 +136,8 @@ class Port:
     @property
     def unanswered(self) -> int:
         """How many commands were sent and have no outcome yet."""
-        return int(self.words[GW_COMMANDS] - self.words[GW_ANSWERED])
+        # never negative: who opens a session that had another owner also hears what that one had asked
+        return max(0, int(self.words[GW_COMMANDS] - self.words[GW_ANSWERED]))
 
     def send(
         self,
@@ -154,7 +155,10 @@ class Port:
         )  # fmt: skip
         outcomes = self._out[: int(count)].reshape(-1).view(OUTCOME)
         if why == CUT_OFF and not len(outcomes):
-            raise CutOff(f"{self.data_dir}: port {self.number} was cut off: its egress ring was full")
+            raise CutOff(
+                f"{self.data_dir}: port {self.number} was cut off: its egress ring was full, "
+                f"or another gateway opened its session"
+            )
         if why in (NOT_RUNNING, SLICE_OVER) and not len(outcomes):
             self._check_running()  # also without a word: a supervisor that was killed leaves READY behind
         if why == DONE:

@@ -121,6 +121,9 @@ def ingest_step(  # type: ignore[no-untyped-def]
         count = min(min(offered - taken, np.int64(QUOTA)), stop - seq)
         if count <= 0:
             continue
+        # after the port's cursor: whatever its client was told before it sent these, the stamp covers
+        # pairs with matching's store_release of its input cursor
+        seen_seq = load_acquire(in_words, CUR_INPUT_MATCHING)
         for _ in range(count):
             taken += 1
             seq += 1

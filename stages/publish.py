@@ -2,7 +2,8 @@
 
 An outcome leaves when its input is durable and wholly matched: ``input_seq <= min(durable_seq, matching
 cursor)``. It goes into the egress ring of the port that opened its session. A gateway that does not read is cut
-off when its ring is full: the port's state becomes CUT, the gateway sees it, and the pipeline does not wait.
+off when its ring is full: the port's state becomes CUT, the gateway sees it, and the pipeline does not wait. So is
+one whose session another gateway has opened: it would hear of its orders no more, and wait for ever.
 
 Writes: egress rings, its cursor on the output ring, port states, the latency histogram. Latency is taken
 from the scheduled send time that the sender put into the command to the release of its first outcome.
@@ -75,6 +76,18 @@ def route_outcome(out, routes, port_count):  # type: ignore[no-untyped-def]
     return np.int64(routes[session]) - 1
 
 
+@inlined
+def cut_displaced(control, egress, port_words, routes, w, session, port):  # type: ignore[no-untyped-def]
+    """Cut off the port that a session had when another one opens it."""
+    old = routes[session] - np.int64(1)
+    state_word = CW_PORT_BLOCKS + old * PORT_WORDS + PW_STATE
+    if old > 0 and old != port and load_acquire(control, state_word) == PORT_OPEN:
+        # what is in the ring stays readable
+        store_release(egress, old * port_words + CUR_WRITER, w[UW_PORTS + 2 * old])
+        store_release(control, state_word, PORT_CUT)
+        control[CW_COUNTERS + CO_CUT_OFF] += 1
+
+
 @kernel
 def publish_step(  # type: ignore[no-untyped-def]
     in_words,
@@ -116,6 +129,8 @@ def publish_step(  # type: ignore[no-untyped-def]
             control[CW_COUNTERS + CO_ACKED] += 1
             if out.sent_ns > 0:
                 control[CW_LATENCY + latency_bucket(now_ns - np.int64(out.sent_ns))] += 1
+        if out.kind == KIND_SESSION_OPEN and out.type == OUT_ACCEPTED:
+            cut_displaced(control, egress, port_words, routes, w, np.int64(out.session), np.int64(out.orig0))
         port = route_outcome(out, routes, port_count)
         state_word = CW_PORT_BLOCKS + port * PORT_WORDS + PW_STATE
         if port < 0:

@@ -129,7 +129,7 @@ class Supervisor:
         self._stop_asked = False
         self._memory: PipelineMemory | None = None
         self._writer: JournalWriter | None = None
-        self._closing: dict[int, int] = {}
+        self._closing: dict[int, set[int]] = {}  # sessions of a dead gateway's port
         self._defined = self._defined_before = 0  # instruments, as described, and at the look before
 
     # Starting
@@ -464,13 +464,20 @@ class Supervisor:
                 continue
             sessions = [int(session) for session in np.nonzero(self._routes == port + 1)[0]]
             store_word(self.control, block + ctl.PW_STATE, PortState.CUT)
-            if sessions and self._closing.get(port) != owner:
-                self._closing[port] = owner
-                self._close_sessions(sessions)
-            elif not sessions:
-                self._closing.pop(port, None)
+            closing = self._closing.setdefault(port, set())
+            closing.intersection_update(sessions)
+            if late := [session for session in sessions if session not in closing]:
+                closing.update(late)
+                self._close_sessions(late)
+            elif not sessions and self._is_drained(port):
                 self.control[block + ctl.PW_OWNER] = 0
                 store_word(self.control, block + ctl.PW_STATE, PortState.FREE)
+
+    def _is_drained(self, port: int) -> bool:
+        """Tell whether ingest has taken all that a port was sent: it may open a session yet."""
+        assert self._memory is not None
+        words = self._memory.ingress.ring_words(port)
+        return bool(words[CUR_PORT_READER] == words[CUR_WRITER])
 
     # Stopping
 

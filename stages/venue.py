@@ -108,6 +108,7 @@ def config_commands(config: VenueConfig, risk: RiskState) -> Any:
         else:
             next_id += 1
             identity = next_id
+            _check_room(f"instrument[{row}]", "instruments", identity, len(risk.instruments) - 1)
         commands.append(
             instrument_command(
                 identity,
@@ -126,6 +127,7 @@ def config_commands(config: VenueConfig, risk: RiskState) -> Any:
         if not identity:
             next_id += 1
             identity = next_id
+            _check_room(f"account[{row}]", "accounts", identity, len(risk.accounts) - 1)
             fields = {"account": identity, "orig2": currency_code(account.currency)}
             commands.append(set_name(new_command(KIND_ACCOUNT, **fields), account.name))
         elif int(risk.accounts[identity]["currency"]) != currency_code(account.currency):
@@ -135,3 +137,8 @@ def config_commands(config: VenueConfig, risk: RiskState) -> Any:
                 fields = {"account": identity, "ord_type": int(which), "qty_lots": value}
                 commands.append(new_command(KIND_LIMIT, **fields))
     return np.array(commands, dtype=COMMAND)
+
+
+def _check_room(key: str, what: str, identity: int, room: int) -> None:
+    if identity > room:
+        raise ConfigError(key, f"expected at most {room} {what}, for which the journal has room", identity)

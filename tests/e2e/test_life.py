@@ -117,6 +117,7 @@ def books_of(data: Path) -> dict[tuple[int, int], list[int]]:
     return {side: [order[0] for _, orders in levels for order in orders] for side, levels in books.items()}
 
 
+@pytest.mark.slow
 def test_a_session_by_hand(tmp_path: Path) -> None:
     """As in a shell: `start --detach`, `status`, `inject`, `stop`, `status`, `replay`, each a program of its own."""
     data = tmp_path / "data"
@@ -160,7 +161,7 @@ def test_signals_stop_in_order(number: int, lab: Lab) -> None:
     last = pipeline.stop(number)
     assert injector.wait() == ExitCode.NOT_RUNNING
     summary = injector.json
-    assert 2000 < summary["answered"] <= summary["sent"] < 1_000_000
+    assert 1000 < summary["answered"] <= summary["sent"] < 1_000_000
     assert "the pipeline is" in summary["error"]
     assert f"{summary['unanswered']:,} sent unanswered, the rest not sent" in injector.stderr
     assert last.error == "" and last.state_digest and last.last_seq == last.durable_seq

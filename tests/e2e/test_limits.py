@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from cli.exit_codes import ExitCode
 from stages.config_checks import BOUNDS
-from tests.e2e.harness import PLANS, SAMPLES, Lab, assert_contains, decoded, lines_of
+from tests.e2e.harness import PLANS, Lab, assert_contains, decoded, lines_of, until
 from tests.e2e.orders import BUY, IOC, SELL, Order, write_log
 
 SMALLEST: dict[str, Any] = {
@@ -17,23 +18,23 @@ SMALLEST: dict[str, Any] = {
 SMALLEST["ports"] = 2
 
 
-@pytest.mark.parametrize("wait", ["spin", "yield", "backoff", "blocking"])
-@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize(
+    ("plan", "wait"),
+    [("one", "spin"), ("two", "yield"), ("two", "backoff"), ("one", "blocking"), ("two", "blocking")],
+)
 def test_the_smallest_rings_lose_nothing(plan: str, wait: str, lab: Lab) -> None:
-    """With rings of 64 slots, a checkpoint every command and each wait strategy, all is answered and replays."""
-    pipeline = lab.pipeline(workers=PLANS[plan], wait=wait, **SMALLEST)
-    outs = [lab.directory / "fix.jsonl", lab.directory / "flow.jsonl"]
-    for out, flow in zip(
-        outs, (("fix", SAMPLES / "orders.fix"), ("synthetic", "--orders", 6000)), strict=True
-    ):
-        injector = lab.inject(*flow, "--out", out)
-        assert injector.wait() == 0, injector.text
-        assert injector.json["unanswered"] == 0
+    """With rings of 64 slots, a checkpoint each 16 commands and each wait strategy, all is answered and replays."""
+    pipeline = lab.pipeline(workers=PLANS[plan], wait=wait, durability="os", **SMALLEST)
+    out = lab.directory / "out.jsonl"
+    injector = lab.inject("synthetic", "--orders", 3000, "--out", out)
+    assert injector.wait() == 0, injector.text
+    assert injector.json["unanswered"] == 0
     last = pipeline.stop()
     assert last.counters["cut_off"] == 0
-    report = lab.replay()
+    replayed = lab.directory / "replayed.jsonl"
+    report = lab.replay("--out", replayed)
     assert report["checkpoints"] > 100 and report["outcome_digest"] == last.outcome_digest
-    assert_contains(lab.replayed_lines(), lines_of(*outs))
+    assert_contains(lines_of(replayed), lines_of(out))
 
 
 def test_a_sweep_of_more_fills_than_a_ring_holds(lab: Lab) -> None:
@@ -46,12 +47,14 @@ def test_a_sweep_of_more_fills_than_a_ring_holds(lab: Lab) -> None:
     assert injector.wait() == 0, injector.text
     assert injector.json["fills"] == 2000
     pipeline.stop()
-    lines = [line for line in decoded(lines_of(out)) if line["seq"] == max(seq for seq, _ in lines_of(out))]
+    live = lines_of(out)
+    last_seq = max(seq for seq, _ in live)
+    lines = [line for line in decoded(live) if line["seq"] == last_seq]
     assert [line["index"] for line in lines] == list(range(2002))
     makers = [line["cl_ord_id"] for line in lines if line["liquidity"] == "maker"]
     assert makers == [order.cl_ord_id for order in resting], "oldest first"
     assert lines[-1]["type"] == "expired" and lines[-1]["qty"] == 1
-    assert_contains(lab.replayed_lines(), lines_of(out))
+    assert_contains(lab.replayed_lines(), live)
 
 
 def test_injectors_side_by_side(lab: Lab) -> None:
@@ -74,6 +77,22 @@ def test_injectors_side_by_side(lab: Lab) -> None:
         answers[name] = sum(line["index"] == 0 for line in live)
     assert set(answers.values()) == {5000}
     assert_contains(replayed, lines_of(*outs.values()))
+
+
+def test_a_session_that_is_opened_elsewhere(lab: Lab) -> None:
+    """The gateway that opened a session last has it; the one before is told that it was cut off, and ends."""
+    pipeline = lab.pipeline()
+    outs = [lab.directory / "first.jsonl", lab.directory / "second.jsonl"]
+    first = lab.inject("synthetic", "--orders", 1_000_000, "--rate", 5000, "--out", outs[0])
+    until(lambda: pipeline.snapshot().counters["acked"] > 1000, "a flow of orders")
+    second = lab.inject("synthetic", "--orders", 2000, "--seed", 2, "--out", outs[1])
+    assert second.wait() == 0, second.text
+    assert second.json["unanswered"] == 0 and second.json["answered"] >= 2000
+    assert first.wait(5) == ExitCode.CUT_OFF
+    assert "or another gateway opened its session" in first.stderr
+    until(lambda: pipeline.snapshot().ports_cut == 0, "the port to be freed", 5)
+    pipeline.stop()
+    assert_contains(lab.replayed_lines(), lines_of(*outs))
 
 
 def test_a_schedule_is_kept(lab: Lab) -> None:

@@ -178,7 +178,7 @@ def test_an_input_that_fills_the_ring_leaves_in_parts() -> None:
 
 
 def test_sessions_are_routed_to_the_port_that_opened_them() -> None:
-    """An accepted opening sets the route, another one moves it, an accepted close ends it."""
+    """An accepted opening sets the route, one through another port moves it, an accepted close ends it."""
     stage = Publish()
     stage.routes[:] = 0
     stage.emit(opening(7, 2), fill(2, 7), opening(7, 3), fill(4, 7), closing(7), fill(6, 7))
@@ -187,6 +187,16 @@ def test_sessions_are_routed_to_the_port_that_opened_them() -> None:
     assert stage.received(3)["kind"].tolist() == [Kind.SESSION_OPEN, Kind.NEW, Kind.SESSION_CLOSE]
     assert stage.counter(CO_UNROUTED) == 1 and not stage.routes.any()
     assert stage.port_word(2, PW_SENT) == 2 and stage.port_word(3, PW_SENT) == 3
+
+
+def test_a_port_whose_session_was_opened_elsewhere_is_cut_off() -> None:
+    """Its gateway would wait for ever: it reads what came before, then finds itself cut off; the other goes on."""
+    stage = Publish()
+    stage.emit(fill(1, 1), opening(1, 2), fill(3, 1), opening(1, 2), fill(4, 1))
+    assert stage.step() == 5
+    assert stage.received(1)["input_seq"].tolist() == [1]
+    assert stage.port_word(1, PW_STATE) == PortState.CUT and stage.port_word(2, PW_STATE) == PortState.OPEN
+    assert len(stage.received(2)) == 4 and stage.counter(CO_CUT_OFF) == 1
 
 
 def test_rejected_sessions_change_no_route() -> None:

@@ -1474,6 +1474,7 @@ def test_replace_needs_room_for_a_level(make_desk: MakeDesk) -> None:
     told = desk.replace("A", "C", 5, at=11)
     assert (reason(told), told[0].flags, told[0].leaves_lots) == (Reason.NO_ROOM, 0, 5)
     assert reason(desk.replace("A", "D", 6, at=10)) is Reason.NO_ROOM
+    assert reason(desk.replace("A", "F", 5, at=10)) is Reason.NO_ROOM
     assert lines(desk.replace("A", "E", 4, at=10)) == ["replaced E 4@10 leaves 4 cum 0 was A"]
 
 

@@ -1,0 +1,188 @@
+"""A venue as commands: all of it at the first start, only what changed later, and nothing that cannot change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from protocols.codes import Kind, Limit, OutcomeType
+from protocols.layouts import COMMAND
+from stages.config import Account, Capacity, ConfigError, Instrument, VenueConfig, default_config
+from stages.core import Core
+from stages.definitions import capacities_of, directory_of
+from stages.venue import config_commands, currency_code, new_command, venue_command
+
+pytestmark = pytest.mark.jitoff
+
+CAPACITY = Capacity(
+    max_orders=64, max_levels=64, max_cl_ord_ids=64, max_positions=64, max_accounts=30, max_instruments=8,
+    max_sessions=8,
+)  # fmt: skip
+
+
+def small(**changes: Any) -> VenueConfig:
+    """Return the default venue with little room."""
+    return msgspec.structs.replace(default_config(), capacity=CAPACITY, **changes)
+
+
+def first_start(config: VenueConfig) -> Core:
+    """Return a core in which a venue was defined."""
+    core = Core(capacities_of(venue_command(config.capacity)), input_slots=256, output_slots=256)
+    send(core, np.array([venue_command(config.capacity)], dtype=COMMAND))
+    send(core, config_commands(config, core.state.risk))
+    return core
+
+
+def send(core: Core, commands: Any) -> Any:
+    """Process commands, all of which must be accepted."""
+    outcomes = core.process(core.stamp(commands))
+    assert not len(outcomes) or set(outcomes["type"].tolist()) == {OutcomeType.ACCEPTED}
+    return outcomes
+
+
+def kinds(commands: Any) -> list[Kind]:
+    """Return the kinds of commands."""
+    return [Kind(kind) for kind in commands["kind"].tolist()]
+
+
+def with_account(config: VenueConfig, index: int, **changes: Any) -> VenueConfig:
+    """Return a venue with one account changed."""
+    accounts = list(config.accounts)
+    accounts[index] = msgspec.structs.replace(accounts[index], **changes)
+    return msgspec.structs.replace(config, accounts=tuple(accounts))
+
+
+def with_instrument(config: VenueConfig, index: int, **changes: Any) -> VenueConfig:
+    """Return a venue with one instrument changed."""
+    instruments = list(config.instruments)
+    instruments[index] = msgspec.structs.replace(instruments[index], **changes)
+    return msgspec.structs.replace(config, instruments=tuple(instruments))
+
+
+def test_capacities_travel_in_the_venue_command() -> None:
+    """What the configuration says of room is what the journal's first command says."""
+    command = venue_command(CAPACITY)
+    assert command["kind"] == Kind.VENUE
+    assert capacities_of(command)._asdict() == msgspec.structs.asdict(CAPACITY)
+
+
+def test_a_first_start_defines_everything() -> None:
+    """Instruments, accounts and their limits are commands that the core accepts, with ids in the file's order."""
+    config = small()
+    core = first_start(config)
+    directory, expected = directory_of(core.state.risk), config.directory()
+    assert directory.instruments == expected.instruments and directory.accounts == expected.accounts
+    for identity, account in enumerate(config.accounts, start=1):
+        limits = core.state.risk.limits[identity].tolist()
+        assert [(limit, limits[limit]) for limit in Limit] == list(account.limits)
+    first = core.state.risk.instruments[1]
+    assert (int(first["low_ticks"]), int(first["high_ticks"])) == config.instruments[0].band_ticks
+    assert int(first["currency"]) == currency_code("USD")
+
+
+def test_an_unchanged_venue_needs_no_command() -> None:
+    """A restart with the same configuration sequences nothing."""
+    config = small()
+    assert len(config_commands(config, first_start(config).state.risk)) == 0
+
+
+def test_only_what_changed_is_sequenced() -> None:
+    """A limit, a band, a new account and a new instrument: one command for each value that differs."""
+    config = small()
+    core = first_start(config)
+    changed = with_account(config, 2, max_order_qty=77, credit="12.5")
+    changed = with_instrument(changed, 1, price_band=("2.00", "3.00"))
+    commands = config_commands(changed, core.state.risk)
+    assert kinds(commands) == [Kind.INSTRUMENT, Kind.LIMIT, Kind.LIMIT]
+    assert commands["instrument"].tolist() == [2, 0, 0] and commands["account"].tolist() == [0, 3, 3]
+    assert (int(commands["order_id"][0]), int(commands["aux1"][0])) == (200, 300)
+    by_limit = dict(zip(commands["ord_type"].tolist(), commands["qty_lots"].tolist(), strict=True))
+    assert (by_limit[Limit.MAX_ORDER_QTY], by_limit[Limit.CREDIT]) == (77, 12_500_000)
+    send(core, commands)
+    assert len(config_commands(changed, core.state.risk)) == 0
+
+
+def test_ids_belong_to_the_journal() -> None:
+    """Whatever the file's order later: what has an id keeps it, what is new gets the next one."""
+    config = small()
+    core = first_start(config)
+    new = Instrument(symbol="NEW", tick_size="1", lot_size="1", currency="USD")
+    newcomer = msgspec.structs.replace(config.accounts[0], name="NEWCOMER")
+    turned = msgspec.structs.replace(
+        config,
+        instruments=(new, *reversed(config.instruments)),
+        accounts=(newcomer, *reversed(config.accounts)),
+    )
+    commands = config_commands(turned, core.state.risk)
+    assert kinds(commands)[:2] == [Kind.INSTRUMENT, Kind.ACCOUNT]
+    assert commands["instrument"][0] == len(config.instruments) + 1
+    assert commands["account"][1] == len(config.accounts) + 1
+    send(core, commands)
+    directory = directory_of(core.state.risk)
+    assert directory.instrument_ids["NEW"] == 6 and directory.instrument_ids["AAPL"] == 1
+    assert directory.account_ids["NEWCOMER"] == 26 and directory.account_ids["ACC1"] == 1
+
+
+def test_what_a_file_no_longer_lists_stays() -> None:
+    """An instrument or account that was taken out of the file is left as it is: nothing says that it must go."""
+    config = small()
+    core = first_start(config)
+    less = msgspec.structs.replace(config, instruments=config.instruments[:1], accounts=config.accounts[:1])
+    assert len(config_commands(less, core.state.risk)) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            lambda config: with_instrument(config, 0, tick_size="0.02"),
+            "instrument[0]: expected tick, lot and",
+        ),
+        (lambda config: with_instrument(config, 3, lot_size="10"), "instrument[3]: expected tick, lot and"),
+        (lambda config: with_instrument(config, 1, currency="EUR"), "instrument[1]: expected tick, lot and"),
+        (lambda config: with_account(config, 4, currency="EUR"), "account[4].currency: expected that of"),
+    ],
+)
+def test_what_cannot_change(change: Any, problem: str) -> None:
+    """Units and currencies are in the journal for good; the error names the place in the file."""
+    config = small()
+    risk = first_start(config).state.risk
+    with pytest.raises(ConfigError) as caught:
+        config_commands(change(config), risk)
+    assert str(caught.value).startswith(problem)
+
+
+def test_room_is_that_of_the_journal() -> None:
+    """More instruments or accounts than the journal has room for are refused, whatever the file's capacity says."""
+    config = small()
+    risk = first_start(config).state.risk
+    one = Instrument(symbol="X", tick_size="1", lot_size="1", currency="USD")
+    many = tuple(msgspec.structs.replace(one, symbol=f"X{number}") for number in range(4))
+    with pytest.raises(ConfigError, match=r"instrument\[8\]: expected at most 8 instruments"):
+        config_commands(msgspec.structs.replace(config, instruments=(*config.instruments, *many)), risk)
+    account: Account = config.accounts[0]
+    crowd = tuple(msgspec.structs.replace(account, name=f"X{number}") for number in range(6))
+    with pytest.raises(ConfigError, match=r"account\[30\]: expected at most 30 accounts"):
+        config_commands(msgspec.structs.replace(config, accounts=(*config.accounts, *crowd)), risk)
+
+
+def test_a_definition_that_a_crash_cut_short_is_completed() -> None:
+    """Whatever part of the first definition was journaled, the next start sequences exactly the rest."""
+    config = small()
+    whole = config_commands(config, Core(capacities_of(venue_command(CAPACITY)), input_slots=64).state.risk)
+    for kept in (0, 1, 4, 6, 40, len(whole)):
+        core = Core(capacities_of(venue_command(CAPACITY)), input_slots=256, output_slots=256)
+        send(core, np.array([venue_command(CAPACITY)], dtype=COMMAND))
+        send(core, whole[:kept].copy())
+        rest = config_commands(config, core.state.risk)
+        assert rest.tobytes() == whole[kept:].tobytes()
+
+
+def test_new_commands_are_empty_but_for_what_is_given() -> None:
+    """A command has its kind and the fields that were named, all others 0."""
+    command = new_command(Kind.LIMIT, account=3, qty_lots=9)
+    filled = {name for name in COMMAND.names or () if command[name] != 0}
+    assert filled == {"kind", "account", "qty_lots"}

@@ -60,7 +60,7 @@ def test_mistakes_are_one_line_and_exit_code_3(venue: Path, capsys: pytest.Captu
     assert main(["config", "check", str(venue)]) == ExitCode.CONFIG
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == f"ringmatch: {venue}: rings.ports: expected a power of two from 1 to 64, was 7\n"
+    assert err == f"ringmatch: {venue}: rings.ports: expected a power of two from 1 to 32, was 7\n"
 
 
 def test_plans_can_be_checked_for_another_host(venue: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,10 +79,10 @@ def test_plans_can_be_checked_for_another_host(venue: Path, capsys: pytest.Captu
 
 def test_rings_that_cannot_fit_are_warned_of(venue: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A valid file whose rings are larger than this host's /dev/shm is told so on stderr."""
-    text = example_toml().replace("ports = 8", "ports = 64")
+    text = example_toml().replace("ports = 8", "ports = 32")
     for name in ("ingress_slots = 16384", "egress_slots = 131072"):
         assert name in text
         text = text.replace(name, f"{name.split(' ')[0]} = {1 << (22 if name.startswith('in') else 24)}")
     venue.write_text(text)
     assert main(["config", "check", str(venue)]) == ExitCode.OK
-    assert capsys.readouterr().err.startswith("ringmatch: warning: the rings need 1638")
+    assert capsys.readouterr().err.startswith("ringmatch: warning: the rings need 819")

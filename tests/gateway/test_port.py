@@ -18,7 +18,9 @@ from protocols.directory import Directory
 from protocols.flow import SyntheticSource
 from protocols.layouts import COMMAND
 from protocols.text import pack_text, unpack_text
-from stages.control import PortState
+from ringbuffer.ring_words import store_word
+from stages.control import CW_PORT_BLOCKS, PORT_WORDS, PW_STATE, PortState
+from stages.topology import CUR_WRITER
 from tests.e2e.harness import Lab, Pipeline, laboratory, until
 from tests.e2e.kernels import load_all_kernels
 
@@ -161,14 +163,12 @@ def test_a_port_that_does_not_read_is_told(data: Path) -> None:
     with Port(data, window=10_000) as idle, Port(data) as other:
         session = idle.open_session("IDLE")
         commands = np.concatenate([order(f"I{number}", session, price=30_000) for number in range(300)])
-        row = 0
-        rows = commands.view(np.int64).reshape(-1, 16)
-        while row < 300:  # send without reading
-            words, slots = idle._ingress, idle._ingress_slots
-            words[64] += 1
-            slots[int(words[64]) & (len(slots) - 1)] = rows[row]
-            row += 1
-        state = 1536 + idle.number * 32
+        words, slots = idle._ingress, idle._ingress_slots
+        for row in commands.view(np.int64).reshape(-1, 16):  # send without reading
+            seq = int(words[CUR_WRITER]) + 1
+            slots[seq & (len(slots) - 1)] = row
+            store_word(words, CUR_WRITER, seq)
+        state = CW_PORT_BLOCKS + idle.number * PORT_WORDS + PW_STATE
         until(lambda: idle.control[state] == PortState.CUT, "the port to be cut off", 5)
         got = 0
         with pytest.raises(CutOff, match=f"port {idle.number} was cut off: its egress ring was full"):

@@ -16,6 +16,7 @@ import os
 import pickle
 import platform
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -194,7 +195,10 @@ class Beside:
         self._deadline_s = deadline_s
         ready = shared_words(1)
         self._read_fd, write_fd = os.pipe()
-        self.pid = os.fork()
+        with warnings.catch_warnings():
+            # Python 3.12 warns of threads, NumPy's for example: the child calls a kernel and exits
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.pid = os.fork()
         if self.pid == 0:
             code = 1
             try:

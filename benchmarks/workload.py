@@ -42,6 +42,7 @@ __all__ = ["Bench", "Reference", "Workload", "make_workload", "reference", "touc
 SESSION: Final = "BENCH"
 OUTPUT_SLOTS: Final = 1 << 16  # as in the default venue
 TIME_STEP_NS: Final = 1_000
+IN_FLIGHT: Final = 1 << 14  # what risk may be ahead of matching: here no more than a step
 NOBODY: Final = 1 << 60  # the cursor of a reader that a benchmark does without
 PAGE_WORDS: Final = 512
 TOUCHED: Final = {
@@ -130,7 +131,7 @@ class Bench:
 
     def new_risk(self) -> RiskState:
         """Return an empty risk state."""
-        risk = allocate_risk(self.workload.capacities, len(self.in_slots))
+        risk = allocate_risk(self.workload.capacities, IN_FLIGHT)
         touch(risk)
         return risk
 

@@ -22,7 +22,7 @@ ALL = "all"
 def bench(
     what: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}, or {ALL}.")] = ALL,
     quick: Annotated[
-        bool, typer.Option(help="Less of everything: minutes instead of a quarter of an hour.")
+        bool, typer.Option("--quick", help="Less of everything: minutes instead of a quarter of an hour.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the sections as JSON.")] = False,
     write: Annotated[
@@ -37,7 +37,9 @@ def bench(
         Path | None,
         typer.Option("--dir", metavar="DIR", help="Where journals are written: chooses the disk."),
     ] = None,
-    render: Annotated[bool, typer.Option(help="Run nothing: show, or write, what is kept.")] = False,
+    render: Annotated[
+        bool, typer.Option("--render", help="Run nothing: show, or write, what is kept.")
+    ] = False,
 ) -> int:
     """Measure ring, kernels, pipeline, replay, start and journal; every result is verified.
 

@@ -18,6 +18,7 @@ __all__ = ["warm_kernels"]
 def warm_kernels(slots: Any | None = None) -> None:
     """Call each kernel once; ``slots`` is the int64 2-D view of a ring that a stage encodes from, if any."""
     codec = compact.new_codec(4)
+    compact.record_bytes_max(4)
     data = np.zeros(1024, dtype=np.uint8)
     spans = compact.byte_spans(data)
     rows = np.zeros((2, 4), dtype=np.int64)

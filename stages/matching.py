@@ -91,6 +91,7 @@ from stages.topology import (
 
 PUBLISH_EVERY = 16  # commands between two stores of the cursors: fewer cache-line transfers, little delay
 NO_ORDER = -1
+SAFE_ORDERS = 7  # of at most 2**60 lots each: the sum of a level of more orders may have wrapped
 
 
 @kernel
@@ -155,8 +156,15 @@ def fillable(s, side, instrument, limit_key, wanted):  # type: ignore[no-untyped
         position -= 1
         if s.ladder_keys[start + position] < limit_key:
             break
-        offered += np.int64(s.levels[np.int64(s.ladder_levels[start + position])].qty_lots)
-        if offered >= wanted or offered < 0:
+        level = s.levels[np.int64(s.ladder_levels[start + position])]
+        if level.order_count <= SAFE_ORDERS:
+            offered += np.int64(level.qty_lots)
+        else:
+            order = np.int64(level.head)
+            while order >= 0 and offered < wanted:
+                offered += np.int64(s.orders[order].leaves_lots)
+                order = np.int64(s.orders[order].next)
+        if offered >= wanted:
             return True
     return False
 

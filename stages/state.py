@@ -240,9 +240,18 @@ def _mapped_array(shape: int | tuple[int, ...], dtype: Any, sharing: int) -> Any
     return records(array) if kind.names else array
 
 
+class FieldRecord(np.record):
+    """A record whose fields come before NumPy's own attributes of the same name (``flags``)."""
+
+    def __getattribute__(self, name: str) -> Any:
+        """Return a field if there is one of that name."""
+        fields = np.void.__getattribute__(self, "dtype").fields
+        return self[name] if fields and name in fields else super().__getattribute__(name)
+
+
 def records(array: Any) -> Any:
     """Give plain Python the attribute syntax that kernels have (JIT off); a no-op for compiled code."""
-    return array.view(np.recarray) if JIT_DISABLED else array
+    return array.view(np.dtype((FieldRecord, array.dtype))) if JIT_DISABLED else array
 
 
 def _power_of_two(least: int) -> int:

@@ -201,9 +201,12 @@ def test_an_injector_accounts_for_everything(data: Path) -> None:
 
 def test_an_injector_has_one_pace(data: Path) -> None:
     """A rate and a speed at once make no sense."""
-    with Port(data) as port, SyntheticSource(port.directory, 1, 1) as source:
-        with pytest.raises(ValueError, match="a rate or a speed, were both"):
-            Injector(port, source, rate=1, speed=1)
+    with (
+        Port(data) as port,
+        SyntheticSource(port.directory, 1, 1) as source,
+        pytest.raises(ValueError, match="a rate or a speed, were both"),
+    ):
+        Injector(port, source, rate=1, speed=1)
 
 
 def test_schedules_do_not_drift(data: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import SAMPLES, Lab, Process, command, laboratory
+from tests.e2e.harness import SAMPLES, Lab, Process, command, laboratory, until
 from tests.e2e.kernels import load_all_kernels
 
 
@@ -56,8 +56,6 @@ def test_no_command_compiles(lab: Lab) -> None:
     """Injecting each kind of file, recovering and replaying use the kernels as they were warmed."""
     lab.pipeline(max_instruments=1024).stop()
     pipeline = run_and_count(lab, "start", "--config", lab.directory / "venue.toml", "--data", lab.data)
-    from tests.e2e.harness import until
-
     until(lambda: "\nready\n" in pipeline.stdout or not pipeline.running, "the pipeline to be ready")
     assert pipeline.running, pipeline.text
     for flow in FLOWS:

@@ -20,6 +20,8 @@ from tests.twin.risk import Verdict
 from tests.twin.scenario import AMPLE, CAPACITIES, EUR, USD, AnyCore, Desk, lines, open_desk, reason
 from tests.twin.view import AccountRow, PositionRow, table
 
+pytestmark = pytest.mark.jitoff
+
 MAKERS = core_makers()
 BUY, SELL = Side.BUY, Side.SELL
 

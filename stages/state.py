@@ -240,7 +240,7 @@ def _mapped_array(shape: int | tuple[int, ...], dtype: Any, sharing: int) -> Any
     return records(array) if kind.names else array
 
 
-class FieldRecord(np.record):
+class FieldRecord(np.record):  # type: ignore[misc]  # NumPy marks a base of it final; subclasses work
     """A record whose fields come before NumPy's own attributes of the same name (``flags``)."""
 
     def __getattribute__(self, name: str) -> Any:

@@ -211,6 +211,7 @@ def bucket_floor_ns(bucket: int) -> int:
 
 def percentiles_ns(counts: Any, ranks: tuple[float, ...] = (50, 90, 99, 99.9)) -> dict[str, int]:
     """Return percentiles and the maximum of a latency histogram: {"p50": …, "max": …, "count": …}."""
+    counts = np.array(counts)  # a copy: publish goes on counting
     total = int(np.sum(counts))
     result = {"count": total}
     cumulated = np.cumsum(counts)

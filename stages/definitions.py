@@ -36,12 +36,12 @@ def directory_of(risk: RiskState) -> Directory:
             int(row["lot_e8"]),
             unpack_text(int(row["currency"]), 0),
         )
-        for identity in np.nonzero(risk.instruments["known"])[0]
+        for identity in np.nonzero(risk.instruments["known"] != 0)[0]  # of a copy: risk may be defining more
         for row in [risk.instruments[identity]]
     ]
     accounts = [
         AccountEntry(int(identity), unpack_text(int(row["name0"]), int(row["name1"])))
-        for identity in np.nonzero(risk.accounts["known"])[0]
+        for identity in np.nonzero(risk.accounts["known"] != 0)[0]
         for row in [risk.accounts[identity]]
     ]
     return Directory(instruments, accounts)

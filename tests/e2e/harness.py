@@ -31,7 +31,7 @@ from stages.observe import Snapshot, look
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "samples"
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 POLL_S = 0.002
 
 ALL_IN_ONE = '[{ stages = ["ingest", "journal", "risk", "matching", "publish"] }]'

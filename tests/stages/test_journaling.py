@@ -44,7 +44,7 @@ from stages.journaling import (
 from stages.topology import CUR_INPUT_JOURNAL, CUR_WRITER, cursor_word
 from tests.journal import cases
 
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 SEGMENT_BYTES = 1 << 20
 SLOTS = 4096
 

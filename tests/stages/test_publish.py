@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,9 @@ from stages.control import (
     percentiles_ns,
 )
 from stages.publish import PUBLISH_WORDS, latency_bucket, publish_step
-from stages.state import records
+from stages.state import records, shared_array
 from stages.topology import CUR_INPUT_MATCHING, CUR_OUTPUT_PUBLISH, CUR_PORT_READER, CUR_WRITER, cursor_word
+from tests.e2e.harness import Process
 
 pytestmark = pytest.mark.jitoff
 
@@ -323,3 +325,21 @@ def test_percentiles_of_nothing_are_zero() -> None:
     """An empty histogram has no latencies, and says so without failing."""
     found = percentiles_ns(np.zeros(LATENCY_BUCKETS, dtype=np.int64))
     assert found == {"count": 0, "p50": 0, "p90": 0, "p99": 0, "p99.9": 0, "max": 0}
+
+
+def test_percentiles_can_be_taken_while_they_change(tmp_path: Path) -> None:
+    """Whoever looks at a running pipeline gets percentiles of one moment, never an error."""
+    counts = shared_array(LATENCY_BUCKETS, np.int64)
+
+    def count() -> int:
+        while True:
+            counts[::7] += 1
+            counts[::7] = 0
+
+    publish = Process(tmp_path, "publish", count)
+    try:
+        for _ in range(2000):
+            found = percentiles_ns(counts)
+            assert found["p50"] <= found["p99.9"] <= found["max"]
+    finally:
+        publish.end()

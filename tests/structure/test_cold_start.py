@@ -13,7 +13,7 @@ from stages.config import example_toml
 from tests.structure.tree import ROOT
 
 HEAVY = ("numba", "llvmlite", "pytest", "hypothesis")
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 
 COLD = [["--help"], ["--version"], ["config", "example"], ["doctor", "--json"]]
 COLD += [[name, "--help"] for name in COMMANDS]

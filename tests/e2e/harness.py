@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -389,8 +389,3 @@ def assert_contains(replayed: dict[tuple[int, int], bytes], live: dict[tuple[int
 def decoded(lines: dict[tuple[int, int], bytes]) -> list[dict[str, Any]]:
     """Return outcome lines as objects, in order."""
     return [json.loads(lines[key]) for key in sorted(lines)]
-
-
-def first_words(texts: Sequence[str]) -> list[str]:
-    """Return the first word of each text."""
-    return [text.split()[0] for text in texts]

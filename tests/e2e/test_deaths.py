@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
 
@@ -27,6 +28,11 @@ def flowing(lab: Lab, pipeline: Pipeline, *options: object) -> Process:
     injector = lab.inject(*FLOW, "--out", lab.directory / "out.jsonl", *options)
     until(lambda: pipeline.snapshot().counters["acked"] > 2000, "a flow of orders")
     return injector
+
+
+def until_released(pipeline: Pipeline, count: int) -> None:
+    """Wait until a pipeline has released so many outcomes."""
+    until(lambda: pipeline.snapshot().counters["released"] > count, "a flow of orders")
 
 
 def recover_and_compare(lab: Lab, *, least: int = 1000) -> None:
@@ -88,6 +94,41 @@ def test_a_start_right_after_the_supervisor_was_killed_recovers(lab: Lab) -> Non
     pipeline.kill()
     recover_and_compare(lab)
     assert injector.wait(5) == ExitCode.NOT_RUNNING
+
+
+@pytest.mark.parametrize("durability", ["fsync", "os"])
+def test_one_crash_after_the_other(durability: str, lab: Lab) -> None:
+    """Whatever is killed, again and again: all that any injector was told is in the journal in the end, identically."""
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}")  # shown if it fails
+    chosen = random.Random(seed)
+    outs = []
+    for cycle in range(6):
+        pipeline = lab.start(
+            config=lab.config(workers=PLANS[chosen.choice(["one", "two"])], durability=durability)
+        )
+        pipeline.ready()
+        outs.append(lab.directory / f"cycle{cycle}.jsonl")
+        injector = lab.inject(*FLOW, "--seed", cycle, "--out", outs[-1])
+        until_released(pipeline, chosen.randrange(300, 3000))
+        victim = chosen.choice([pipeline.pid, *(pid for pid, _ in pipeline.workers)])
+        os.kill(victim, signal.SIGKILL)
+        assert pipeline.wait() == (-signal.SIGKILL if victim == pipeline.pid else ExitCode.WORKER_DIED)
+        assert injector.wait() == ExitCode.NOT_RUNNING
+    lab.start().ready().stop()
+    assert_contains(lab.replayed_lines(), lines_of(*outs))
+
+
+def test_an_injector_that_is_interrupted(lab: Lab) -> None:
+    """Ctrl-C ends an injector with a summary of what was sent and answered; its sessions are closed for it."""
+    pipeline = lab.pipeline()
+    injector = flowing(lab, pipeline)
+    injector.send(signal.SIGINT)
+    assert injector.wait(5) == ExitCode.INTERRUPTED
+    assert injector.json["error"] == "interrupted" and injector.json["answered"] > 1000
+    until(lambda: no_port_is_taken(pipeline), "the port to be freed", 5)
+    pipeline.stop()
+    assert_contains(lab.replayed_lines(), lines_of(lab.directory / "out.jsonl"))
 
 
 def test_a_killed_injector_leaves_its_port_and_sessions_free(lab: Lab) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from cli.exit_codes import ExitCode
+from stages.last_run import read_last_run
+from stages.observe import look
 from tests.e2e.harness import (
     PLANS,
     ROOT,
@@ -149,6 +152,36 @@ def test_a_session_by_hand(tmp_path: Path) -> None:
     report = json.loads(shell("replay", data, "--verify", "--json").stdout)
     assert report["outcome_digest"] == stopped["last_run"]["outcome_digest"]
     assert "stopped at sequence" in (data / "pipeline.log").read_text()
+
+
+def test_a_detached_pipeline_leaves_word(lab: Lab) -> None:
+    """`--detach` returns when it is ready, or with the reason why not; how it ended is in its log and in `status`."""
+    start = ("start", "--config", lab.config(), "--data", lab.data, "--detach")
+    first = lab.run(*start)
+    assert first.wait() == 0, first.text
+    snapshot = look(lab.data)
+    try:
+        assert (
+            f"\nready\ndetached, pid {snapshot.supervisor_pid}, log {lab.data / 'pipeline.log'}"
+            in first.stdout
+        )
+        second = lab.run(*start)
+        assert second.wait() == ExitCode.ALREADY_RUNNING
+        assert f"process {snapshot.supervisor_pid} runs one" in second.stderr
+        os.kill(snapshot.workers[0].pid, signal.SIGKILL)
+        until(lambda: segments_of(lab.data) == [], "the pipeline to end", 5)
+        status = lab.run("status", "--data", lab.data)
+        assert status.wait() == ExitCode.NOT_RUNNING
+        last = read_last_run(lab.data)
+        assert last is not None and "was killed by SIGKILL" in last.error and last.error in status.stdout
+        until(lambda: f"ringmatch: {last.error}" in (lab.data / "pipeline.log").read_text(), "the log", 5)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(snapshot.supervisor_pid, signal.SIGKILL)
+    (lab.data / "journal").rename(lab.data / "elsewhere")
+    (lab.data / "journal").write_text("not a directory")
+    third = lab.run(*start)
+    assert third.wait() == ExitCode.DISK and "journal" in third.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

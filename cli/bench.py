@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.exit_codes import CommandError, ExitCode
+from cli.warm import compile_with_bar
 
 NAMES = ("ring", "matching", "risk", "pipeline", "replay", "start", "journal")
 ALL = "all"
@@ -53,6 +54,8 @@ def bench(
     suite, report, measure = find_benchmarks()
     kept = results or suite.results_file()
     names = list(NAMES) if what == ALL else [what]
+    if not render:
+        compile_with_bar(_say)
     try:
         sections = suite.load_results(kept).sections if render else {}
         if not render:

@@ -47,7 +47,7 @@ def _say(text: str) -> None:
 
 
 def _run(directory: Path, orders: int, durability: str, as_json: bool) -> int:
-    from cli.start import compile_with_bar
+    from cli.warm import compile_with_bar
 
     compile_with_bar(_say)
     _say(f"1. start ({directory})")

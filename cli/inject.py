@@ -164,7 +164,7 @@ def _inject(
     if rate and speed:
         raise CommandError("expected --rate or --speed, were both", ExitCode.USAGE)
     _policy(on_error)
-    from cli.start import compile_with_bar
+    from cli.warm import compile_with_bar
 
     compile_with_bar(lambda line: print(line, file=sys.stderr))
     summary, code = run_injection(open_source, data, rate, speed, out, window, reply)

@@ -118,10 +118,10 @@ class ProgressBar:
     It appears with the first :meth:`update`, and starts no thread, so that its owner may fork.
     """
 
-    def __init__(self, what: str, total: int | None = None) -> None:
+    def __init__(self, what: str, total: int | None = None, shown: bool | None = None) -> None:
         self._what = what
         self._total = total
-        self._is_shown = sys.stderr.isatty()
+        self._is_shown = sys.stderr.isatty() if shown is None else shown
         self._bar: Any = None
         self._task: Any = None
         self._started_s = self._next_s = 0.0

@@ -158,13 +158,13 @@ def _last_seq(directory: Path, to: int | None) -> int | None:
 
 def _load_kernels() -> None:
     """Load the kernels before the clock runs; they are compiled first where that was never done."""
-    from ringbuffer.kernel import JIT_DISABLED, is_warm
+    from cli.warm import compile_with_bar
+    from ringbuffer.kernel import JIT_DISABLED
     from stages.warm import LOOP_STEPS, OTHER_STEPS
 
     if JIT_DISABLED:
         return
-    if not is_warm():
-        print("compiling kernels, once (later runs use the cache)", file=sys.stderr)
+    compile_with_bar(lambda line: print(line, file=sys.stderr))
     steps = (*OTHER_STEPS.values(), LOOP_STEPS["core"])
     with ProgressBar("loading kernels") as bar:
         for done, load in enumerate(steps):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cli.exit_codes import CommandError, ExitCode
+from cli.render import ProgressBar
 
 LOG = "pipeline.log"
 
@@ -72,9 +72,8 @@ def serve(venue: Any, plan: Any, ready_fd: int | None = None, disk: Any = None) 
 
 
 def _serve(venue: Any, plan: Any, supervisor: Any, say: _Say) -> int:
-    progress = _Progress(say.is_terminal, "recovering")
-    supervisor.start(progress.update)
-    progress.done()
+    with ProgressBar("recovering", shown=say.is_terminal) as bar:
+        supervisor.start(bar.update)
     if supervisor.recovered_torn is not None:
         say.line(f"journal: a torn tail was cut off and kept in {supervisor.recovered_torn}")
     if supervisor.recovered_seq:
@@ -120,48 +119,9 @@ class _Say:
         return self._ready_fd is None and sys.stderr.isatty()
 
 
-class _Progress:
-    """A bar on stderr for what takes long; threads of the bar are gone before workers are forked."""
-
-    def __init__(self, terminal: bool, what: str) -> None:
-        self._what = what
-        self._bar: Any = None
-        self._task: Any = None
-        self._terminal = terminal
-
-    def update(self, done: int, total: int) -> None:
-        if not self._terminal:
-            return
-        if self._bar is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-            columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-            self._bar = Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
-            self._bar.start()
-            self._task = self._bar.add_task(self._what, total=total)
-        self._bar.update(self._task, completed=done, total=total, refresh=True)
-        if done >= total:
-            self.done()
-
-    def done(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-
-def compile_with_bar(say_line: Callable[[str], None], terminal: bool | None = None) -> None:
-    """Compile the kernels if that was never done, with a bar if stderr is a terminal."""
-    from cli.warm import ensure_compiled
-
-    progress = _Progress(sys.stderr.isatty() if terminal is None else terminal, "compiling")
-    ensure_compiled(say_line, progress.update)
-    progress.done()
-
-
 def _warm(say: _Say) -> None:
     """Compile the kernels if that was never done, then load those of the pipeline."""
-    from cli.warm import load_pipeline
+    from cli.warm import compile_with_bar, load_pipeline
 
     compile_with_bar(say.line, say.is_terminal)
     load_pipeline()

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-__all__ = ["ensure_compiled", "load_pipeline"]
+from cli.render import ProgressBar
 
-MARK = "complete"
+__all__ = ["compile_with_bar", "ensure_compiled", "load_pipeline"]
 
 
-def _mark() -> str:
-    from ringbuffer.cache import cache_dir
+def _mark() -> Path:
+    from ringbuffer.cache import cache_root, complete_mark
 
-    return os.path.join(cache_dir(), MARK)
+    return cache_root() / complete_mark()
 
 
 def ensure_compiled(say: Callable[[str], None], update: Callable[[int, int], None]) -> float:
@@ -23,7 +24,7 @@ def ensure_compiled(say: Callable[[str], None], update: Callable[[int, int], Non
     Two processes share the work, each on a core of its own, and meet in the cache. They are gone when this
     returns, so the caller has neither threads nor half-loaded kernels.
     """
-    if os.path.exists(_mark()):
+    if _mark().exists():
         return 0.0
     say("compiling kernels, once (about half a minute; later starts use the cache)")
     started = time.monotonic()
@@ -40,9 +41,14 @@ def ensure_compiled(say: Callable[[str], None], update: Callable[[int, int], Non
     failed = [pid for pid in pids if os.waitpid(pid, 0)[1]]
     if failed:
         raise RuntimeError("kernels could not be compiled (see above)")
-    with open(_mark(), "w", encoding="ascii") as mark:
-        mark.write("all kernels of these sources are compiled\n")
+    _mark().touch()
     return time.monotonic() - started
+
+
+def compile_with_bar(say: Callable[[str], None], shown: bool | None = None) -> None:
+    """Compile the kernels if that was never done, with a bar if stderr is a terminal."""
+    with ProgressBar("compiling", shown=shown) as bar:
+        ensure_compiled(say, bar.update)
 
 
 def _compile_in_child(half: int, read_fd: int, write_fd: int) -> int:

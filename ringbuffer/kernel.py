@@ -1,31 +1,32 @@
-"""The one place that configures Numba: decorators for compiled kernels.
+"""The one place that configures Numba: decorators for compiled kernels, and where their machine code is kept.
 
-Numba must learn the directory of its cache (see :mod:`ringbuffer.cache`) before it is imported, therefore
-no other module imports Numba first. A process that has Numba already (a test of something else, a
-notebook) keeps the directory that it has.
+Numba's own on-disk cache looks at the file of a kernel only, and goes stale when a kernel or constant that it
+imports changes. Here each kernel's code lies in the directory that :mod:`ringbuffer.cache` names after all that
+it depends on. Several processes may compile at once: what one saves is saved under a lock, because Numba's
+index of a kernel's signatures is read, changed and written back.
+
+Failure modes: a directory that cannot be written is an ``OSError`` from the first compilation.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
-import sys
+from functools import cache
 from pathlib import Path
-from typing import Any
-
-from ringbuffer.cache import cache_dir
-
-__all__ = ["JIT_DISABLED", "inlined", "is_warm", "kernel"]
-
-if "numba" not in sys.modules:
-    os.environ["NUMBA_CACHE_DIR"] = str(cache_dir())
+from typing import Any, ClassVar, Self
 
 import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+
+from ringbuffer.cache import cache_root, kernel_directory
+
+__all__ = ["JIT_DISABLED", "inlined", "kernel"]
 
 _CONFIG: Any = numba.config  # Numba types this module as having no attributes
 JIT_DISABLED: bool = bool(_CONFIG.DISABLE_JIT)
 
 _OPTIONS: dict[str, Any] = {
-    "cache": True,
     "nogil": True,
     "error_model": "numpy",
     "fastmath": False,
@@ -35,15 +36,62 @@ _OPTIONS: dict[str, Any] = {
 
 def kernel(function: Any) -> Any:
     """Compile a free function over arrays and ints: no allocation, no exceptions, int results."""
-    return numba.njit(**_OPTIONS)(function)
+    return _cached(numba.njit(**_OPTIONS)(function))
 
 
 def inlined(function: Any) -> Any:
     """Compile like :func:`kernel`, and let LLVM always inline it into its callers."""
-    return numba.njit(forceinline=True, **_OPTIONS)(function)
+    return _cached(numba.njit(forceinline=True, **_OPTIONS)(function))
 
 
-def is_warm() -> bool:
-    """Tell whether the cache directory already holds compiled code; does not load it."""
-    directory = Path(os.environ.get("NUMBA_CACHE_DIR", ""))
-    return directory.is_dir() and any(directory.rglob("*.nbc"))
+def _cached(dispatcher: Any) -> Any:
+    if not JIT_DISABLED:
+        dispatcher._cache = _KernelCache(dispatcher.py_func)  # what enable_caching does, with our locator
+    return dispatcher
+
+
+@cache
+def _directory(file: str) -> str:
+    return str(cache_root() / kernel_directory(Path(file).resolve()))
+
+
+class _Locator(_CacheLocator):  # type: ignore[misc]
+    """Tells Numba where the machine code of a function lies; the directory's name is the stamp of its sources."""
+
+    def __init__(self, function: Any, file: str) -> None:
+        self._path = _directory(file)
+        self._line = function.__code__.co_firstlineno
+
+    @classmethod
+    def from_function(cls, function: Any, file: str) -> Self:
+        """Return the locator of a function; its directory is made when something is saved."""
+        return cls(function, file)
+
+    def get_cache_path(self) -> str:
+        """Return the directory."""
+        return self._path
+
+    def get_source_stamp(self) -> str:
+        """Return what the directory stands for."""
+        return os.path.basename(self._path)
+
+    def get_disambiguator(self) -> str:
+        """Return what tells functions of one name apart."""
+        return str(self._line)
+
+
+class _KernelImpl(CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes: ClassVar = [_Locator]
+
+
+class _KernelCache(FunctionCache):  # type: ignore[misc]
+    _impl_class = _KernelImpl
+
+    def _save_overload(self, signature: Any, data: Any) -> None:
+        os.makedirs(self._cache_path, exist_ok=True)
+        descriptor = os.open(self._cache_path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            super()._save_overload(signature, data)
+        finally:
+            os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What kernels need of the operating system and the processor: clocks, sleeping, futexes, CRC32C, bit scans.
+"""What kernels need of system and processor: clocks, sleeping, futexes, CRC32C, bit scans, prefetching.
 
 C library functions are declared as external symbols and resolved in the running process, so that kernels
 which call them can still be cached (a ctypes pointer would be frozen into the code and forbid it). No
@@ -23,6 +23,7 @@ __all__ = [
     "futex_wait",
     "futex_wake",
     "mul64",
+    "prefetch",
     "sleep_ns",
     "yield_cpu",
 ]
@@ -81,6 +82,9 @@ if JIT_DISABLED:
         """Count the trailing zero bits of ``value``; 64 for 0."""
         bits = int(value) & 0xFFFFFFFFFFFFFFFF
         return (bits & -bits).bit_length() - 1 if bits else 64
+
+    def prefetch(array: Any, index: Any) -> None:
+        """Ask for the cache line of ``array[index]``; does nothing here."""
 
     def clz64(value: Any) -> int:
         """Count the leading zero bits of ``value`` as 64 bits; 64 for 0."""
@@ -213,6 +217,21 @@ else:
             return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
 
         return signature(types.int64, types.int64), codegen
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
+        """Ask for the cache line of ``array[index]``, to be read soon; never faults, changes nothing."""
+
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            element = _address(context, builder, sig.args[0], args[0], args[1])
+            pointer = builder.bitcast(element, ir.IntType(8).as_pointer())
+            function_type = ir.FunctionType(ir.VoidType(), [pointer.type, _I32, _I32, _I32])
+            function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0")
+            to_read, keep_in_all_caches, data = (ir.Constant(_I32, number) for number in (0, 3, 1))
+            builder.call(function, [pointer, to_read, keep_in_all_caches, data])
+            return context.get_dummy_value()
+
+        return signature(types.none, array, types.intp), codegen
 
     @intrinsic  # type: ignore[untyped-decorator]
     def _crc_step(typing_context: Any, value: Any, word: Any) -> Any:

@@ -17,12 +17,13 @@ import os
 import re
 import resource
 import time
+from collections.abc import Set
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
-from ringbuffer.cache import FINGERPRINT_DIGITS, cache_root, kernel_fingerprint
+from ringbuffer.cache import FINGERPRINT_DIGITS, cache_root, complete_mark, kernel_directories
 
 __all__ = [
     "CacheFacts",
@@ -174,24 +175,24 @@ def memory_facts(root: Path = ROOT) -> MemoryFacts:
     )
 
 
-def cache_facts(root: Path | None = None, fingerprint: str | None = None) -> CacheFacts:
-    """Return what lies in the cache of compiled kernels; the defaults are those of this installation."""
+def cache_facts(root: Path | None = None, own: Set[str] | None = None) -> CacheFacts:
+    """Return what lies in the cache of compiled kernels; ``own`` are the entries of these sources."""
     root = cache_root() if root is None else root
-    own = kernel_fingerprint() if fingerprint is None else fingerprint
+    own = _own_entries() if own is None else own
     stale = _other_versions(root, own)
     return CacheFacts(
-        path=str(root / own),
-        is_warm=any((root / own).rglob("*.nbc")),
-        bytes=_tree_bytes(root / own),
+        path=str(root),
+        is_warm=any((root / name).is_file() for name in own),
+        bytes=sum(_tree_bytes(root / name) for name in own),
         stale=tuple(path.name for path in stale),
         stale_bytes=sum(_tree_bytes(path) for path in stale),
     )
 
 
-def clean_cache(root: Path | None = None, fingerprint: str | None = None) -> list[str]:
+def clean_cache(root: Path | None = None, own: Set[str] | None = None) -> list[str]:
     """Remove the kernels of other versions; return their names. Those written just now stay: see IN_USE_S."""
     root = cache_root() if root is None else root
-    own = kernel_fingerprint() if fingerprint is None else fingerprint
+    own = _own_entries() if own is None else own
     removed = []
     for path in _other_versions(root, own):
         if time.time() - _newest(path) > IN_USE_S:
@@ -200,15 +201,20 @@ def clean_cache(root: Path | None = None, fingerprint: str | None = None) -> lis
     return removed
 
 
-def _other_versions(root: Path, own: str) -> list[Path]:
-    name = re.compile(rf"[0-9a-f]{{{FINGERPRINT_DIGITS}}}")
-    found = [path for path in _list(root) if name.fullmatch(path.name) and path.name != own]
-    return [path for path in found if path.is_dir() and not path.is_symlink()]
+def _own_entries() -> set[str]:
+    return {*kernel_directories(), complete_mark()}
+
+
+def _other_versions(root: Path, own: Set[str]) -> list[Path]:
+    """Return directories of kernels, and marks, that are not ours; links are passed over."""
+    name = re.compile(rf"[\w.]+-[0-9a-f]{{{FINGERPRINT_DIGITS}}}")
+    found = [path for path in _list(root) if name.fullmatch(path.name) and path.name not in own]
+    return [path for path in found if not path.is_symlink()]
 
 
 def _tree_bytes(directory: Path) -> int:
     total = 0
-    for path in directory.rglob("*"):
+    for path in (directory, *directory.rglob("*")):
         with contextlib.suppress(OSError):  # removed meanwhile
             total += path.lstat().st_size
     return total
@@ -223,7 +229,10 @@ def _newest(directory: Path) -> float:
 
 
 def _remove_tree(directory: Path) -> None:
-    """Remove a directory of files; links are removed, not followed."""
+    """Remove a file, or a directory of files; links are removed, not followed."""
+    if not directory.is_dir():
+        directory.unlink()
+        return
     for path in sorted(directory.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
     directory.rmdir()

@@ -23,7 +23,8 @@ from protocols.codes import (
 )
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
-from stages.hashing import map_find, map_remove
+from ringbuffer.native import prefetch
+from stages.hashing import home_cell, map_find, map_remove
 from stages.state_words import (
     RW_FEED_HEAD,
     RW_FEED_HIGH,
@@ -154,6 +155,7 @@ def drain_output(s, out_words, out_slots):  # type: ignore[no-untyped-def]
     count = published - cursor
     mask = np.int64(out_slots.shape[0] - 1)
     feed_mask = np.int64(s.feed.shape[0] - 1)
+    order_mask = np.int64(s.order_map.shape[0] - 1)
     tail = s.words[RW_FEED_TAIL]
     while cursor < published:
         cursor += 1
@@ -163,6 +165,9 @@ def drain_output(s, out_words, out_slots):  # type: ignore[no-untyped-def]
         if kind == OUT_REJECTED and (out.flags & OUTFLAG_NEW) == 0 and out.kind != KIND_REPLACE:
             relevant = False
         if relevant:
+            prefetch(
+                s.order_map, home_cell(np.int64(out.order_id), order_mask)
+            )  # looked up when it is applied
             fed = s.feed[tail & feed_mask]
             fed.input_seq = out.input_seq
             fed.order_id = out.order_id

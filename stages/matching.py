@@ -55,6 +55,7 @@ from protocols.codes import (
 )
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
+from ringbuffer.native import prefetch
 from stages.book import (
     best_level,
     dequeue,
@@ -66,7 +67,7 @@ from stages.book import (
     take_order_row,
 )
 from stages.emit import emit_command, emit_maker_fill, emit_request, emit_taker_fill
-from stages.hashing import fold, map_find
+from stages.hashing import fold, home_cell, map_find
 from stages.state_words import (
     MW_CHECKPOINT_SEQ,
     MW_COMMANDS,
@@ -90,6 +91,7 @@ from stages.topology import (
 )
 
 PUBLISH_EVERY = 16  # commands between two stores of the cursors: fewer cache-line transfers, little delay
+LOOK_AHEAD = 16  # commands; about as many cache misses as a core can have in flight
 NO_ORDER = -1
 SAFE_ORDERS = 7  # of at most 2**60 lots each: the sum of a level of more orders may have wrapped
 
@@ -570,6 +572,21 @@ def flush_pending(s, out_words, out_slot_words):  # type: ignore[no-untyped-def]
     return False
 
 
+@inlined
+def look_ahead(s, in_slots, verdicts, first, count):  # type: ignore[no-untyped-def]
+    """Fetch what the ``count`` commands from sequence ``first`` will look up: cells of the index, then orders.
+
+    Decides nothing; the cache misses of many commands overlap.
+    """
+    mask = np.int64(in_slots.shape[0] - 1)
+    map_mask = np.int64(s.order_map.shape[0] - 1)
+    for seq in range(first, first + count):
+        prefetch(s.order_map, home_cell(np.int64(verdicts[seq & mask].order_id), map_mask))
+    for seq in range(first, first + count):
+        row = np.int64(s.order_map[home_cell(np.int64(verdicts[seq & mask].order_id), map_mask)]) - 1
+        prefetch(s.orders, max(row, np.int64(0)))
+
+
 @kernel
 def matching_step(in_words, in_slots, verdicts, out_words, out_slot_words, s, budget):  # type: ignore[no-untyped-def]
     """Match up to ``budget`` commands that risk has judged; return how much progress was made."""
@@ -591,7 +608,11 @@ def matching_step(in_words, in_slots, verdicts, out_words, out_slot_words, s, bu
         seq += 1
         s.words[MW_PENDING_SEQ] = 0
         s.digests[seq & digest_mask] = s.words[MW_DIGEST]
+    ahead = seq
     while seq < stop:
+        if seq >= ahead:
+            ahead = min(stop, seq + LOOK_AHEAD)
+            look_ahead(s, in_slots, verdicts, seq + 1, ahead - seq)
         slot = (seq + 1) & mask
         command = in_slots[slot]
         kind = np.int64(command.kind)

@@ -147,7 +147,7 @@ def test_stale_segments_are_listed_then_cleaned(prefix: str, capsys: pytest.Capt
 
 def test_json_holds_everything(own_cache: Path, prefix: str, capsys: pytest.CaptureFixture[str]) -> None:
     """--json prints findings, stale segments and what was cleaned, as one document on stdout."""
-    old = own_cache / ("0" * 16)
+    old = own_cache / f"stages.risk-{0:016x}"
     old.mkdir(parents=True)
     os.utime(old, (0, 0))
     stale = left_behind(prefix)
@@ -160,5 +160,5 @@ def test_json_holds_everything(own_cache: Path, prefix: str, capsys: pytest.Capt
     report = json.loads(capsys.readouterr().out)
     assert report["cleaned_segments"] == [stale]
     assert report["stale_segments"] == []
-    assert report["cleaned_caches"] == ["0" * 16]
+    assert report["cleaned_caches"] == [old.name]
     assert not old.exists()

@@ -18,6 +18,7 @@ from ringbuffer.native import (
     futex_wait,
     futex_wake,
     mul64,
+    prefetch,
     sleep_ns,
     yield_cpu,
 )
@@ -163,3 +164,17 @@ def test_a_futex_wakes() -> None:
         wait_on(cells, 0, 0, LONG_NS)
     thread.join()
     assert time.monotonic_ns() - before < LONG_NS
+
+
+@kernel
+def touch_ahead(table, index):  # type: ignore[no-untyped-def]
+    """Ask for a cell, then read it."""
+    prefetch(table, index)
+    return table[index]
+
+
+def test_prefetch_changes_nothing() -> None:
+    """A hint: plain cells and records keep what they hold, whatever the index."""
+    table = np.arange(8, dtype=np.int32)
+    assert [touch_ahead(table, index) for index in range(8)] == list(range(8))
+    assert list(table) == list(range(8))

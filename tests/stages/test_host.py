@@ -23,7 +23,8 @@ from stages.host import (
     parse_cores,
 )
 
-OWN, OTHER = "0123456789abcdef", "fedcba9876543210"
+OWN, OTHER = "stages.risk-0123456789abcdef", "stages.risk-fedcba9876543210"
+MARK = "complete-0123456789abcdef"
 
 
 def made_up(root: Path, files: dict[str, str]) -> Path:
@@ -166,9 +167,10 @@ def test_kernels_of_other_versions_are_stale(tmp_path: Path) -> None:
     """Own kernels are warm, those of other versions stale, and what is neither is not counted."""
     kernels(tmp_path, OTHER, 0)
     (tmp_path / "notes").mkdir()
-    assert not cache_facts(tmp_path, OWN).is_warm
     kernels(tmp_path, OWN, 0)
-    facts = cache_facts(tmp_path, OWN)
+    assert not cache_facts(tmp_path, {OWN, MARK}).is_warm  # some, but not all
+    (tmp_path / MARK).touch()
+    facts = cache_facts(tmp_path, {OWN, MARK})
     assert facts.is_warm
     assert facts.stale == (OTHER,)
     assert facts.bytes >= 1000
@@ -179,15 +181,15 @@ def test_cleaning_spares_own_recent_and_foreign(tmp_path: Path) -> None:
     """Cleaning removes old kernels of other versions, and nothing else; links are not followed."""
     own = kernels(tmp_path, OWN, 2 * IN_USE_S)
     old = kernels(tmp_path, OTHER, 2 * IN_USE_S)
-    recent = kernels(tmp_path, "1" * 16, 0)
+    recent = kernels(tmp_path, "stages.risk-" + "1" * 16, 0)
     (tmp_path / "notes").mkdir()
     (tmp_path / "precious").write_text("precious")
     link = old / "stages_0" / "link.nbc"
     link.symlink_to(tmp_path / "precious")
     for path in (link, old / "stages_0", old):
         os.utime(path, (0, 0), follow_symlinks=False)
-    (tmp_path / ("2" * 16)).symlink_to(own)
-    assert clean_cache(tmp_path, OWN) == [OTHER]
+    (tmp_path / ("stages.risk-" + "2" * 16)).symlink_to(own)
+    assert clean_cache(tmp_path, {OWN}) == [OTHER]
     assert not old.exists()
     assert own.is_dir() and recent.is_dir() and (tmp_path / "notes").is_dir()
     assert (tmp_path / "precious").read_text() == "precious"

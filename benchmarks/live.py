@@ -111,7 +111,7 @@ class LivePipeline:
     """Runs from construction until :meth:`stop`; attach a :class:`gateway.port.Port` to ``data_dir``."""
 
     def __init__(
-        self, directory: Path, durability: str, layout: WorkerLayout, wait: str = "backoff",
+        self, directory: Path, durability: str, layout: WorkerLayout, wait: str = "blocking",
         config: VenueConfig | None = None,
     ) -> None:  # fmt: skip
         self.data_dir = directory / "data"

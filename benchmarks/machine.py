@@ -38,6 +38,7 @@ __all__ = [
     "file_system",
     "load_now",
     "machine",
+    "own_pauses",
     "pinned",
     "quiet",
     "round_trip",
@@ -49,6 +50,8 @@ PEER_DEADLINE_S: Final = 60.0
 PROBE_SAMPLES: Final = 15
 PROBE_BLOCK: Final = 100
 LOOK_S: Final = 0.5
+LEAST_PAUSE_NS: Final = 1_000_000
+MOST_PAUSES: Final = 10_000
 _CELLS: list[Any] = []
 
 
@@ -165,6 +168,21 @@ def pinned(core: int) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, allowed)
+
+
+def own_pauses(cores: tuple[int, int], seconds: float) -> str:
+    """Return how long and how often the host stopped a loop that only reads the clock, on each core."""
+    pauses = np.zeros(MOST_PAUSES, np.int64)
+    parts = []
+    for core in dict.fromkeys(cores):
+        with pinned(core):
+            ring_kernels.watch_pauses(pauses, np.int64(LEAST_PAUSE_NS), np.int64(1))  # loads the kernel
+            count = ring_kernels.watch_pauses(pauses, np.int64(LEAST_PAUSE_NS), np.int64(int(seconds * 1e9)))
+        longest_ms = int(pauses[:count].max(initial=0)) / 1e6
+        parts.append(
+            f"core {core}: {count} of 1 ms and more in {seconds:g} s, the longest {longest_ms:.1f} ms"
+        )
+    return "; ".join(parts)
 
 
 @contextmanager

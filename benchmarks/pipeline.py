@@ -23,7 +23,7 @@ import numpy as np
 from msgspec import Struct
 
 from benchmarks.live import ALL_IN_ONE, LivePipeline, WorkerLayout, check_run, scratch
-from benchmarks.machine import file_system, pinned, quiet, round_trip
+from benchmarks.machine import file_system, own_pauses, pinned, quiet, round_trip
 from benchmarks.measure import Goal, Measured, Runs
 from benchmarks.workload import SESSION, generate_flow
 from gateway.inject import Injector, InjectSummary
@@ -99,13 +99,14 @@ class Setting(Struct, frozen=True, kw_only=True):
     durability: str
     layout: tuple[tuple[tuple[str, ...], int], ...]
     injector: int  # core, or -1 for any
-    wait: str = "backoff"
+    wait: str = "blocking"
 
 
 def run(cores: tuple[int, int], mode: str = "full", where: Path | None = None) -> Measured:
     """Measure everything; ``where`` is the directory below which the journals are written."""
     scale = SCALES[mode]
     one = [one_worker(cores, durability) for durability in scale.orders]
+    pauses = own_pauses(cores, scale.seconds)
     with scratch(where) as directory:
         warm_up(directory, cores)
         throughput = [
@@ -140,7 +141,12 @@ def run(cores: tuple[int, int], mode: str = "full", where: Path | None = None) -
     return (
         results,
         goals,
-        {**ring_sizes(), "disk": disk, "flow": "normal profile of protocols.flow, one session"},
+        {
+            **ring_sizes(),
+            "disk": disk,
+            "flow": "normal profile of protocols.flow, one session",
+            "pauses of a loop that only reads the clock, before": pauses,
+        },
     )
 
 
@@ -162,7 +168,7 @@ def ring_sizes() -> dict[str, str]:
     }
 
 
-def one_worker(cores: tuple[int, int], durability: str, wait: str = "backoff") -> Setting:
+def one_worker(cores: tuple[int, int], durability: str, wait: str = "blocking") -> Setting:
     """All stages on one core, the injector on the other."""
     return Setting(
         name="one worker",

@@ -193,6 +193,21 @@ def answer(cells, in_index, out_index, rounds):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def watch_pauses(pauses, least_ns, duration_ns):  # type: ignore[no-untyped-def]
+    """Read the clock for ``duration_ns``; put gaps of ``least_ns`` and more into ``pauses``, return how many."""
+    count = np.int64(0)
+    last_ns = clock_ns()
+    end_ns = last_ns + duration_ns
+    while last_ns < end_ns:
+        now_ns = clock_ns()
+        if now_ns - last_ns >= least_ns and count < pauses.shape[0]:
+            pauses[count] = now_ns - last_ns
+            count += 1
+        last_ns = now_ns
+    return count
+
+
+@kernel
 def time_rest():  # type: ignore[no-untyped-def]
     """Return the nanoseconds of one rest of a backed-off reader."""
     pause()

@@ -97,7 +97,9 @@ def _probe(directory: Path, cores: tuple[int, int]) -> dict[str, float]:
     """Run one start in the foreground with notes of the time; return them."""
     setting = one_worker(cores, "fsync")
     with scratch(directory) as place:
-        toml = venue_toml(default_config(), place / "data", setting.durability, setting.layout, "backoff")
+        toml = venue_toml(
+            default_config(), place / "data", setting.durability, setting.layout, default_config().plan.wait
+        )
         (place / "venue.toml").write_text(toml, encoding="utf-8")
         notes = place / "notes.json"
         arguments = [sys.executable, "-m", "benchmarks.start_probe", str(place / "venue.toml"), str(notes)]

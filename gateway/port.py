@@ -29,6 +29,7 @@ from protocols.layouts import COMMAND, OUTCOME
 from protocols.text import pack_text
 from ringbuffer.errors import SegmentMissing
 from ringbuffer.liveness import own_identity, owner_token
+from ringbuffer.pages import populate
 from ringbuffer.ring_words import store_word, take_word
 from stages import control as ctl
 from stages.control import PortState, State
@@ -118,6 +119,8 @@ class Port:
             self._ingress_slots = self._ingress_area.slot_words(port)
             self._egress = self._egress_area.ring_words(port)
             self._egress_slots = self._egress_area.slot_words(port)
+            for array in (self._ingress_slots, self._egress_slots):
+                populate(array)
             # what the last owner left unread is not ours; what it left unsequenced ingest still takes
             store_word(self._egress, CUR_PORT_READER, int(self._egress[CUR_WRITER]))
             self.words[GW_READ] = self._egress[CUR_WRITER]

@@ -12,17 +12,13 @@ from typing import Final
 import numpy as np
 
 from protocols.codes import KIND_SESSION_OPEN, OUT_FILLED
-from ringbuffer.atomics import fence, load_acquire, pause, store_release
+from ringbuffer.atomics import load_acquire, pause, store_release
 from ringbuffer.kernel import inlined, kernel
-from ringbuffer.native import clock_ns, futex_wake, sleep_ns, yield_cpu
+from ringbuffer.native import clock_ns, sleep_ns, yield_cpu
+from stages.bells import NOBODY, ring_bells
 from stages.control import (
-    BELL_SIGNAL,
-    BELL_WAITING,
-    BELL_WORDS,
-    CW_BELLS,
     CW_PORT_BLOCKS,
     CW_STATE,
-    CW_WORKERS,
     LATENCY_BUCKETS,
     PORT_WORDS,
     PW_STATE,
@@ -57,17 +53,6 @@ SESSION_MASK = 0xFFFF
 WORD_SENT = 15
 IDLE_SPINS = 32
 IDLE_SLEEP_NS = 5_000
-
-
-@inlined
-def wake_workers(control):  # type: ignore[no-untyped-def]
-    """Ring the bells of workers that sleep (wait strategy blocking)."""
-    fence()
-    for worker in range(control[CW_WORKERS]):
-        bell = CW_BELLS + worker * BELL_WORDS
-        if load_acquire(control, bell + BELL_WAITING) != 0:
-            store_release(control, bell + BELL_SIGNAL, load_acquire(control, bell + BELL_SIGNAL) + 1)
-            futex_wake(control, bell + BELL_SIGNAL)
 
 
 @inlined
@@ -170,7 +155,7 @@ def pump(  # type: ignore[no-untyped-def]
                 progress += row - first
                 # pairs with ingest's load_acquire of the ingress cursor
                 store_release(ingress, CUR_WRITER, sent)
-                wake_workers(control)
+                ring_bells(control, np.int64(NOBODY))
         if row >= stop and stop > start:
             return row, position, DONE
         if position >= out.shape[0]:

@@ -49,7 +49,7 @@ max_sessions = 1024
 #   ]
 # with each of ingest, journal, risk, matching, publish exactly once. Without a core, a worker is not pinned.
 workers = "auto"
-wait = "backoff"                # of an idle worker: "spin", "yield", "backoff" or "blocking"
+wait = "blocking"               # of an idle worker: "spin", "yield", "backoff" or "blocking"
 sched_fifo = false              # real-time scheduling, where permitted
 mlock = false                   # keep all memory resident, where permitted
 

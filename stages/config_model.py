@@ -163,7 +163,7 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[plan]``: which stages share a worker, on which core, and how a worker waits when it is idle."""
 
     workers: AutoPlan | tuple[Worker, ...] = "auto"
-    wait: Wait = "backoff"
+    wait: Wait = "blocking"
     sched_fifo: bool = False
     mlock: bool = False
 

@@ -61,6 +61,7 @@ CW_BELLS: Final = 80
 BELL_WORDS: Final = 16
 BELL_SIGNAL: Final = 0
 BELL_WAITING: Final = 8
+BELL_HEARD: Final = 9  # the signal when the worker last announced or awoke: its own
 CW_WORKER_BLOCKS: Final = 512
 WORKER_WORDS: Final = 64
 WW_PID: Final = 0

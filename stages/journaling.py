@@ -25,11 +25,12 @@ from journal.disk import Disk
 from journal.writer import JournalWriter
 from protocols.layouts import COMMAND, DETERMINED_WORDS, SLOT_WORDS, layout_hash
 from ringbuffer.atomics import load_acquire, store_release
-from ringbuffer.kernel import kernel
+from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import futex_wait, futex_wake
 from ringbuffer.ring_words import store_word
+from ringbuffer.scheduling import ask_for_short_slices
+from stages.bells import announce_durable
 from stages.control import (
-    CW_DURABLE,
     CW_JOURNAL,
     JO_BLOCKS,
     JO_BYTES,
@@ -97,6 +98,12 @@ def journal_step(in_words, in_slot_words, blocks, codec, spans, w):  # type: ign
     return encoded - first
 
 
+@inlined
+def is_committing(w):  # type: ignore[no-untyped-def]
+    """Tell whether the thread has blocks that are not durable yet."""
+    return load_acquire(w, JW_FILLED) != load_acquire(w, JW_WRITTEN)
+
+
 @kernel
 def wait_for_block(w, written, timeout_ns):  # type: ignore[no-untyped-def]
     """Sleep until a block is filled; return how many are."""
@@ -151,6 +158,7 @@ class CommitThread(threading.Thread):
 
     def run(self) -> None:
         """Commit until told to stop, or until the disk fails."""
+        ask_for_short_slices()  # else each wakeup may wait for milliseconds behind the loop on the same core
         try:
             self._commit_all()
         except BaseException as error:
@@ -176,8 +184,7 @@ class CommitThread(threading.Thread):
                 written += 1
             self.writer.sync()
             assert self.writer.durable_seq == last_seq, (self.writer.durable_seq, last_seq)
-            # pairs with publish's load_acquire: released only after the sync has returned
-            store_word(self.control, CW_DURABLE, last_seq)
+            announce_durable(self.control, last_seq)
             store_word(w, JW_WRITTEN, written)
             self._count(time.monotonic_ns() - started)
             self.writer.maintain()

@@ -10,26 +10,22 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from ringbuffer.atomics import fence, load_acquire, pause, store_release
+from ringbuffer.atomics import load_acquire, pause, store_release
 from ringbuffer.kernel import inlined, kernel
-from ringbuffer.native import clock_ns, futex_wait, futex_wake, sleep_ns, yield_cpu
+from ringbuffer.native import clock_ns, sleep_ns, yield_cpu
+from stages.bells import doze, ring_bells, wake_up
 from stages.control import (
-    BELL_SIGNAL,
-    BELL_WAITING,
-    BELL_WORDS,
     CO_RISK,
-    CW_BELLS,
     CW_COUNTERS,
     CW_STOP,
     CW_WORKER_BLOCKS,
-    CW_WORKERS,
     WORKER_WORDS,
     WW_BUSY,
     WW_HEARTBEAT,
     WW_LOOPS,
 )
 from stages.ingest import ingest_step
-from stages.journaling import journal_step
+from stages.journaling import is_committing, journal_step
 from stages.matching import matching_step
 from stages.publish import publish_step
 from stages.risk import risk_step
@@ -59,13 +55,13 @@ WAIT_CODES: Final = {
 }
 
 STEP_BUDGET = 256
+COMMIT_YIELD = 4  # passes; a yield with nobody to yield to takes about as long as a pass
 SPIN_PASSES = 64  # empty passes with a pause each before a worker yields
 YIELD_PASSES = 128
 SLEEP_MIN_NS = 2_000
 SLEEP_MAX_NS = 50_000
 LONG_PASSES = 2_000  # empty passes, about a tenth of a second, after which a worker sleeps longer
 LONG_SLEEP_NS = 500_000
-BLOCK_TIMEOUT_NS = 2_000_000
 HOUSEKEEPING_NS = 1_000_000
 COUNTER_WORDS = 64
 
@@ -109,18 +105,6 @@ class Context(NamedTuple):
 
 
 @inlined
-def wake_others(control, worker):  # type: ignore[no-untyped-def]
-    """Ring the bell of each worker that has announced that it sleeps."""
-    # store-load: what this worker published before is visible before it looks who waits
-    fence()
-    for other in range(control[CW_WORKERS]):
-        bell = CW_BELLS + other * BELL_WORDS
-        if other != worker and load_acquire(control, bell + BELL_WAITING) != 0:
-            store_release(control, bell + BELL_SIGNAL, load_acquire(control, bell + BELL_SIGNAL) + 1)
-            futex_wake(control, bell + BELL_SIGNAL)
-
-
-@inlined
 def rest_worker(control, worker, strategy, empty):  # type: ignore[no-untyped-def]
     """Wait a little after ``empty`` passes without work."""
     if strategy == WAIT_SPIN or empty < SPIN_PASSES:
@@ -132,15 +116,7 @@ def rest_worker(control, worker, strategy, empty):  # type: ignore[no-untyped-de
         longest_ns = np.int64(SLEEP_MAX_NS) if empty < LONG_PASSES else np.int64(LONG_SLEEP_NS)
         sleep_ns(min(growing_ns, longest_ns))
     else:
-        bell = CW_BELLS + worker * BELL_WORDS
-        if load_acquire(control, bell + BELL_WAITING) == 0:
-            # announce, then look once more before sleeping: pairs with the fence in wake_others
-            store_release(control, bell + BELL_WAITING, 1)
-            fence()
-        else:
-            futex_wait(
-                control, bell + BELL_SIGNAL, load_acquire(control, bell + BELL_SIGNAL), BLOCK_TIMEOUT_NS
-            )
+        doze(control, worker)
 
 
 @kernel
@@ -148,7 +124,6 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
     """Poll the stages in ``mask`` until told to stop or ``slice_ns`` is over; return why it ended."""
     control = c.control
     block = CW_WORKER_BLOCKS + worker * WORKER_WORDS
-    bell = CW_BELLS + worker * BELL_WORDS
     now_ns = clock_ns()
     end_ns = now_ns + slice_ns
     housekeeping_ns = now_ns
@@ -177,6 +152,8 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
             if encoded < 0:
                 return encoded
             progress += encoded
+            if passes & (COMMIT_YIELD - 1) == 0 and is_committing(c.journal_words):
+                yield_cpu()  # the thread that writes shares this core, and the disk may have woken it
         if mask & STAGE_RISK != 0:
             judged = risk_step(
                 c.in_words, c.in_slots, c.verdicts, c.out_words, c.out_slots, c.risk, STEP_BUDGET
@@ -210,9 +187,8 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
             busy += 1
             empty = np.int64(0)
             if strategy == WAIT_BLOCKING:
-                if load_acquire(control, bell + BELL_WAITING) != 0:
-                    store_release(control, bell + BELL_WAITING, 0)
-                wake_others(control, worker)
+                wake_up(control, worker)
+                ring_bells(control, worker)
         else:
             rest_worker(control, worker, strategy, empty)
             empty += 1

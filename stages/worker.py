@@ -10,11 +10,12 @@ import ctypes
 import os
 import signal
 import traceback
-from typing import Final
+from typing import Any, Final
 
 from journal.errors import JournalError
 from journal.writer import JournalWriter
 from ringbuffer.liveness import process_start_time
+from ringbuffer.pages import populate
 from stages.control import (
     CW_STOP,
     CW_WORKER_BLOCKS,
@@ -32,6 +33,8 @@ from stages.loop import (
     SLICE_OVER,
     STAGE_BITS,
     STAGE_JOURNAL,
+    STAGE_MATCHING,
+    STAGE_RISK,
     STOPPED,
     WAIT_CODES,
     Context,
@@ -48,6 +51,7 @@ SLICE_NS: Final = 100_000_000
 PR_SET_NAME: Final = 15
 PR_SET_TIMERSLACK: Final = 29
 MCL_CURRENT_FUTURE: Final = 3
+SLAB_BYTES: Final = 8 << 20  # of a slab or queue, made resident at the start
 
 
 def settle(plan: WorkerPlan, name: str, sched_fifo: bool, mlock: bool) -> list[str]:
@@ -95,6 +99,26 @@ def run_worker(
         return EXIT_FAILED
 
 
+def populate_state(context: Context, mask: int) -> None:
+    """Make resident what the first commands would otherwise have to wait for, page by page.
+
+    Hash maps are hit anywhere, so all of them; slabs, queues and rings are used from their start.
+    """
+    owned: list[Any] = []
+    if mask & STAGE_RISK:
+        owned.append(context.risk)
+    if mask & STAGE_MATCHING:
+        owned.append(context.books)
+    for state in owned:
+        for name, array in state._asdict().items():
+            if array.flags.c_contiguous:  # the others are columns of one that is
+                populate(array, 0, array.nbytes if name.endswith("_map") else SLAB_BYTES)
+    if mask & STAGE_JOURNAL:
+        populate(context.blocks)
+    for array in (context.in_slots, context.out_slots, context.verdicts):
+        populate(array)
+
+
 def _report(fd: int, line: str) -> None:
     os.write(fd, (line.replace("\n", " ")[:4000] + "\n").encode())
 
@@ -124,6 +148,7 @@ def _serve(
     if mask & STAGE_JOURNAL and writer is not None:
         commits = CommitThread(buffers, writer, control)
         commits.start()
+    populate_state(context, mask)
     block[WW_READY] = 1
     try:
         while True:

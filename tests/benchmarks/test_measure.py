@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -136,6 +137,13 @@ def test_a_section_says_under_which_conditions() -> None:
     assert section.machine == machine.machine()
     if section.cores[0] != section.cores[1]:
         assert 0 < section.round_trip_before.min_ns <= section.round_trip_before.median_ns
+
+
+def test_pauses_of_the_machine_are_told() -> None:
+    """A loop that does nothing else says how often it was stopped, on each core."""
+    core = min(os.sched_getaffinity(0))
+    text = machine.own_pauses((core, core), 0.01)
+    assert re.fullmatch(rf"core {core}: \d+ of 1 ms and more in 0.01 s, the longest [\d.]+ ms", text)
 
 
 def test_pinning_is_undone() -> None:

@@ -42,7 +42,7 @@ def test_check_says_what_it_understood(venue: Path, capsys: pytest.CaptureFixtur
         "instruments: 2 (AAPL, EURUSD)",
         "accounts: 2 (ACC1, ACC2)",
         "rings: 154 MiB of /dev/shm, 8 ports",
-        "plan: auto, wait backoff",
+        "plan: auto, wait blocking",
     ]
 
 

@@ -233,7 +233,7 @@ MISTAKES = [
         "venue.durability: expected one of fsync, os, none, was 'disk'",
     ),
     (
-        'wait = "backoff"',
+        'wait = "blocking"',
         'wait = "nap"',
         "plan.wait: expected one of spin, yield, backoff, blocking, was 'nap'",
     ),

@@ -1,4 +1,4 @@
-"""A lock-free ring buffer in shared memory: one writer, a graph of readers, any number of processes.
+"""A lock-free ring buffer in shared memory: one writer or several, a graph of readers, any number of processes.
 
 The names below load on first use, so that importing the package costs nothing and loads no Numba. See
 ``docs/ringbuffer.md``; kernels import from the modules directly.
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
         ClaimError,
         EpochMismatch,
         LayoutMismatch,
+        NotObservable,
+        NotRetained,
         ParticipantBusy,
         ParticipantError,
         PeerDied,
         RingbufferError,
         RingClosed,
+        RingFull,
         RingTimeout,
         SegmentExists,
         SegmentMissing,
@@ -28,9 +31,11 @@ if TYPE_CHECKING:
         UnknownParticipant,
         WriterFailed,
     )
-    from ringbuffer.producer import Claim, Producer
-    from ringbuffer.ring import ParticipantStatus, Ring
+    from ringbuffer.observer import Observed, Observer
+    from ringbuffer.producer import Claim, Producer, SharedProducer
+    from ringbuffer.ring import OpenClaimStatus, ParticipantStatus, Ring
     from ringbuffer.shm import Segment, SegmentInfo, SysvSegment, clean_stale, list_segments
+    from ringbuffer.topology import Topology, diamond, handle, pipeline
 
 __all__ = [
     "Claim",
@@ -38,6 +43,11 @@ __all__ = [
     "Consumer",
     "EpochMismatch",
     "LayoutMismatch",
+    "NotObservable",
+    "NotRetained",
+    "Observed",
+    "Observer",
+    "OpenClaimStatus",
     "ParticipantBusy",
     "ParticipantError",
     "ParticipantStatus",
@@ -45,6 +55,7 @@ __all__ = [
     "Producer",
     "Ring",
     "RingClosed",
+    "RingFull",
     "RingTimeout",
     "RingbufferError",
     "Segment",
@@ -53,18 +64,25 @@ __all__ = [
     "SegmentMissing",
     "SharedMemoryError",
     "SharedMemoryFull",
+    "SharedProducer",
     "SysvSegment",
+    "Topology",
     "UnknownParticipant",
     "WriterFailed",
     "clean_stale",
+    "diamond",
+    "handle",
     "list_segments",
+    "pipeline",
 ]
 
 _MODULES = {
     "consumer": ("Consumer",),
-    "producer": ("Claim", "Producer"),
-    "ring": ("ParticipantStatus", "Ring"),
+    "observer": ("Observed", "Observer"),
+    "producer": ("Claim", "Producer", "SharedProducer"),
+    "ring": ("OpenClaimStatus", "ParticipantStatus", "Ring"),
     "shm": ("Segment", "SegmentInfo", "SysvSegment", "clean_stale", "list_segments"),
+    "topology": ("Topology", "diamond", "handle", "pipeline"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

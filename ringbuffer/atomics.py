@@ -10,6 +10,8 @@ Orderings (C11 names):
 - :func:`store_release`  nothing that precedes moves below it
 - :func:`compare_exchange`, :func:`fetch_add`  sequentially consistent read-modify-write
 - :func:`fence`          full fence, store-to-load included (``mfence``/locked op on x86)
+- :func:`fence_release`  no earlier load or store moves below a later store; on x86 it only binds the compiler
+- :func:`fence_acquire`  no later load or store moves above an earlier load; on x86 likewise
 - :func:`pause`          a hint for spin loops, no ordering
 
 Under ``NUMBA_DISABLE_JIT=1`` the twins run plain NumPy accesses. They are for coverage, debuggers and
@@ -23,7 +25,16 @@ from typing import Any
 
 from ringbuffer.kernel import JIT_DISABLED
 
-__all__ = ["compare_exchange", "fence", "fetch_add", "load_acquire", "pause", "store_release"]
+__all__ = [
+    "compare_exchange",
+    "fence",
+    "fence_acquire",
+    "fence_release",
+    "fetch_add",
+    "load_acquire",
+    "pause",
+    "store_release",
+]
 
 if JIT_DISABLED:
 
@@ -50,6 +61,12 @@ if JIT_DISABLED:
 
     def fence() -> None:
         """Do nothing: one process, one thread."""
+
+    def fence_release() -> None:
+        """Do nothing."""
+
+    def fence_acquire() -> None:
+        """Do nothing."""
 
     def pause() -> None:
         """Do nothing."""
@@ -123,6 +140,26 @@ else:
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             builder.fence("seq_cst")
+            return context.get_dummy_value()
+
+        return signature(types.none), codegen
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def fence_release(typing_context: Any) -> Any:
+        """Order all earlier loads and stores before all later stores."""
+
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            builder.fence("release")
+            return context.get_dummy_value()
+
+        return signature(types.none), codegen
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def fence_acquire(typing_context: Any) -> Any:
+        """Order all earlier loads before all later loads and stores."""
+
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            builder.fence("acquire")
             return context.get_dummy_value()
 
         return signature(types.none), codegen

@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ringbuffer.errors import RingClosed, WriterFailed
-from ringbuffer.layout import H_STATE, STATE_FAILED, STATE_OPEN, WRITER, cursor_index
+from ringbuffer.kernel import kernel
+from ringbuffer.layout import H_KIND, H_STATE, KIND_MULTI, STATE_FAILED, STATE_OPEN, WRITER, cursor_index
+from ringbuffer.membership import remove
+from ringbuffer.multi import R_IS_PADDED, R_SEQ, new_reader, readable
 from ringbuffer.participant import Participant
 
 if TYPE_CHECKING:
@@ -21,18 +24,35 @@ if TYPE_CHECKING:
 __all__ = ["Consumer"]
 
 
-class Consumer(Participant):
-    """A reader of a ring; made by ``ring.consumer(name)``.
+@kernel
+def _readable(words, local, capacity, limit):  # type: ignore[no-untyped-def]
+    return readable(words, local, capacity, limit)
 
-    Leaving the ``with`` block releases what was polled; leaving it by an exception does not, so whoever
+
+class Consumer(Participant):
+    """A reader of a ring; made by ``ring.consumer(name)``, or by ``ring.join(name)``, which leaves the graph again.
+
+    With several producers padding (claims that nobody will fill) is skipped, and counted in ``padded``. Leaving the ``with`` block releases what was polled; leaving it by an exception does not, so whoever
     takes the place next gets those records again (at least once).
     """
 
-    def __init__(self, ring: Ring, participant: int, strategy: str = "yield", writable: bool = False) -> None:
-        super().__init__(ring, participant, strategy)
+    def __init__(
+        self,
+        ring: Ring,
+        participant: int,
+        strategy: str = "yield",
+        writable: bool = False,
+        *,
+        token: int = 0,
+        leaves: bool = False,
+    ) -> None:
+        super().__init__(ring, participant, strategy, token)
         self._writable = writable
+        self._leaves = leaves
         self._position = self.seq
         self._known = self.seq
+        self._padded = 0
+        self._run = new_reader(ring.words, self.seq) if int(ring.words[H_KIND]) == KIND_MULTI else None
 
     @property
     def position(self) -> int:
@@ -41,8 +61,13 @@ class Consumer(Participant):
 
     @property
     def lag(self) -> int:
-        """How many published records this reader has not polled yet."""
+        """How many records this reader has not polled yet: published, or with several producers claimed."""
         return int(self._words[cursor_index(WRITER)]) - self._position
+
+    @property
+    def padded(self) -> int:
+        """How many sequences were padding, claimed by producers that gave up or died; they hold no record."""
+        return self._padded
 
     def poll(self, limit: int | None = None) -> Any:
         """Return what can be read now, at most ``limit`` and up to the end of the ring; maybe nothing.
@@ -51,12 +76,28 @@ class Consumer(Participant):
         """
         self._check_owner()
         if self._known <= self._position:
-            self._known = self._look(0, 0)
+            self._refresh(self._look(0, 0))
         count = self._ring.contiguous(self._position + 1, self._known)
         count = count if limit is None else min(count, limit)
         first_seq = self._position + 1
         self._position += count
         return self._ring.view(first_seq, count, self._writable)
+
+    def _refresh(self, limit: int) -> None:
+        """Note how far this reader may read, given its gates; skip padding."""
+        if self._run is None:
+            self._known = limit
+            return
+        while True:
+            self._run[R_SEQ] = self._position
+            self._known = int(_readable(self._words, self._run, self._ring.capacity, limit))
+            if not self._run[R_IS_PADDED] or self._known <= self._position:
+                return
+            was_released = self.seq == self._position
+            self._padded += self._known - self._position
+            self._position = self._known
+            if was_released:
+                self._commit(self._position)  # else what is before it is released first, by the caller
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for something to read and return how much there is.
@@ -64,8 +105,11 @@ class Consumer(Participant):
         Raise RingTimeout after ``timeout`` seconds, RingClosed or WriterFailed at the end of the stream.
         """
         self._check_owner()
-        if self._known <= self._position:
-            self._known = self._wait(self._position + 1, timeout)
+        while self._known <= self._position:
+            gates = self._wait(self._position + 1, timeout)
+            if gates <= self._position:
+                break
+            self._refresh(gates)
         if self._known > self._position:
             return self._known - self._position
         failed = int(self._words[H_STATE]) == STATE_FAILED
@@ -80,6 +124,20 @@ class Consumer(Participant):
             raise ValueError(f"{self._where}: seq: expected {self.seq}..{self._position}, was {seq}")
         if seq != self.seq:
             self._commit(seq)
+
+    def rewind(self) -> None:
+        """Take everything that was polled and not released once more."""
+        self._check_owner()
+        self._position = self.seq
+        if self._run is not None:
+            self._run = new_reader(self._words, self.seq)
+            self._known = self.seq
+
+    def leave(self) -> None:
+        """Leave the graph for good: nobody waits for this reader any more, and its place is vacant."""
+        self._check_owner()
+        self._token = 0
+        remove(self._words, self._participant)
 
     def batches(self, limit: int | None = None, timeout: float | None = None) -> Iterator[Any]:
         """Yield batches of at most ``limit`` until the stream ends; release each when the next is asked for.
@@ -98,9 +156,14 @@ class Consumer(Participant):
         return self.batches()
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None and self._token:
+        if not self._token:
+            return
+        if kind is None:
             self.release()
-        self.detach(failed=kind is not None)
+        if self._leaves:
+            self.leave()
+        else:
+            self.detach(failed=kind is not None)
 
     def _ends_before(self, target_seq: int) -> bool:
         # the state first, as in wait.is_over; here after a compiled wait, which has the same order

@@ -14,6 +14,9 @@
     │   ├── ParticipantBusy    a live process or another object holds that place
     │   └── PeerDied           somebody this one waits for is gone without a goodbye
     ├── RingTimeout            nothing came, or no room came, in time (also a TimeoutError)
+    ├── RingFull               no room, and the producer's policy is not to wait
+    ├── NotRetained            a reader wants to start at a sequence that is no longer, or not yet, in the ring
+    ├── NotObservable          an observer of a ring whose writer does not announce its claims
     ├── RingClosed             the writer ended the stream and everything of it was read
     ├── WriterFailed           the writer left because of an exception; what it published was read
     └── ClaimError             misuse of a claim: too large, nested, foreign thread, end of the sequences
@@ -27,10 +30,13 @@ __all__ = [
     "ClaimError",
     "EpochMismatch",
     "LayoutMismatch",
+    "NotObservable",
+    "NotRetained",
     "ParticipantBusy",
     "ParticipantError",
     "PeerDied",
     "RingClosed",
+    "RingFull",
     "RingTimeout",
     "RingbufferError",
     "SegmentExists",
@@ -93,6 +99,18 @@ class PeerDied(ParticipantError):
 
 class RingTimeout(RingbufferError, TimeoutError):
     """The deadline passed before there was something to read, or room to write."""
+
+
+class RingFull(RingbufferError):
+    """The ring has no room, and the producer was told to fail rather than wait."""
+
+
+class NotRetained(RingbufferError):
+    """A sequence is not in the ring: overwritten already, or not published yet."""
+
+
+class NotObservable(RingbufferError):
+    """The ring was created without announcing claims, so that a lapped observer could not tell."""
 
 
 class RingClosed(RingbufferError):

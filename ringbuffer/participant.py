@@ -14,9 +14,11 @@ was killed                 the same: what a reader polled but had not released i
 is alive                   is refused: ``ParticipantBusy``
 ========================== =============================================================================
 
-While it waits, a holder looks a few times a second whether those it waits for, directly or not, still live
-(``PeerDied``), whether the ring is still of its epoch, and beats its own heart. After ``PeerDied`` it may
-wait again, for instance for the dead one's successor. Everything here runs once per batch or less.
+While it waits, a holder looks a few times a second whether those it waits for, directly or not, still live,
+whether the ring is still of its epoch, and beats its own heart. What happens when a reader has died is the
+policy of the ring (``dead_readers``): ``raise`` PeerDied in those that wait for it, who may wait again, for
+instance for a successor; ``wait`` for one; ``remove`` it from the graph; ``fail`` the stream. Claims of a dead
+producer among several become padding. Everything here runs once per batch or less.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
 
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.errors import (
@@ -37,10 +41,17 @@ from ringbuffer.errors import (
 )
 from ringbuffer.kernel import kernel
 from ringbuffer.layout import (
+    DEAD_FAIL,
+    DEAD_REMOVE,
+    DEAD_WAIT,
+    H_CAPACITY,
+    H_DEAD_READERS,
     H_EPOCH,
+    H_KIND,
     H_PARTICIPANTS,
     H_STATE,
     HEADER_WORDS,
+    KIND_MULTI,
     P_GATES,
     P_HEARTBEAT,
     P_OWNER,
@@ -51,15 +62,18 @@ from ringbuffer.layout import (
     PARTICIPANT_FAILED,
     PARTICIPANT_LEFT,
     PARTICIPANT_WORDS,
+    STATE_FAILED,
     WRITER,
     cursor_index,
-    gate_indexes,
     participant_name,
+    producer_participants,
 )
 from ringbuffer.liveness import is_alive, own_identity, owner_token, split_token
-from ringbuffer.native import clock_ns
+from ringbuffer.membership import remove
 from ringbuffer.ring_words import take_word
-from ringbuffer.sequence import publish
+from ringbuffer.native import clock_ns
+from ringbuffer.multi import end_of_claims, open_claims, pad_claim, publish_shared
+from ringbuffer.sequence import gate_of_claims, publish
 from ringbuffer.wait import BLOCKING, STRATEGIES, announce_bells, ring_bells, rings_bells, wait_until
 
 if TYPE_CHECKING:
@@ -101,6 +115,57 @@ def set_state(words, participant, state):  # type: ignore[no-untyped-def]
     ring_bells(words, participant)
 
 
+@kernel
+def commit_shared(words, local, capacity, participant, seq, epoch, token):  # type: ignore[no-untyped-def]
+    """Publish the open claim, up to ``seq``, of one of several producers; beat its heart, ring bells."""
+    base = HEADER_WORDS + PARTICIPANT_WORDS * participant
+    if load_acquire(words, H_EPOCH) != epoch:  # pairs with whoever initialises the ring again
+        return COMMIT_STALE_EPOCH
+    if load_acquire(words, base + P_OWNER) != token:  # pairs with the compare-exchange of a successor
+        return COMMIT_NOT_OWNER
+    words[base + P_HEARTBEAT] = clock_ns()
+    publish_shared(words, local, capacity)
+    publish(words, base, seq)
+    if rings_bells(words):
+        ring_bells(words, np.int64(WRITER))
+    return COMMIT_DONE
+
+
+@kernel
+def pad(words, seq, capacity, state):  # type: ignore[no-untyped-def]
+    """Turn an open claim into padding, and let the readers know."""
+    padded = pad_claim(words, seq, capacity, state)
+    if rings_bells(words):
+        ring_bells(words, np.int64(WRITER))
+    return padded
+
+
+@kernel
+def ends_of_claims(words, capacity):  # type: ignore[no-untyped-def]
+    """Return the last sequence that was claimed, by whomever."""
+    return end_of_claims(words, capacity)
+
+
+def heal(words: Any, owner: int = -1) -> int:
+    """Turn open claims of dead producers into padding, and those of ``owner``; return how many.
+
+    ``owner`` is a producer's place whose holder is known to be gone, or to be the caller itself.
+    """
+    capacity = int(words[H_CAPACITY])
+    healed = 0
+    for claim in open_claims(words, int(gate(words))):
+        pid, start_time = split_token(int(words[cursor_index(claim.owner) + P_OWNER]))
+        if claim.owner == owner or not is_alive(pid, start_time):
+            healed += bool(pad(words, claim.seq, capacity, claim.state))
+    return healed
+
+
+@kernel
+def gate(words):  # type: ignore[no-untyped-def]
+    """Return the sequence up to which all readers are done."""
+    return gate_of_claims(words)
+
+
 def take(words: Any, participant: int, where: str = "ring") -> int:
     """Take a place for this process; return its owner token, or raise ParticipantBusy if it is held."""
     base = cursor_index(participant)
@@ -134,7 +199,8 @@ def leave(words: Any, participant: int, token: int, failed: bool = False) -> Non
 class Participant:
     """What writers and readers of the plain Python interface share: the place, the waiting, the commit."""
 
-    def __init__(self, ring: Ring, participant: int, strategy: str) -> None:
+    def __init__(self, ring: Ring, participant: int, strategy: str, token: int = 0) -> None:
+        """Take a place, or go on with one that is held already (``token``)."""
         if strategy not in STRATEGIES:
             raise ValueError(f"strategy: expected one of {list(STRATEGIES)}, was {strategy!r}")
         self._ring = ring
@@ -143,10 +209,8 @@ class Participant:
         self._base = cursor_index(participant)
         self._where = f"{ring.name}: {participant_name(ring.words, participant)}"
         self._strategy = STRATEGIES[strategy]
-        self._gates_idx = gate_indexes(ring.words, participant)
-        self._upstream = _upstream(ring.words, participant)
         self._epoch = ring.epoch
-        self._token = take(ring.words, participant, ring.name)
+        self._token = token or take(ring.words, participant, ring.name)
         self._owner = (os.getpid(), threading.get_ident())
         if self._strategy == BLOCKING:
             start_bells(self._words)
@@ -177,7 +241,9 @@ class Participant:
             raise ClaimError(f"{self._where}: expected (pid, thread) {self._owner}, was {caller}")
 
     def _commit(self, seq: int) -> None:
-        code = commit(self._words, self._participant, seq, self._epoch, self._token)
+        self._check_commit(commit(self._words, self._participant, seq, self._epoch, self._token))
+
+    def _check_commit(self, code: int) -> None:
         if code == COMMIT_STALE_EPOCH:
             raise EpochMismatch(self._epoch_text())
         if code == COMMIT_NOT_OWNER:
@@ -199,29 +265,57 @@ class Participant:
         return seq
 
     def _look(self, target_seq: int, timeout_ns: int) -> int:
-        return int(
-            wait_until(
-                self._words, self._participant, self._gates_idx, target_seq, self._strategy, timeout_ns
-            )
-        )
+        return int(wait_until(self._words, self._participant, target_seq, self._strategy, timeout_ns))
 
     def _check_ring(self, target_seq: int) -> bool:
         """Return whether the stream ends before ``target_seq``; raise if it can never be served."""
-        if int(self._words[H_EPOCH]) != self._epoch:
+        words = self._words
+        if int(words[H_EPOCH]) != self._epoch:
             raise EpochMismatch(self._epoch_text())
         if self._ends_before(target_seq):
             return True
-        for peer in self._upstream:
+        if int(words[H_KIND]) == KIND_MULTI:
+            self._check_producers(target_seq)
+        for peer in _upstream(words, self._participant):
             base = cursor_index(peer)
-            if int(self._words[base]) >= target_seq:
+            if int(words[base]) >= target_seq:
                 continue
-            pid, start_time = split_token(int(self._words[base + P_OWNER]))
-            failed = pid == 0 and int(self._words[base + P_STATE]) == PARTICIPANT_FAILED
+            pid, start_time = split_token(int(words[base + P_OWNER]))
+            failed = pid == 0 and int(words[base + P_STATE]) == PARTICIPANT_FAILED
             if failed or (pid and not is_alive(pid, start_time)):
-                name, how = participant_name(self._words, peer), "failed" if failed else "died"
-                at_seq = int(self._words[base])
-                raise PeerDied(f"{self._where}: expected {target_seq}, was {at_seq}: {name!r} {how} there")
+                self._meet_dead(peer, target_seq, "failed" if failed else "died")
         return False
+
+    def _meet_dead(self, peer: int, target_seq: int, how: str) -> None:
+        """Do as the ring's policy says about a reader (or the one writer) that will not go on."""
+        words = self._words
+        policy = int(words[H_DEAD_READERS])
+        name, at_seq = participant_name(words, peer), int(words[cursor_index(peer)])
+        if peer != WRITER and policy == DEAD_REMOVE:
+            remove(words, peer)
+            return
+        if peer != WRITER and policy == DEAD_WAIT:
+            return
+        if peer != WRITER and policy == DEAD_FAIL:
+            set_state(words, WRITER, STATE_FAILED)
+        raise PeerDied(f"{self._where}: expected {target_seq}, was {at_seq}: {name!r} {how} there")
+
+    def _check_producers(self, target_seq: int) -> None:
+        """Turn claims of dead producers into padding; raise PeerDied if none is left that could go on."""
+        words = self._words
+        heal(words)
+        if int(words[cursor_index(WRITER)]) >= target_seq or self._participant in producer_participants(words):
+            return
+        dead = []
+        for producer in producer_participants(words):
+            base = cursor_index(producer)
+            pid, start_time = split_token(int(words[base + P_OWNER]))
+            if pid and is_alive(pid, start_time):
+                return
+            if pid or int(words[base + P_STATE]) == PARTICIPANT_FAILED:
+                dead.append(f"{participant_name(words, producer)!r} ({pid or 'failed'})")
+        if dead:
+            raise PeerDied(f"{self._where}: expected {target_seq}, was no live producer: {', '.join(dead)} died")
 
     def _ends_before(self, target_seq: int) -> bool:
         return False
@@ -233,7 +327,8 @@ class Participant:
 def _upstream(words: Any, participant: int) -> list[int]:
     """Return all that ``participant`` waits for, directly or through readers.
 
-    Not through the writer: a reader that waits for the next record does not care who else reads this one.
+    Not through the writer: a reader that waits for the next record does not care who else reads this one. Several
+    producers are nobody in particular: see ``_check_producers``.
     """
     masks = [int(words[cursor_index(each) + P_GATES]) for each in range(int(words[H_PARTICIPANTS]))]
     found, todo = 0, masks[participant]
@@ -241,4 +336,6 @@ def _upstream(words: Any, participant: int) -> list[int]:
         peer = (todo & -todo).bit_length() - 1
         found |= 1 << peer
         todo = (todo | (masks[peer] if peer != WRITER else 0)) & ~found
+    if int(words[H_KIND]) == KIND_MULTI:
+        found &= ~(1 << WRITER)
     return [peer for peer in range(len(masks)) if found >> peer & 1 and peer != participant]

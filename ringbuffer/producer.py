@@ -1,35 +1,66 @@
 """The writing end of a ring in plain Python: publish records and arrays, or claim slots and fill them.
 
-One process and one thread at a time writes a ring. What is claimed and not published is nothing: an exception
-in the ``with`` block of a claim gives it back.
+One process and one thread at a time writes a ring of one writer (:class:`Producer`). What is claimed and not
+published is nothing: an exception in the ``with`` block of a claim gives it back. With several producers
+(:class:`SharedProducer`) each has a place of its own; what it gives up becomes padding, which readers skip.
+
+What a claim does when the ring is full is the producer's policy, ``full``: ``"wait"``, ``"fail"`` (RingFull), or a
+number of seconds to wait (RingTimeout); each call may say otherwise with ``timeout``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from ringbuffer.errors import ClaimError
+from ringbuffer.errors import ClaimError, RingFull
 from ringbuffer.kernel import kernel
-from ringbuffer.layout import MAX_SEQ, STATE_CLOSED, STATE_FAILED, STATE_OPEN, WRITER
-from ringbuffer.participant import Participant, set_state
+from ringbuffer.layout import (
+    MAX_SEQ,
+    P_OWNER,
+    P_STATE,
+    PARTICIPANT_FAILED,
+    STATE_CLOSED,
+    STATE_FAILED,
+    STATE_OPEN,
+    WRITER,
+    cursor_index,
+    producer_participants,
+)
+from ringbuffer.liveness import is_alive, split_token
+from ringbuffer.multi import claim_shared, new_sharer
+from ringbuffer.participant import Participant, commit_shared, gate, heal, set_state
 from ringbuffer.sequence import L_NEXT, free_slots, new_local, try_claim
 
 if TYPE_CHECKING:
     from ringbuffer.ring import Ring
 
-__all__ = ["Claim", "Producer"]
+__all__ = ["Claim", "Producer", "SharedProducer"]
+
+POLICIES: Final = {"wait": None, "fail": 0.0}
 
 
 @kernel
-def _try_claim(words, local, gates_idx, capacity, n):  # type: ignore[no-untyped-def]
-    return try_claim(words, local, gates_idx, capacity, n)
+def _try_claim(words, local, capacity, n):  # type: ignore[no-untyped-def]
+    return try_claim(words, local, capacity, n)
 
 
 @kernel
-def _free_slots(words, local, gates_idx, capacity):  # type: ignore[no-untyped-def]
-    return free_slots(words, local, gates_idx, capacity)
+def _claim_shared(words, local, capacity, n):  # type: ignore[no-untyped-def]
+    return claim_shared(words, local, capacity, n)
+
+
+@kernel
+def _free_slots(words, local, capacity):  # type: ignore[no-untyped-def]
+    return free_slots(words, local, capacity)
+
+
+class _Policy:
+    """The default of a call's ``timeout``: the producer's policy."""
+
+
+AS_THE_PRODUCER: Final = _Policy()
 
 
 class Claim:
@@ -87,21 +118,33 @@ class Producer(Participant):
     With ``keep_open`` neither happens and a later producer continues.
     """
 
-    def __init__(self, ring: Ring, strategy: str = "yield", keep_open: bool = False) -> None:
-        super().__init__(ring, WRITER, strategy)
-        self._slots = ring.slots
+    def __init__(
+        self,
+        ring: Ring,
+        strategy: str = "yield",
+        keep_open: bool = False,
+        full: str | float = "wait",
+        participant: int = WRITER,
+    ) -> None:
+        if isinstance(full, str) and full not in POLICIES:
+            raise ValueError(f"full: expected one of {list(POLICIES)} or seconds, was {full!r}")
+        super().__init__(ring, participant, strategy)
         self._capacity = ring.capacity
         self._keep_open = keep_open
+        self._full_s = POLICIES[full] if isinstance(full, str) else full
         self._claim: Claim | None = None
-        self._local = new_local(self.seq, max(0, self.seq - self._capacity))
-        set_state(self._words, WRITER, STATE_OPEN)
+        self._local = self._new_local()
+        set_state(self._words, np.int64(WRITER), STATE_OPEN)
+
+    def _new_local(self) -> Any:
+        return new_local(self._words)
 
     @property
     def free(self) -> int:
         """How many slots can be claimed at once without waiting; exact if it is below half the ring."""
-        return int(_free_slots(self._words, self._local, self._gates_idx, self._capacity))
+        return int(_free_slots(self._words, self._local, self._capacity))
 
-    def publish(self, records: Any, timeout: float | None = None) -> int:
+    def publish(self, records: Any, timeout: float | _Policy | None = AS_THE_PRODUCER) -> int:
         """Publish one record (tuple, scalar or structured scalar) or a 1-D array; return the last sequence.
 
         An array goes out in pieces as room appears. ``timeout`` seconds is the longest wait for each piece;
@@ -117,7 +160,7 @@ class Producer(Participant):
             raise
         return claim.publish()
 
-    def _publish_array(self, records: Any, timeout: float | None) -> int:
+    def _publish_array(self, records: Any, timeout: float | _Policy | None) -> int:
         piece = max(1, self._capacity // 2)
         for start in range(0, len(records), piece):
             part = records[start : start + piece]
@@ -125,10 +168,16 @@ class Producer(Participant):
                 claim.fill(part)
         return self.seq
 
-    def claim(self, n: int = 1, timeout: float | None = None) -> Claim:
-        """Claim the next ``n`` slots, waiting for room at most ``timeout`` seconds (None: for ever)."""
+    def claim(self, n: int = 1, timeout: float | _Policy | None = AS_THE_PRODUCER) -> Claim:
+        """Claim the next ``n`` slots, waiting for room at most ``timeout`` seconds (None: for ever).
+
+        Raise RingTimeout when the time is over, RingFull if there is none to wait.
+        """
+        limit_s = self._full_s if isinstance(timeout, _Policy) else timeout
         while (claim := self.try_claim(n)) is None:
-            self._wait(int(self._local[L_NEXT]) + n - self._capacity, timeout)
+            if limit_s == 0:
+                raise RingFull(f"{self._where}: expected room for {n}, was {self.free} of {self._capacity}")
+            self._wait(self._end() + n - self._capacity, limit_s)
         return claim
 
     def try_claim(self, n: int = 1) -> Claim | None:
@@ -138,18 +187,25 @@ class Producer(Participant):
             raise ClaimError(f"{self._where}: expected no open claim, was {self._claim.first_seq}")
         if not 1 <= n <= self._capacity:
             raise ClaimError(f"{self._where}: n: expected 1..{self._capacity}, was {n}")
-        last_seq = int(_try_claim(self._words, self._local, self._gates_idx, self._capacity, n))
+        last_seq = self._claim_now(n)
         if last_seq < 0:
-            if n > MAX_SEQ - int(self._local[L_NEXT]):
+            if n > MAX_SEQ - self._end():
                 raise ClaimError(f"{self._where}: expected sequences up to {MAX_SEQ}, claim of {n} passes it")
             return None
         first_seq = last_seq - n + 1
         self._claim = Claim(self, first_seq, last_seq, self._ring.slices(first_seq, last_seq))
         return self._claim
 
+    def _claim_now(self, n: int) -> int:
+        return int(_try_claim(self._words, self._local, self._capacity, n))
+
+    def _end(self) -> int:
+        """Return the last sequence that was claimed."""
+        return int(self._local[L_NEXT])
+
     def end(self, failed: bool = False) -> None:
         """End the stream: readers that have read everything stop iterating. A later producer reopens it."""
-        set_state(self._words, WRITER, STATE_FAILED if failed else STATE_CLOSED)
+        set_state(self._words, np.int64(WRITER), STATE_FAILED if failed else STATE_CLOSED)
 
     def __exit__(self, kind: object, *_: object) -> None:
         if self._claim is not None:
@@ -166,3 +222,58 @@ class Producer(Participant):
     def _abandon_claim(self) -> None:
         self._local[L_NEXT] = self.seq
         self._claim = None
+
+
+class SharedProducer(Producer):
+    """One of several producers of a ring; made by ``ring.producer()`` of a ring with ``producers`` above one.
+
+    The stream ends when the last of them has left: as failed if any left by an exception.
+    ``seq`` is the last sequence that this one published.
+    """
+
+    def __init__(
+        self, ring: Ring, participant: int, strategy: str = "yield", keep_open: bool = False,
+        full: str | float = "wait",
+    ) -> None:  # fmt: skip
+        super().__init__(ring, strategy, keep_open, full, participant)
+        heal(self._words, participant)  # a claim of the holder before, who is dead
+
+    def _new_local(self) -> Any:
+        return new_sharer(self._words, self._participant)
+
+    @property
+    def free(self) -> int:
+        """How many slots could be claimed just now, if no other producer claims any."""
+        return self._capacity - (self._end() - int(gate(self._words)))
+
+    def _claim_now(self, n: int) -> int:
+        return int(_claim_shared(self._words, self._local, self._capacity, n))
+
+    def _end(self) -> int:
+        return int(self._words[cursor_index(WRITER)])
+
+    def _commit(self, seq: int) -> None:
+        code = commit_shared(
+            self._words, self._local, self._capacity, self._participant, seq, self._epoch, self._token
+        )
+        self._check_commit(code)
+
+    def _abandon_claim(self) -> None:
+        heal(self._words, self._participant)
+        self._claim = None
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if self._claim is not None:
+            self._claim.abandon()
+        held = bool(self._token)
+        self.detach(failed=kind is not None)
+        if held and not self._keep_open and not self._others_live():
+            places = [cursor_index(each) for each in producer_participants(self._words)]
+            self.end(failed=any(int(self._words[base + P_STATE]) == PARTICIPANT_FAILED for base in places))
+
+    def _others_live(self) -> bool:
+        # after our own place is given back: of two that leave at once, the later one sees nobody
+        holders = [
+            split_token(int(self._words[cursor_index(each) + P_OWNER])) for each in producer_participants(self._words)
+        ]
+        return any(is_alive(*holder) for holder in holders)

@@ -2,13 +2,14 @@
 
 ::
 
-    with Ring.create("ticks", 4096, TICK, readers={"risk": (), "book": ("risk",)}) as ring:
+    with Ring.create("ticks", 4096, TICK, handle("risk").then("book")) as ring:
         with ring.producer() as out:                      # in one process
             out.publish((101, 5))
     with Ring.attach("ticks", TICK) as ring, ring.consumer("book") as ticks:   # in another
         for batch in ticks: ...
 
-A :class:`Ring` is a view; it holds no place in the ring until ``producer()`` or ``consumer()`` takes one.
+A :class:`Ring` is a view; it holds no place in the ring until ``producer()``, ``consumer()`` or ``join()`` takes
+one; ``observe()`` never does.
 The creator's ``with`` block unlinks the segment's name when it ends; those attached keep the memory.
 Compiled stages use the same bytes through :mod:`ringbuffer.sequence` with ``ring.words`` and
 ``ring.slots``.
@@ -16,6 +17,7 @@ Compiled stages use the same bytes through :mod:`ringbuffer.sequence` with ``rin
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
@@ -24,11 +26,15 @@ import numpy as np
 
 from ringbuffer import layout
 from ringbuffer.consumer import Consumer
-from ringbuffer.errors import SegmentExists
+from ringbuffer.errors import ParticipantBusy, SegmentExists, UnknownParticipant
 from ringbuffer.layout import (
     H_CAPACITY,
     H_EPOCH,
+    H_KIND,
     H_PARTICIPANTS,
+    KIND_SINGLE,
+    P_CLAIMED,
+    P_GATES,
     P_HEARTBEAT,
     P_OWNER,
     P_STATE,
@@ -38,28 +44,44 @@ from ringbuffer.layout import (
     initialise,
     participant_name,
     participant_of,
+    producer_participants,
+    reader_participants,
     typed_slots,
     views,
 )
 from ringbuffer.liveness import is_alive, own_identity, split_token
-from ringbuffer.producer import Producer
+from ringbuffer.membership import join, remove
+from ringbuffer.multi import open_claims
+from ringbuffer.observer import Observer
+from ringbuffer.participant import gate
+from ringbuffer.producer import Producer, SharedProducer
 from ringbuffer.shm import Segment, SysvSegment
 
-__all__ = ["ParticipantStatus", "Ring"]
+__all__ = ["OpenClaimStatus", "ParticipantStatus", "Ring"]
 
 STATE_NAMES = ("never attached", "attached", "left", "failed")
 
 
 class ParticipantStatus(NamedTuple):
-    """One writer or reader as seen from outside."""
+    """One writer or reader as seen from outside; ``waits_for`` names those whose cursors gate it."""
 
     name: str
+    role: str  # writer, claims (of several producers), producer or reader
     seq: int
     lag: int
     state: str
     pid: int
     alive: bool
     heartbeat_age_s: float
+    waits_for: tuple[str, ...]
+
+
+class OpenClaimStatus(NamedTuple):
+    """A claim that is not published: what one of several producers holds."""
+
+    first_seq: int
+    count: int
+    producer: str
 
 
 class Ring:
@@ -82,6 +104,10 @@ class Ring:
         dtype: Any,
         readers: Mapping[str, Iterable[str | int]],
         *,
+        producers: int = 1,
+        vacant_readers: int = 0,
+        observable: bool = True,
+        dead_readers: str = "raise",
         epoch: int = 1,
         start_seq: int = 0,
         kind: type[Segment] = Segment,
@@ -89,10 +115,15 @@ class Ring:
     ) -> Self:
         """Create a ring in a new segment; ``readers`` maps each name to the names that it waits for.
 
-        With ``replace_stale`` a segment of that name whose creator is dead is unlinked first.
+        That may be a :class:`ringbuffer.topology.Topology`. ``vacant_readers`` places are for readers that join later;
+        ``dead_readers`` says what becomes of one that died: ``raise``, ``wait``, ``remove`` or ``fail`` (see
+        :mod:`ringbuffer.participant`). ``observable`` lets observers look on, for one more store a claim. With
+        ``replace_stale`` a segment of that name whose creator is dead is unlinked first.
         """
         dtype = np.dtype(dtype)
-        size = Segment.CONTENT + layout.ring_bytes(capacity, dtype.itemsize, 1 + len(readers))
+        ring_kind = layout.KIND_SINGLE if producers == 1 else layout.KIND_MULTI
+        participants = layout.count_participants(len(readers) + vacant_readers, producers)
+        size = Segment.CONTENT + layout.ring_bytes(capacity, dtype.itemsize, participants, ring_kind)
         purpose = f"ring of {capacity} x {dtype.itemsize} bytes, readers {', '.join(readers)}"
         try:
             segment = kind.create(name, size, purpose)
@@ -113,6 +144,10 @@ class Ring:
                 epoch,
                 owner=own_identity(),
                 created_ns=time.time_ns(),
+                producers=producers,
+                vacant_readers=vacant_readers,
+                observable=observable,
+                dead_readers=dead_readers,
             )
         except BaseException:
             segment.unlink()
@@ -147,13 +182,49 @@ class Ring:
         ring.segment = segment
         return ring
 
-    def producer(self, strategy: str = "yield", keep_open: bool = False) -> Producer:
-        """Take the writer's place; ``strategy`` is how it waits for room."""
-        return Producer(self, strategy, keep_open)
+    def producer(self, strategy: str = "yield", keep_open: bool = False, full: str | float = "wait") -> Producer:
+        """Take the writer's place, or a free one of several producers.
+
+        ``strategy`` is how it waits for room; ``full`` whether: ``wait``, ``fail`` or seconds.
+        """
+        if int(self.words[H_KIND]) == KIND_SINGLE:
+            return Producer(self, strategy, keep_open, full)
+        places = producer_participants(self.words)
+        for place in places:
+            with contextlib.suppress(ParticipantBusy):
+                return SharedProducer(self, place, strategy, keep_open, full)
+        raise ParticipantBusy(f"{self.name}: expected a free place of {len(places)} producers, all are held")
 
     def consumer(self, name: str, strategy: str = "yield", writable: bool = False) -> Consumer:
         """Take the place of reader ``name``; with ``writable`` it may also write into the slots it reads."""
-        return Consumer(self, participant_of(self.words, name), strategy, writable)
+        participant = participant_of(self.words, name)
+        if participant not in reader_participants(self.words):
+            raise UnknownParticipant(f"{self.name}: expected a reader, was {name!r}")
+        return Consumer(self, participant, strategy, writable)
+
+    def join(
+        self,
+        name: str,
+        after: str | Iterable[str] = (),
+        at_seq: int | None = None,
+        strategy: str = "yield",
+        writable: bool = False,
+    ) -> Consumer:
+        """Become a new reader behind ``after`` (none: the writer), in a vacant place, until the ``with`` block ends.
+
+        It starts at what comes next, or behind ``at_seq`` if that is still in the ring (else NotRetained).
+        """
+        participant = join(self.words, name, after, at_seq)
+        token = int(self.words[cursor_index(participant) + P_OWNER])
+        return Consumer(self, participant, strategy, writable, token=token, leaves=True)
+
+    def remove(self, name: str) -> None:
+        """Take a reader out of the graph, for instance one that died; those behind it wait for whom it waited for."""
+        remove(self.words, participant_of(self.words, name))
+
+    def observe(self, seq: int | None = None, batch: int = 1024) -> Observer:
+        """Look on without a place, from what comes next or behind ``seq``; nobody waits for an observer."""
+        return Observer(self, seq, batch)
 
     @property
     def cursor(self) -> int:
@@ -163,25 +234,57 @@ class Ring:
     def status(self) -> list[ParticipantStatus]:
         """Return how each participant stands, the writer first; takes no place and disturbs nobody."""
         now_ns = time.monotonic_ns()
-        head_seq = self.cursor
+        words = self.words
+        names = [participant_name(words, each) for each in range(int(words[H_PARTICIPANTS]))]
         found = []
-        for participant in range(int(self.words[H_PARTICIPANTS])):
+        for participant, name in enumerate(names):
+            if not name:
+                continue  # vacant
             base = cursor_index(participant)
-            seq = int(self.words[base])
-            pid, start_time = split_token(int(self.words[base + P_OWNER]))
-            beat_ns = int(self.words[base + P_HEARTBEAT])
+            seq = int(words[base])
+            pid, start_time = split_token(int(words[base + P_OWNER]))
+            beat_ns = int(words[base + P_HEARTBEAT])
+            role = self._role(participant)
+            gates = int(words[base + P_GATES])
             found.append(
                 ParticipantStatus(
-                    name=participant_name(self.words, participant),
+                    name=name,
+                    role=role,
                     seq=seq,
-                    lag=max(0, head_seq - seq),
-                    state=STATE_NAMES[int(self.words[base + P_STATE])],
+                    lag=max(0, self.cursor - seq) if role == "reader" else 0,
+                    state=STATE_NAMES[int(words[base + P_STATE])],
                     pid=pid,
                     alive=is_alive(pid, start_time),
                     heartbeat_age_s=(now_ns - beat_ns) / 1e9 if beat_ns else float("inf"),
+                    waits_for=tuple(names[each] for each in range(len(names)) if gates >> each & 1),
                 )
             )
         return found
+
+    def _role(self, participant: int) -> str:
+        if participant in reader_participants(self.words):
+            return "reader"
+        if int(self.words[H_KIND]) == KIND_SINGLE:
+            return "writer"
+        return "claims" if participant == WRITER else "producer"
+
+    @property
+    def fill(self) -> int:
+        """How many slots hold what the slowest reader has not released."""
+        readers = [each.seq for each in self.status() if each.role == "reader"]
+        return self.cursor - min(readers) if readers else 0
+
+    def open_claims(self) -> list[OpenClaimStatus]:
+        """Return what is claimed and not published: by one writer that announces, or by each of several."""
+        words = self.words
+        if int(words[H_KIND]) == KIND_SINGLE:
+            claimed = int(words[cursor_index(WRITER) + P_CLAIMED])
+            ahead = claimed - self.cursor
+            return [OpenClaimStatus(self.cursor + 1, ahead, "writer")] if ahead > 0 else []
+        return [
+            OpenClaimStatus(claim.seq, claim.count, participant_name(words, claim.owner))
+            for claim in open_claims(words, int(gate(words)))
+        ]
 
     def contiguous(self, first_seq: int, last_seq: int) -> int:
         """Return how many slots from ``first_seq`` to ``last_seq`` lie side by side."""

@@ -1,4 +1,4 @@
-"""Claim, publish, wait-for and release on the cursors of a ring: the whole lock-free protocol, as kernels.
+"""Claim, publish, wait-for and release on the cursors of a ring with one writer: the protocol, as kernels.
 
 One writer, a graph of readers, no compare-exchange: each cursor is stored by its one owner and loaded by
 those that wait for it. With ``>>`` for "publishes to"::
@@ -10,16 +10,20 @@ the waiter's :func:`available` (load-acquire). What the owner did to the slots u
 and reads alike, happened before what the waiter does after it has seen it. Hence a reader never sees a
 half-written slot, and the writer never overwrites a slot that a reader still reads.
 
-``gates_idx`` is an int64 array with the words of the cursors waited for
-(:func:`ringbuffer.layout.gate_indexes`), never empty. ``local`` is an int64[8] that only the claiming
-process sees: what it claimed last, and the lowest gate as it last saw it. That cached gate may be old,
-never ahead: the gates only rise, so acting on it is safe, and the readers' lines are loaded once per lap of
-the ring rather than once per message.
+Whom a participant waits for is a bit mask in its own block (``P_GATES``), which changes when readers join or
+leave (:mod:`ringbuffer.membership`). ``local`` is an int64 array that only the claiming process sees: what
+it claimed last, and the lowest gate as it last saw it. That cached gate may be old, never ahead: the gates
+only rise, and one who joins starts at or above the lowest (see membership). So acting on it is safe, and
+the readers' lines are loaded once per lap of the ring rather than once per message.
 
 Invariants: gate <= L_NEXT <= gate + capacity; a cursor never falls. Sequences end at 2**63 - 1: the last
 claims are refused like those on a full ring, nothing wraps.
 
+An observable ring's writer stores what it claims in ``P_CLAIMED`` before it fills the slots, for readers
+that nobody waits for (:mod:`ringbuffer.observer`); others do not pay for that.
+
 Prior art: LMAX Disruptor, SingleProducerSequencer (cached gating sequence) and ProcessingSequenceBarrier.
+Several producers: :mod:`ringbuffer.multi`.
 """
 
 from __future__ import annotations
@@ -28,9 +32,20 @@ from typing import Any, Final
 
 import numpy as np
 
-from ringbuffer.atomics import load_acquire, store_release
+from ringbuffer.atomics import fence_release, load_acquire, store_release
 from ringbuffer.kernel import inlined
-from ringbuffer.layout import MAX_SEQ
+from ringbuffer.layout import (
+    H_CAPACITY,
+    H_OBSERVABLE,
+    HEADER_WORDS,
+    MAX_SEQ,
+    P_CLAIMED,
+    P_GATES,
+    PARTICIPANT_WORDS,
+    WRITER,
+    cursor_index,
+)
+from ringbuffer.native import ctz64
 
 __all__ = [
     "LOCAL_WORDS",
@@ -38,6 +53,7 @@ __all__ = [
     "L_NEXT",
     "available",
     "free_slots",
+    "gate_of_claims",
     "new_local",
     "publish",
     "release",
@@ -47,46 +63,69 @@ __all__ = [
 LOCAL_WORDS: Final = 8
 L_NEXT: Final = 0  # the last sequence claimed
 L_GATE: Final = 1  # the lowest cursor of those that gate the claims, as last loaded
+L_OBSERVABLE: Final = 2  # not 0: claims are announced
+WRITER_CURSOR: Final = cursor_index(WRITER)
 
 
-def new_local(seq: int, gate_seq: int) -> Any:
-    """Return the private words of a writer that has claimed up to ``seq`` and saw its gates at ``gate_seq``.
+def new_local(words: Any, gate_seq: int | None = None) -> Any:
+    """Return the private words of a writer that takes over a ring where its predecessor left it.
 
-    A writer that takes over passes its own cursor as ``seq``, and as ``gate_seq`` anything that is surely not
-    ahead of a gate: ``available`` of its gates, or ``max(0, seq - capacity)`` (the next claim then looks).
+    ``gate_seq`` is what it believes of its gates; surely not ahead of them, as ``None`` is: the first claim looks.
     """
     local = np.zeros(LOCAL_WORDS, dtype=np.int64)
-    local[L_NEXT] = seq
-    local[L_GATE] = gate_seq
+    local[L_NEXT] = words[WRITER_CURSOR]
+    local[L_GATE] = int(words[WRITER_CURSOR]) - int(words[H_CAPACITY]) if gate_seq is None else gate_seq
+    local[L_OBSERVABLE] = words[H_OBSERVABLE]
     return local
 
 
 @inlined
-def available(words, gates_idx):  # type: ignore[no-untyped-def]
-    """Return the lowest of the cursors at ``gates_idx``: all up to it may be touched."""
-    lowest = np.int64(MAX_SEQ)
-    for gate in gates_idx:
-        # pairs with store_release in publish (the gate is the writer) or in release (it is a reader)
-        lowest = min(lowest, load_acquire(words, gate))
-    return lowest
+def available(words, participant):  # type: ignore[no-untyped-def]
+    """Return the lowest cursor of those that ``participant`` waits for: a reader may touch all up to it.
+
+    ``MAX_SEQ`` if it waits for nobody (a writer without readers).
+    """
+    base = HEADER_WORDS + PARTICIPANT_WORDS * participant
+    while True:
+        # pairs with store_release in membership: whoever is missing here joins at or above what we return
+        mask = load_acquire(words, base + P_GATES)
+        lowest = np.int64(MAX_SEQ)
+        left = mask
+        while left != 0:
+            # pairs with store_release in publish (the gate is the writer) or in release (it is a reader)
+            seq = load_acquire(words, HEADER_WORDS + PARTICIPANT_WORDS * ctz64(left))
+            lowest = min(lowest, seq)
+            left &= left - 1
+        if load_acquire(words, base + P_GATES) == mask:  # else somebody joined or left meanwhile
+            return lowest
 
 
 @inlined
-def free_slots(words, local, gates_idx, capacity):  # type: ignore[no-untyped-def]
+def gate_of_claims(words):  # type: ignore[no-untyped-def]
+    """Return the sequence that claims may be ahead of by the capacity: the slowest leaf, at most the cursor.
+
+    Without readers it is the cursor itself, so that one who joins is noticed within a lap.
+    """
+    cursor = load_acquire(words, WRITER_CURSOR)  # first: a leaf that was behind it may have passed it since
+    return min(available(words, np.int64(WRITER)), cursor)
+
+
+@inlined
+def free_slots(words, local, capacity):  # type: ignore[no-untyped-def]
     """Return how many sequences may be claimed: the exact count, or, from the cache, at least half a ring.
 
     The gates are reloaded only when the cached answer is below half the ring, so a caller that needs room for
     n <= capacity // 2 before it starts can trust a smaller answer to be fresh, and will not wait for ever.
     """
     free = capacity - (local[L_NEXT] - local[L_GATE])
-    if free < (capacity >> 1):
-        local[L_GATE] = available(words, gates_idx)  # pairs with the gating readers' store_release in release
+    if free < max(1, capacity >> 1):
+        local[L_GATE] = gate_of_claims(words)  # pairs with the gating readers' store_release in release
         free = capacity - (local[L_NEXT] - local[L_GATE])
     return min(free, np.int64(MAX_SEQ) - local[L_NEXT])
 
 
 @inlined
-def try_claim(words, local, gates_idx, capacity, n):  # type: ignore[no-untyped-def]
+def try_claim(words, local, capacity, n):  # type: ignore[no-untyped-def]
     """Claim the next ``n`` sequences; return the last of them, or -1, claiming nothing, if there is no room.
 
     The caller fills the slots of ``result - n + 1 .. result`` and then calls :func:`publish`. ``n`` beyond
@@ -94,12 +133,15 @@ def try_claim(words, local, gates_idx, capacity, n):  # type: ignore[no-untyped-
     """
     last = local[L_NEXT]
     if n > capacity - (last - local[L_GATE]):
-        local[L_GATE] = available(words, gates_idx)  # pairs with the gating readers' store_release in release
+        local[L_GATE] = gate_of_claims(words)  # pairs with the gating readers' store_release in release
         if n > capacity - (last - local[L_GATE]):
             return np.int64(-1)
     if n > np.int64(MAX_SEQ) - last:
         return np.int64(-1)
     local[L_NEXT] = last + n
+    if local[L_OBSERVABLE] != 0:
+        store_release(words, WRITER_CURSOR + P_CLAIMED, last + n)  # pairs with load_acquire in observer.copy
+        fence_release()  # the claim first, then what the caller writes into the slots
     return last + n
 
 

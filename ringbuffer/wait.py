@@ -1,13 +1,18 @@
-"""What a stage does when it finds nothing: four strategies, from lowest latency to lowest load.
+"""What a participant does when it finds nothing: strategies from lowest latency to lowest load.
 
 ======== ==== =============================================================== =======================
-code     name on nothing found                                                 for
+name     code on nothing found                                                 for
 ======== ==== =============================================================== =======================
-SPIN     0    pause                                                            a core of its own
-YIELD    1    100 pauses, then sched_yield                                     cores are shared
-BACKOFF  2    10 rests of about 2 us, 10 yields, then sleeps of 1 to 50 us     throughput, some load
-BLOCKING 3    100 pauses, then a futex wait of at most 2 ms                    mostly idle
+busy     0    look again at once                                               a core of its own
+spin     1    pause                                                            a core, and a neighbour on it
+yield    2    100 pauses, then sched_yield                                     cores are shared
+backoff  3    10 rests of about 2 us, 10 yields, then sleeps of 1 to 50 us     throughput, some load
+phased   4    100 pauses, 100 yields, then sleeps of 50 us                     bursts
+sleep    5    100 sleeps of 50 us, then of 500 us                              low load, no bells
+blocking 6    100 pauses, then a futex wait of at most 2 ms                    mostly idle
 ======== ==== =============================================================== =======================
+
+A wait that ends after a time, and says so, is any of these with a ``timeout``.
 
 A kernel keeps a count of its fruitless looks and passes it through :func:`idle`; 0 after each success. A
 rest is 2 us of pauses without a look at the cursor: the writer keeps its line for that long, so the next
@@ -33,8 +38,11 @@ import numpy as np
 from ringbuffer.atomics import fence, fetch_add, load_acquire, pause, store_release
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.layout import (
+    H_CAPACITY,
     H_PARTICIPANTS,
+    H_READERS,
     H_STATE,
+    H_STATES,
     H_WAIT,
     HEADER_WORDS,
     P_GATES,
@@ -46,18 +54,23 @@ from ringbuffer.layout import (
     WRITER,
     cursor_index,
 )
+from ringbuffer.multi import is_published
 from ringbuffer.native import clock_ns, futex_wait, futex_wake, sleep_ns, yield_cpu
 from ringbuffer.sequence import available
 
 __all__ = [
     "BACKOFF",
     "BLOCKING",
+    "BUSY",
+    "PHASED",
+    "SLEEP",
     "SPIN",
     "STRATEGIES",
     "YIELD",
     "announce_bells",
     "idle",
     "is_over",
+    "reachable",
     "rest",
     "ring_bell",
     "ring_bells",
@@ -65,21 +78,34 @@ __all__ = [
     "wait_until",
 ]
 
-SPIN: Final = 0
-YIELD: Final = 1
-BACKOFF: Final = 2
-BLOCKING: Final = 3
-STRATEGIES: Final = {"spin": SPIN, "yield": YIELD, "backoff": BACKOFF, "blocking": BLOCKING}
+BUSY: Final = 0
+SPIN: Final = 1
+YIELD: Final = 2
+BACKOFF: Final = 3
+PHASED: Final = 4
+SLEEP: Final = 5
+BLOCKING: Final = 6
+STRATEGIES: Final = {
+    "busy": BUSY,
+    "spin": SPIN,
+    "yield": YIELD,
+    "backoff": BACKOFF,
+    "phased": PHASED,
+    "sleep": SLEEP,
+    "blocking": BLOCKING,
+}
 
 SPIN_COUNT: Final = 100  # pauses before anything that costs a system call
 REST_COUNT: Final = 10
 REST_NS: Final = 2_000
 PAUSES_PER_CLOCK: Final = 8  # one pause takes 15 to 50 ns, depending on the processor
 YIELD_COUNT: Final = 10
+PHASED_YIELDS: Final = 100
+SLEEP_COUNT: Final = 100
 SLEEP_MIN_NS: Final = 1_000
 SLEEP_MAX_NS: Final = 50_000
 BLOCK_MAX_NS: Final = 2_000_000
-CLOCK_EVERY: Final = 64  # a power of two: pauses of SPIN between looks at the clock
+CLOCK_EVERY: Final = 64  # a power of two: fruitless looks without a system call between looks at the clock
 WRITER_CURSOR: Final = cursor_index(WRITER)
 
 
@@ -140,19 +166,34 @@ def rest(duration_ns):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _block(words, participant, gates_idx, target_seq):  # type: ignore[no-untyped-def]
-    """Wait for the bell of ``participant`` unless its gates reach ``target_seq``; at most BLOCK_MAX_NS."""
+def reachable(words, participant, target_seq):  # type: ignore[no-untyped-def]
+    """Return the gates of ``participant``, or less than ``target_seq`` while that is claimed, not published.
+
+    With several producers the cursor says only what was claimed. A reader of theirs asks for the first
+    sequence of the next claim; what it gets through other readers was published before.
+    """
+    seq = available(words, participant)
+    if seq >= target_seq and words[H_STATES] != 0 and participant <= words[H_READERS]:
+        gates = words[HEADER_WORDS + PARTICIPANT_WORDS * participant + P_GATES]
+        if gates == 1 << WRITER and not is_published(words, target_seq, words[H_CAPACITY]):
+            return target_seq - 1
+    return seq
+
+
+@inlined
+def _block(words, participant, target_seq):  # type: ignore[no-untyped-def]
+    """Wait for the bell of ``participant`` unless ``target_seq`` is reachable; at most BLOCK_MAX_NS."""
     base = HEADER_WORDS + PARTICIPANT_WORDS * participant
     signal = load_acquire(words, base + P_SIGNAL)  # before the last look: a bell after it is not slept over
     store_release(words, base + P_WAITING, 1)  # pairs with load_acquire in ring_bell
     fence()  # our announcement first, then their cursors; pairs with the fence in ring_bell
-    if available(words, gates_idx) < target_seq and not is_over(words, target_seq):
+    if reachable(words, participant, target_seq) < target_seq and not is_over(words, target_seq):
         futex_wait(words, base + P_SIGNAL, signal, BLOCK_MAX_NS)
     store_release(words, base + P_WAITING, 0)  # a bell more or less now costs a system call, no more
 
 
 @inlined
-def idle(strategy, spins, words, participant, gates_idx, target_seq):  # type: ignore[no-untyped-def]
+def idle(strategy, spins, words, participant, target_seq):  # type: ignore[no-untyped-def]
     """Spend one fruitless look as the strategy says and return ``spins + 1``.
 
     ``participant`` is the caller's own place, ``target_seq`` the lowest gate that would let it go on (for a
@@ -165,27 +206,31 @@ def idle(strategy, spins, words, participant, gates_idx, target_seq):  # type: i
             yield_cpu()
         else:
             sleep_ns(min(SLEEP_MIN_NS << min(spins - REST_COUNT - YIELD_COUNT, 6), SLEEP_MAX_NS))
-    elif strategy == SPIN or spins < SPIN_COUNT:
+    elif strategy == SLEEP:
+        sleep_ns(SLEEP_MAX_NS if spins < SLEEP_COUNT else 10 * SLEEP_MAX_NS)
+    elif strategy == SPIN or (strategy != BUSY and spins < SPIN_COUNT):
         pause()
-    elif strategy == YIELD:
+    elif strategy == YIELD or (strategy == PHASED and spins < SPIN_COUNT + PHASED_YIELDS):
         yield_cpu()
-    else:
-        _block(words, participant, gates_idx, target_seq)
+    elif strategy == PHASED:
+        sleep_ns(SLEEP_MAX_NS)
+    elif strategy == BLOCKING:
+        _block(words, participant, target_seq)
     return spins + 1
 
 
 @kernel
-def wait_until(words, participant, gates_idx, target_seq, strategy, timeout_ns):  # type: ignore[no-untyped-def]
-    """Wait until the gates reach ``target_seq``, can never reach it, or the time is up; return the gates."""
-    seq = available(words, gates_idx)
+def wait_until(words, participant, target_seq, strategy, timeout_ns):  # type: ignore[no-untyped-def]
+    """Wait until ``target_seq`` is reachable, can never be, or the time is up; return how far it is."""
+    seq = reachable(words, participant, target_seq)
     if seq >= target_seq or timeout_ns <= 0:
         return seq
     deadline_ns = clock_ns() + timeout_ns
     spins = np.int64(0)
     while True:
-        spins = idle(strategy, spins, words, participant, gates_idx, target_seq)
-        seq = available(words, gates_idx)
+        spins = idle(strategy, spins, words, participant, target_seq)
+        seq = reachable(words, participant, target_seq)
         if seq >= target_seq or is_over(words, target_seq):
             return seq
-        if (spins & (CLOCK_EVERY - 1) == 0 or strategy != SPIN) and clock_ns() >= deadline_ns:
+        if (spins & (CLOCK_EVERY - 1) == 0 or strategy > SPIN) and clock_ns() >= deadline_ns:
             return seq

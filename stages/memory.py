@@ -78,7 +78,7 @@ def port_area(segment: Segment, ports: int, port_slots: int) -> PortArea:
     """Return the rings of a port segment."""
     stride = ring_bytes(port_slots, COMMAND_BYTES, PORT_PARTICIPANTS)
     words = np.frombuffer(segment.buffer, np.int64, ports * stride // 8, Segment.CONTENT)
-    return PortArea(words, stride // 8, slots_offset(PORT_PARTICIPANTS) // 8, port_slots)
+    return PortArea(words, stride // 8, slots_offset(port_slots, PORT_PARTICIPANTS) // 8, port_slots)
 
 
 class Sizes(NamedTuple):

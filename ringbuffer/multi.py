@@ -1,0 +1,277 @@
+"""Several producers on one ring: claims that name their owner, so that a dead producer holds up nobody.
+
+Beside the slots lies one word for each slot, the *state of a claim*. A claim of ``n`` sequences from ``first``
+is one compare-exchange on the state of ``first``, from whatever an earlier round left there, and its
+publication is one store to the same word::
+
+    bits 0..1    CLAIMED, PUBLISHED or PADDED; 0 in a fresh ring
+    bits 2..7    the participant that claimed
+    bits 8..32   n, 1..capacity
+    bits 33..62  round: (first // capacity) modulo 2**30
+
+    older round ──compare-exchange──► CLAIMED ──store by its owner──► PUBLISHED
+                                         └──compare-exchange by anybody, if the owner is dead──► PADDED
+
+States of the slots in between are not touched; they keep an older round, so they are never mistaken for
+claims of this one. The cursor of participant 0 is the *end of claims*, always the end of a claim: after a claim its
+owner moves it on, by compare-exchange; if the owner dies before that, the next claimant finds the slot
+after the end taken and moves it on itself. So the ring has no step at which a death loses track: either
+nothing was claimed, or the state says by whom. Room is looked for before the claim, never after it.
+
+A reader of the producers walks from claim to claim while they are published. Padded claims are runs of
+their own: nobody filled them, they hold nothing.
+
+Invariants: claims tile the sequences without gap or overlap; a state goes only forward; the end of claims is
+at most one claim behind the last. A claimant that slept for 2**29 rounds between its look and its
+compare-exchange could take an old state for its own: at a billion slots a second and 64 slots, a minute per
+slot of sleep; while it slept nobody could have passed its own unpublished claim.
+
+Failure modes: a producer that is stopped, not dead, between claim and publish holds up the readers until it goes
+on, as in any ring; ``ring.status`` names it.
+
+Prior art: LMAX Disruptor, MultiProducerSequencer (flags by round, but claims by fetch-and-add that die with
+their owner); Aeron LogBufferUnblocker (padding of claims that were given up); Michael and Scott's queue (1996:
+whoever finds the tail behind moves it on).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from ringbuffer.atomics import compare_exchange, load_acquire, store_release
+from ringbuffer.kernel import inlined
+from ringbuffer.layout import H_CAPACITY, H_STATES, MAX_SEQ, WRITER, cursor_index
+from ringbuffer.native import ctz64
+from ringbuffer.sequence import L_GATE, L_NEXT, LOCAL_WORDS, gate_of_claims
+
+__all__ = [
+    "CLAIMED",
+    "PADDED",
+    "PUBLISHED",
+    "claim_shared",
+    "end_of_claims",
+    "is_published",
+    "new_reader",
+    "new_sharer",
+    "pad_claim",
+    "publish_shared",
+    "readable",
+]
+
+CLAIMED: Final = 1
+PUBLISHED: Final = 2
+PADDED: Final = 3
+OWNER_SHIFT: Final = 2
+COUNT_SHIFT: Final = 8
+ROUND_SHIFT: Final = 33
+COUNT_MASK: Final = (1 << 25) - 1
+OWNER_MASK: Final = (1 << 6) - 1
+ROUND_MASK: Final = (1 << 30) - 1
+HALF_ROUNDS: Final = 1 << 29
+END: Final = cursor_index(WRITER)
+
+# Private words of a producer, after those of ringbuffer.sequence.
+L_FIRST: Final = 3  # the first sequence of the open claim
+L_OWN: Final = 4  # its participant
+
+# Private words of a reader.
+R_RUN_END: Final = 0  # the last sequence of the run that was found: published, or padded, without a gap
+R_IS_PADDED: Final = 1
+R_SEQ: Final = 2  # the last sequence that was taken of it
+
+
+def new_sharer(words: Any, participant: int) -> Any:
+    """Return the private words of the producer at ``participant``; its first claim looks at the gates."""
+    local = np.zeros(LOCAL_WORDS, dtype=np.int64)
+    local[L_NEXT] = words[END]
+    local[L_GATE] = int(words[END]) - int(words[H_CAPACITY])
+    local[L_OWN] = participant
+    return local
+
+
+def new_reader(words: Any, seq: int) -> Any:
+    """Return the private words of a reader that goes on after ``seq``, which may be amid a claim."""
+    local = np.zeros(LOCAL_WORDS, dtype=np.int64)
+    last, state = _claim_around(words, seq)
+    local[R_SEQ] = seq
+    local[R_RUN_END] = last  # the reader has a part of this claim, which was published, so all of it is
+    local[R_IS_PADDED] = state & 3 == PADDED
+    return local
+
+
+def _claim_around(words: Any, seq: int) -> tuple[int, int]:
+    """Return the last sequence and the state of the claim that holds ``seq``; ``seq`` and 0 if nothing tells."""
+    capacity, states = int(words[H_CAPACITY]), int(words[H_STATES])
+    for first in range(seq, max(seq - capacity, 0), -1):
+        state = int(words[states + (first & (capacity - 1))])
+        if _age(state, first, capacity) == 0:
+            return max(seq, first + (state >> COUNT_SHIFT & COUNT_MASK) - 1), state
+    return seq, 0
+
+
+@inlined
+def round_of(seq, capacity):  # type: ignore[no-untyped-def]
+    """Return how often the ring was full before ``seq``, modulo 2**30."""
+    return (np.int64(seq) >> ctz64(np.int64(capacity))) & ROUND_MASK
+
+
+@inlined
+def age_of(state, seq, capacity):  # type: ignore[no-untyped-def]
+    """Return 0 for a state of the round of ``seq``, below 0 for an older one, above 0 for a later one."""
+    if state == 0:
+        return np.int64(-1)
+    ahead = ((state >> ROUND_SHIFT) - round_of(seq, capacity)) & ROUND_MASK
+    return ahead if ahead < HALF_ROUNDS else ahead - (ROUND_MASK + 1)
+
+
+@inlined
+def count_of(state):  # type: ignore[no-untyped-def]
+    """Return how many sequences a claim has."""
+    return (state >> COUNT_SHIFT) & COUNT_MASK
+
+
+@inlined
+def claim_shared(words, local, capacity, n):  # type: ignore[no-untyped-def]
+    """Claim ``n`` sequences for one of several producers; return the last, or -1, claiming nothing, without room.
+
+    The caller fills the slots of ``result - n + 1 .. result`` and calls :func:`publish_shared` before its next claim.
+    """
+    states = words[H_STATES]
+    while True:
+        # pairs with the compare-exchange below: the claims up to there are in their states
+        end = load_acquire(words, END)
+        if n > capacity - (end - local[L_GATE]):
+            local[L_GATE] = gate_of_claims(words)  # pairs with the gating readers' store_release in release
+            if n > capacity - (end - local[L_GATE]):
+                return np.int64(-1)
+        if n > np.int64(MAX_SEQ) - end:
+            return np.int64(-1)
+        first = end + 1
+        at = states + (first & (capacity - 1))
+        seen = load_acquire(words, at)  # pairs with itself: the compare-exchange of another claimant
+        age = age_of(seen, first, capacity)
+        if age < 0:
+            mine = (
+                (round_of(first, capacity) << ROUND_SHIFT)
+                | (np.int64(n) << COUNT_SHIFT)
+                | (local[L_OWN] << OWNER_SHIFT)
+                | CLAIMED
+            )
+            if compare_exchange(words, at, seen, mine):  # pairs with load_acquire of claimants and readers
+                compare_exchange(words, END, end, end + n)  # fails if another has done it for us
+                local[L_FIRST] = first
+                local[L_NEXT] = end + n
+                return end + n
+        elif age == 0:
+            compare_exchange(words, END, end, end + count_of(seen))  # its owner has not yet, or is dead
+
+
+@inlined
+def publish_shared(words, local, capacity):  # type: ignore[no-untyped-def]
+    """Let the readers have the slots of the open claim."""
+    first = local[L_FIRST]
+    at = words[H_STATES] + (first & (capacity - 1))
+    count = local[L_NEXT] - first + 1
+    # pairs with load_acquire in readable and is_published: the slots' contents come with it
+    store_release(
+        words,
+        at,
+        (round_of(first, capacity) << ROUND_SHIFT)
+        | (count << COUNT_SHIFT)
+        | (local[L_OWN] << OWNER_SHIFT)
+        | PUBLISHED,
+    )
+
+
+@inlined
+def pad_claim(words, seq, capacity, state):  # type: ignore[no-untyped-def]
+    """Turn the open claim ``state`` at ``seq`` into padding; tell whether it was still open.
+
+    Only its owner may do this, or anybody when the owner is dead.
+    """
+    at = words[H_STATES] + (seq & (capacity - 1))
+    return compare_exchange(words, at, state, state | PADDED)  # pairs with load_acquire in readable
+
+
+@inlined
+def is_published(words, seq, capacity):  # type: ignore[no-untyped-def]
+    """Tell whether the claim that begins at ``seq`` is published or padded."""
+    # pairs with store_release in publish_shared
+    state = load_acquire(words, words[H_STATES] + (seq & (capacity - 1)))
+    return age_of(state, seq, capacity) == 0 and (state & 3) >= PUBLISHED
+
+
+@inlined
+def readable(words, local, capacity, limit):  # type: ignore[no-untyped-def]
+    """Return the last sequence that a reader may take, at most ``limit``; ``R_IS_PADDED`` says if it is padding.
+
+    ``limit`` is what its gates allow (:func:`ringbuffer.sequence.available`). The reader counts what it takes in
+    ``local[R_SEQ]``. Records and padding are never mixed in one answer.
+    """
+    end = local[R_RUN_END]
+    is_padded = local[R_IS_PADDED]
+    is_new = end <= local[R_SEQ]
+    states = words[H_STATES]
+    while end < limit:
+        first = end + 1
+        state = load_acquire(words, states + (first & (capacity - 1)))  # pairs with store_release in publish_shared
+        if (state & 3) < PUBLISHED or age_of(state, first, capacity) != 0:
+            break
+        padding = np.int64(1) if (state & 3) == PADDED else np.int64(0)
+        if is_new:
+            is_padded = padding
+            is_new = False
+        elif padding != is_padded:
+            break
+        end += count_of(state)
+    local[R_RUN_END] = end
+    local[R_IS_PADDED] = is_padded
+    return min(end, limit)
+
+
+@inlined
+def end_of_claims(words, capacity):  # type: ignore[no-untyped-def]
+    """Return the last sequence that was claimed, also if its owner has not moved the end of claims on yet."""
+    while True:
+        end = load_acquire(words, END)  # pairs with the compare-exchange in claim_shared
+        first = end + 1
+        state = load_acquire(words, words[H_STATES] + (first & (capacity - 1)))
+        if load_acquire(words, END) == end:
+            return end + count_of(state) if age_of(state, first, capacity) == 0 else end
+
+
+def _age(state: int, seq: int, capacity: int) -> int:
+    """Return what :func:`age_of` does, of Python integers."""
+    if state == 0:
+        return -1
+    ahead = ((state >> ROUND_SHIFT) - (seq // capacity)) & ROUND_MASK
+    return ahead if ahead < HALF_ROUNDS else ahead - (ROUND_MASK + 1)
+
+
+class OpenClaim:
+    """A claim that is neither published nor padded, as found in the states."""
+
+    __slots__ = ("count", "owner", "seq", "state")
+
+    def __init__(self, seq: int, state: int) -> None:
+        self.seq = seq
+        self.state = state
+        self.owner = state >> OWNER_SHIFT & OWNER_MASK
+        self.count = state >> COUNT_SHIFT & COUNT_MASK
+
+
+def open_claims(words: Any, after_seq: int) -> list[OpenClaim]:
+    """Return the claims behind ``after_seq``, up to which all readers are done, that are still open."""
+    capacity, states = int(words[H_CAPACITY]), int(words[H_STATES])
+    found = []
+    seq = _claim_around(words, after_seq)[0] + 1
+    while True:
+        state = int(words[states + (seq & (capacity - 1))])
+        if _age(state, seq, capacity) != 0:
+            return found
+        claim = OpenClaim(seq, state)
+        if state & 3 == CLAIMED:
+            found.append(claim)
+        seq += claim.count

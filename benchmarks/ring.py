@@ -37,7 +37,6 @@ import numpy as np
 
 from benchmarks import ring_kernels as kernels
 from ringbuffer import layout
-from ringbuffer.layout import gate_indexes
 from ringbuffer.sequence import new_local
 from ringbuffer.shm import Segment
 from ringbuffer.wait import BACKOFF
@@ -76,8 +75,6 @@ class RingView(NamedTuple):
 
     words: Any
     slots: Any
-    writer_gates: Any
-    reader_gates: Any
 
 
 class Arena:
@@ -94,8 +91,7 @@ class Arena:
                 dtype = np.dtype([("words", "<i8", (slot_bytes // 8,))])
                 layout.initialise(segment.buffer, offset, capacity, dtype, {"reader": ()})
             words, slots = layout.views(segment.buffer, offset)
-            gates = [gate_indexes(words, participant) for participant in (0, 1)]
-            rings.append(RingView(words, slots.view(np.int64), *gates))
+            rings.append(RingView(words, slots.view(np.int64)))
             offset += layout.ring_bytes(capacity, slot_bytes, 2)
         self.cases, self.there, self.back = rings[: len(CASES)], rings[-2], rings[-1]
 
@@ -111,7 +107,7 @@ def serve(name: str, core: int, pipe: Connection) -> None:
     os.sched_setaffinity(0, {core})
     arena = Arena(Segment.attach(name), fresh=False)
     totals = np.zeros(2, np.int64)
-    local = new_local(0, 0)
+    local = new_local(arena.back.words)
     pipe.send("ready")
     while (request := pipe.recv())[0] != "stop":
         match request:
@@ -120,9 +116,7 @@ def serve(name: str, core: int, pipe: Connection) -> None:
             case ("consume", index, seq, count):
                 ring = arena.cases[index]
                 capacity = CASES[index].capacity
-                spent_ns = kernels.consume(
-                    ring.words, ring.slots, ring.reader_gates, capacity, seq, count, BACKOFF, totals
-                )
+                spent_ns = kernels.consume(ring.words, ring.slots, capacity, seq, count, BACKOFF, totals)
                 pipe.send((int(spent_ns), int(totals[0]), int(totals[1])))
             case ("echo", rounds):
                 there, back = arena.there, arena.back
@@ -132,8 +126,6 @@ def serve(name: str, core: int, pipe: Connection) -> None:
                     back.words,
                     back.slots,
                     local,
-                    there.reader_gates,
-                    back.writer_gates,
                     rounds,
                 )
                 pipe.send(int(spent_ns))
@@ -145,8 +137,8 @@ class Bench:
     def __init__(self, arena: Arena, pipe: Connection) -> None:
         self.arena = arena
         self.pipe = pipe
-        self.locals = [new_local(0, 0) for _ in CASES]
-        self.ping_local = new_local(0, 0)
+        self.locals = [new_local(ring.words) for ring in arena.cases]
+        self.ping_local = new_local(arena.there.words)
 
     def answer(self) -> Any:
         """Return what the peer answers."""
@@ -174,7 +166,6 @@ class Bench:
                 ring.words,
                 ring.slots,
                 self.locals[index],
-                ring.writer_gates,
                 case.capacity,
                 count,
                 case.batch,
@@ -208,8 +199,6 @@ class Bench:
                 back.words,
                 back.slots,
                 self.ping_local,
-                there.writer_gates,
-                back.reader_gates,
                 samples,
             )
         )

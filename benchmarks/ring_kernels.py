@@ -56,7 +56,7 @@ def _read(slots, row, width):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def produce(words, slots, local, gates_idx, capacity, count, batch):  # type: ignore[no-untyped-def]
+def produce(words, slots, local, capacity, count, batch):  # type: ignore[no-untyped-def]
     """Publish ``count`` records in claims of ``batch``; return the nanoseconds that took, or STUCK."""
     width = slots.shape[1]
     mask = capacity - 1
@@ -64,7 +64,7 @@ def produce(words, slots, local, gates_idx, capacity, count, batch):  # type: ig
     sent = np.int64(0)
     looks = np.int64(0)
     while sent < count:
-        last_seq = try_claim(words, local, gates_idx, capacity, batch)
+        last_seq = try_claim(words, local, capacity, batch)
         if last_seq < 0:
             rest(REST_NS)
             looks += 1
@@ -79,7 +79,7 @@ def produce(words, slots, local, gates_idx, capacity, count, batch):  # type: ig
 
 
 @kernel
-def consume(words, slots, gates_idx, capacity, seq, count, strategy, totals):  # type: ignore[no-untyped-def]
+def consume(words, slots, capacity, seq, count, strategy, totals):  # type: ignore[no-untyped-def]
     """Read ``count`` records after ``seq``; totals: sum of all words, batches. Return nanoseconds, or STUCK."""
     width = slots.shape[1]
     mask = capacity - 1
@@ -90,9 +90,9 @@ def consume(words, slots, gates_idx, capacity, seq, count, strategy, totals):  #
     looks = np.int64(0)
     start_ns = clock_ns()
     while seq < last_seq:
-        ready_seq = available(words, gates_idx)
+        ready_seq = available(words, np.int64(1))
         if ready_seq == seq:
-            spins = idle(strategy, spins, words, 1, gates_idx, seq + 1)
+            spins = idle(strategy, spins, words, np.int64(1), seq + 1)
             looks += 1
             if _is_stuck(looks, start_ns):
                 return np.int64(STUCK)
@@ -109,21 +109,21 @@ def consume(words, slots, gates_idx, capacity, seq, count, strategy, totals):  #
 
 
 @kernel
-def ping(out_words, out_slots, in_words, in_slots, local, out_gates, in_gates, samples):  # type: ignore[no-untyped-def]
+def ping(out_words, out_slots, in_words, in_slots, local, samples):  # type: ignore[no-untyped-def]
     """Send a record, wait for its echo, again and again; samples: nanoseconds of each round trip."""
     mask = out_slots.shape[0] - 1
-    seq = load_acquire(in_words, in_gates[0])  # pairs with the echo's publish
+    seq = load_acquire(in_words, WRITER_CURSOR)  # pairs with the echo's publish
     start_ns = clock_ns()
     for index in range(samples.shape[0]):
         sent_ns = clock_ns()
-        out_seq = try_claim(out_words, local, out_gates, out_slots.shape[0], 1)
+        out_seq = try_claim(out_words, local, out_slots.shape[0], 1)
         if out_seq < 0:
             return np.int64(STUCK)
         _write(out_slots, out_seq & mask, out_seq, NARROW_WORDS)
         publish(out_words, WRITER_CURSOR, out_seq)
         seq += 1
         looks = np.int64(0)
-        while available(in_words, in_gates) < seq:
+        while available(in_words, np.int64(1)) < seq:
             looks += 1
             if _is_stuck(looks, start_ns):
                 return np.int64(STUCK)
@@ -135,7 +135,7 @@ def ping(out_words, out_slots, in_words, in_slots, local, out_gates, in_gates, s
 
 
 @kernel
-def echo(in_words, in_slots, out_words, out_slots, local, in_gates, out_gates, rounds):  # type: ignore[no-untyped-def]
+def echo(in_words, in_slots, out_words, out_slots, local, rounds):  # type: ignore[no-untyped-def]
     """Copy each record that comes into the other ring; return nanoseconds, or STUCK."""
     mask = out_slots.shape[0] - 1
     seq = load_acquire(in_words, READER_CURSOR)  # our own: nobody else writes it
@@ -143,11 +143,11 @@ def echo(in_words, in_slots, out_words, out_slots, local, in_gates, out_gates, r
     for _ in range(rounds):
         seq += 1
         looks = np.int64(0)
-        while available(in_words, in_gates) < seq:
+        while available(in_words, np.int64(1)) < seq:
             looks += 1
             if _is_stuck(looks, start_ns):
                 return np.int64(STUCK)
-        out_seq = try_claim(out_words, local, out_gates, out_slots.shape[0], 1)
+        out_seq = try_claim(out_words, local, out_slots.shape[0], 1)
         if out_seq < 0:
             return np.int64(STUCK)
         for word in range(NARROW_WORDS):

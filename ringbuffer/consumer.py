@@ -32,7 +32,8 @@ def _readable(words, local, capacity, limit):  # type: ignore[no-untyped-def]
 class Consumer(Participant):
     """A reader of a ring; made by ``ring.consumer(name)``, or by ``ring.join(name)``, which leaves the graph again.
 
-    With several producers padding (claims that nobody will fill) is skipped, and counted in ``padded``. Leaving the ``with`` block releases what was polled; leaving it by an exception does not, so whoever
+    With several producers padding (claims that nobody will fill) is skipped, and counted in ``padded``.
+    Leaving the ``with`` block releases what was polled; leaving it by an exception does not, so whoever
     takes the place next gets those records again (at least once).
     """
 

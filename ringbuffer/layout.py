@@ -192,7 +192,9 @@ def initialise(
     participants = count_participants(places, producers)
     gates = reader_gates(readers)
     if not readers and kind == KIND_MULTI:
-        gates = [("writer", 1 << 1)]  # several producers never go without a gate: the first vacant place is it
+        gates = [
+            ("writer", 1 << 1)
+        ]  # several producers never go without a gate: the first vacant place is it
     _check_shape(capacity, dtype, kind, places, participants)
     if not 0 <= start_seq < MAX_SEQ:
         raise ValueError(f"start_seq: expected 0..{MAX_SEQ - 1}, was {start_seq}")
@@ -249,7 +251,9 @@ def _check_shape(capacity: int, dtype: np.dtype[Any], kind: int, places: int, pa
     if places < 1:
         raise ValueError("readers: expected at least one, or a vacant place, was none")
     if not 2 <= participants <= MAX_PARTICIPANTS:
-        raise ValueError(f"readers and producers: expected at most {MAX_PARTICIPANTS - 1}, was {participants - 1}")
+        raise ValueError(
+            f"readers and producers: expected at most {MAX_PARTICIPANTS - 1}, was {participants - 1}"
+        )
 
 
 def reader_gates(readers: Mapping[str, Iterable[str | int]]) -> list[tuple[str, int]]:

@@ -81,11 +81,15 @@ def graph_lock(words: Any) -> Iterator[None]:
     while True:
         holder = int(words[H_MEMBER_LOCK])
         # pairs with itself in another process
-        if (holder == 0 or not is_alive(*split_token(holder))) and take_word(words, H_MEMBER_LOCK, holder, token):
+        if (holder == 0 or not is_alive(*split_token(holder))) and take_word(
+            words, H_MEMBER_LOCK, holder, token
+        ):
             break
         if time.monotonic() > deadline:
             pid, _ = split_token(holder)
-            raise ParticipantBusy(f"graph: expected the lock within {LOCK_DEADLINE_S} s, was held by pid {pid}")
+            raise ParticipantBusy(
+                f"graph: expected the lock within {LOCK_DEADLINE_S} s, was held by pid {pid}"
+            )
         time.sleep(0.001)
     try:
         _settle(words)
@@ -142,7 +146,9 @@ def _lowest_of(words: Any, gates: int) -> int:
 def remove(words: Any, participant: int) -> None:
     """Take a reader out of the graph; those behind it wait for whom it waited for."""
     if participant not in reader_participants(words):
-        raise UnknownParticipant(f"participant: expected a reader, was {participant_name(words, participant)!r}")
+        raise UnknownParticipant(
+            f"participant: expected a reader, was {participant_name(words, participant)!r}"
+        )
     with graph_lock(words):
         if participant_name(words, participant):
             _vacate(words, participant)

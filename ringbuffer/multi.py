@@ -216,7 +216,9 @@ def readable(words, local, capacity, limit):  # type: ignore[no-untyped-def]
     states = words[H_STATES]
     while end < limit:
         first = end + 1
-        state = load_acquire(words, states + (first & (capacity - 1)))  # pairs with store_release in publish_shared
+        state = load_acquire(
+            words, states + (first & (capacity - 1))
+        )  # pairs with store_release in publish_shared
         if (state & 3) < PUBLISHED or age_of(state, first, capacity) != 0:
             break
         padding = np.int64(1) if (state & 3) == PADDED else np.int64(0)
@@ -265,7 +267,7 @@ class OpenClaim:
 def open_claims(words: Any, after_seq: int) -> list[OpenClaim]:
     """Return the claims behind ``after_seq``, up to which all readers are done, that are still open."""
     capacity, states = int(words[H_CAPACITY]), int(words[H_STATES])
-    found = []
+    found: list[OpenClaim] = []
     seq = _claim_around(words, after_seq)[0] + 1
     while True:
         state = int(words[states + (seq & (capacity - 1))])

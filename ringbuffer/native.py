@@ -78,7 +78,7 @@ if JIT_DISABLED:
     def futex_wake(array: Any, index: int) -> None:
         """Wake all that wait on ``array[index]``; the twin's waiters poll."""
 
-    def ctz64(value: int) -> int:
+    def ctz64(value: Any) -> int:
         """Count the trailing zero bits of ``value``; 64 for 0."""
         bits = int(value) & 0xFFFFFFFFFFFFFFFF
         return (bits & -bits).bit_length() - 1 if bits else 64

@@ -167,7 +167,9 @@ class Observer:
         """Yield copies until the stream has ended; raise RingTimeout if none comes for ``timeout`` seconds."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            over = int(self._ring.words[H_STATE]) != STATE_OPEN  # before the look, so that nothing is left behind
+            over = (
+                int(self._ring.words[H_STATE]) != STATE_OPEN
+            )  # before the look, so that nothing is left behind
             observed = self.poll()
             if len(observed.records) or observed.missed:
                 deadline = None if timeout is None else time.monotonic() + timeout

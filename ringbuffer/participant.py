@@ -70,9 +70,9 @@ from ringbuffer.layout import (
 )
 from ringbuffer.liveness import is_alive, own_identity, owner_token, split_token
 from ringbuffer.membership import remove
-from ringbuffer.ring_words import take_word
-from ringbuffer.native import clock_ns
 from ringbuffer.multi import end_of_claims, open_claims, pad_claim, publish_shared
+from ringbuffer.native import clock_ns
+from ringbuffer.ring_words import take_word
 from ringbuffer.sequence import gate_of_claims, publish
 from ringbuffer.wait import BLOCKING, STRATEGIES, announce_bells, ring_bells, rings_bells, wait_until
 
@@ -304,7 +304,9 @@ class Participant:
         """Turn claims of dead producers into padding; raise PeerDied if none is left that could go on."""
         words = self._words
         heal(words)
-        if int(words[cursor_index(WRITER)]) >= target_seq or self._participant in producer_participants(words):
+        if int(words[cursor_index(WRITER)]) >= target_seq or self._participant in producer_participants(
+            words
+        ):
             return
         dead = []
         for producer in producer_participants(words):
@@ -315,7 +317,9 @@ class Participant:
             if pid or int(words[base + P_STATE]) == PARTICIPANT_FAILED:
                 dead.append(f"{participant_name(words, producer)!r} ({pid or 'failed'})")
         if dead:
-            raise PeerDied(f"{self._where}: expected {target_seq}, was no live producer: {', '.join(dead)} died")
+            raise PeerDied(
+                f"{self._where}: expected {target_seq}, was no live producer: {', '.join(dead)} died"
+            )
 
     def _ends_before(self, target_seq: int) -> bool:
         return False

@@ -274,6 +274,7 @@ class SharedProducer(Producer):
     def _others_live(self) -> bool:
         # after our own place is given back: of two that leave at once, the later one sees nobody
         holders = [
-            split_token(int(self._words[cursor_index(each) + P_OWNER])) for each in producer_participants(self._words)
+            split_token(int(self._words[cursor_index(each) + P_OWNER]))
+            for each in producer_participants(self._words)
         ]
         return any(is_alive(*holder) for holder in holders)

@@ -80,7 +80,7 @@ class OpenClaimStatus(NamedTuple):
     """A claim that is not published: what one of several producers holds."""
 
     first_seq: int
-    count: int
+    size: int
     producer: str
 
 
@@ -182,7 +182,9 @@ class Ring:
         ring.segment = segment
         return ring
 
-    def producer(self, strategy: str = "yield", keep_open: bool = False, full: str | float = "wait") -> Producer:
+    def producer(
+        self, strategy: str = "yield", keep_open: bool = False, full: str | float = "wait"
+    ) -> Producer:
         """Take the writer's place, or a free one of several producers.
 
         ``strategy`` is how it waits for room; ``full`` whether: ``wait``, ``fail`` or seconds.

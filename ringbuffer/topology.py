@@ -25,7 +25,9 @@ class Topology(Mapping[str, tuple[str, ...]]):
 
     __slots__ = ("_readers", "_tail")
 
-    def __init__(self, readers: Mapping[str, tuple[str, ...]] | None = None, tail: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, readers: Mapping[str, tuple[str, ...]] | None = None, tail: tuple[str, ...] = ()
+    ) -> None:
         self._readers = dict(readers or {})
         self._tail = tail
 
@@ -47,7 +49,9 @@ class Topology(Mapping[str, tuple[str, ...]]):
         return Topology(self._readers, names)
 
     def _with(self, names: tuple[str, ...], behind: tuple[str, ...]) -> Topology:
-        known = [name for position, name in enumerate(names) if name in self._readers or name in names[:position]]
+        known = [
+            name for position, name in enumerate(names) if name in self._readers or name in names[:position]
+        ]
         if known or not names:
             raise ValueError(f"reader: expected new names, was {known or 'none'}")
         return Topology({**self._readers, **dict.fromkeys(names, behind)}, names)

@@ -95,7 +95,7 @@ def graph_lock(words: Any) -> Iterator[None]:
         _settle(words)
         yield
     finally:
-        take_word(words, H_MEMBER_LOCK, token, 0)
+        take_word(words, H_MEMBER_LOCK, token, 0)  # pairs with the take of the next holder
 
 
 def join(words: Any, name: str, after: Iterable[str], at_seq: int | None) -> int:
@@ -113,8 +113,8 @@ def join(words: Any, name: str, after: Iterable[str], at_seq: int | None) -> int
         gates = int(words[cursor_index(WRITER) + P_GATES])
         _hold(words, place)
         if not gates >> place & 1:
-            store_word(words, base, int(_lowest_gate(words)))
-        store_word(words, base + P_GATES, mask)
+            store_word(words, base, int(_lowest_gate(words)))  # pairs with load_acquire in available
+        words[base + P_GATES] = mask
         name_participant(words, place, name)
         _settle(words)
         retained = _lowest_of(words, gates)
@@ -123,18 +123,18 @@ def join(words: Any, name: str, after: Iterable[str], at_seq: int | None) -> int
         if not retained <= start <= reach:
             _vacate(words, place)
             raise NotRetained(f"{name}: at_seq: expected {retained}..{reach}, was {start}")
-        store_word(words, base, start)
+        store_word(words, base, start)  # pairs with load_acquire in available: the writers'
         return place
 
 
 def _hold(words: Any, place: int) -> None:
     base = cursor_index(place)
     pid, start_time = own_identity()
-    store_word(words, base + P_PID, pid)
-    store_word(words, base + P_START_TIME, start_time)
-    store_word(words, base + P_HEARTBEAT, time.monotonic_ns())
-    store_word(words, base + P_STATE, PARTICIPANT_ATTACHED)
-    store_word(words, base + P_OWNER, owner_token(pid, start_time))
+    words[base + P_PID] = pid
+    words[base + P_START_TIME] = start_time
+    words[base + P_HEARTBEAT] = time.monotonic_ns()
+    words[base + P_STATE] = PARTICIPANT_ATTACHED
+    store_word(words, base + P_OWNER, owner_token(pid, start_time))  # pairs with take of who wants the place
 
 
 def _lowest_of(words: Any, gates: int) -> int:
@@ -176,9 +176,10 @@ def _mask_of(words: Any, after: Iterable[str]) -> int:
 
 def _vacate(words: Any, participant: int) -> None:
     base = cursor_index(participant)
-    for word in (P_PID, P_START_TIME, P_HEARTBEAT, P_OWNER):
-        store_word(words, base + word, 0)
-    store_word(words, base + P_STATE, PARTICIPANT_FREE)
+    for word in (P_PID, P_START_TIME, P_HEARTBEAT):
+        words[base + word] = 0
+    words[base + P_STATE] = PARTICIPANT_FREE
+    store_word(words, base + P_OWNER, 0)  # pairs with load_acquire in commit: its holder may publish no more
     name_participant(words, participant, "")
     _settle(words)
 
@@ -190,7 +191,7 @@ def _settle(words: Any) -> None:
     masks = {each: _resolve(readers[each], readers, named) for each in sorted(named)}
     for each, mask in masks.items():
         if mask != readers[each]:
-            store_word(words, cursor_index(each) + P_GATES, mask)
+            store_word(words, cursor_index(each) + P_GATES, mask)  # pairs with load_acquire in available
     gates = leaves(masks)
     before = int(words[cursor_index(WRITER) + P_GATES])
     if not gates and int(words[H_KIND]) == KIND_MULTI:

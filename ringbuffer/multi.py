@@ -216,9 +216,8 @@ def readable(words, local, capacity, limit):  # type: ignore[no-untyped-def]
     states = words[H_STATES]
     while end < limit:
         first = end + 1
-        state = load_acquire(
-            words, states + (first & (capacity - 1))
-        )  # pairs with store_release in publish_shared
+        # pairs with store_release in publish_shared
+        state = load_acquire(words, states + (first & (capacity - 1)))
         if (state & 3) < PUBLISHED or age_of(state, first, capacity) != 0:
             break
         padding = np.int64(1) if (state & 3) == PADDED else np.int64(0)
@@ -239,8 +238,9 @@ def end_of_claims(words, capacity):  # type: ignore[no-untyped-def]
     while True:
         end = load_acquire(words, END)  # pairs with the compare-exchange in claim_shared
         first = end + 1
+        # pairs with the compare-exchange of a claimant
         state = load_acquire(words, words[H_STATES] + (first & (capacity - 1)))
-        if load_acquire(words, END) == end:
+        if load_acquire(words, END) == end:  # else the state may be of a later round
             return end + count_of(state) if age_of(state, first, capacity) == 0 else end
 
 

@@ -78,6 +78,7 @@ def _published(words, capacity, end, wanted):  # type: ignore[no-untyped-def]
 def _skip_padding(words, capacity, seq):  # type: ignore[no-untyped-def]
     """Return the last sequence of the padding that follows ``seq``; ``seq`` if none does."""
     while words[H_STATES] != 0:
+        # pairs with the compare-exchange of a claimant, and with that which pads
         state = load_acquire(words, words[H_STATES] + ((seq + 1) & (capacity - 1)))
         if age_of(state, seq + 1, capacity) != 0 or (state & 3) != PADDED:
             break
@@ -92,6 +93,7 @@ def _start_of_claim(words, capacity, seq):  # type: ignore[no-untyped-def]
         return seq
     end = end_of_claims(words, capacity)
     while seq < end:
+        # pairs with the compare-exchange of a claimant, and with that which pads
         state = load_acquire(words, words[H_STATES] + ((seq + 1) & (capacity - 1)))
         if age_of(state, seq + 1, capacity) == 0:
             return seq

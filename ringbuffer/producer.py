@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Claim", "Producer", "SharedProducer"]
 
-POLICIES: Final = {"wait": None, "fail": 0.0}
+POLICIES: Final = ("wait", "fail")
 
 
 @kernel
@@ -127,11 +127,11 @@ class Producer(Participant):
         participant: int = WRITER,
     ) -> None:
         if isinstance(full, str) and full not in POLICIES:
-            raise ValueError(f"full: expected one of {list(POLICIES)} or seconds, was {full!r}")
+            raise ValueError(f"full: expected {' or '.join(POLICIES)} or seconds, was {full!r}")
         super().__init__(ring, participant, strategy)
         self._capacity = ring.capacity
         self._keep_open = keep_open
-        self._full_s = POLICIES[full] if isinstance(full, str) else full
+        self._full = full
         self._claim: Claim | None = None
         self._local = self._new_local()
         set_state(self._words, np.int64(WRITER), STATE_OPEN)
@@ -173,11 +173,13 @@ class Producer(Participant):
 
         Raise RingTimeout when the time is over, RingFull if there is none to wait.
         """
-        limit_s = self._full_s if isinstance(timeout, _Policy) else timeout
+        fails = isinstance(timeout, _Policy) and self._full == "fail"
+        if isinstance(timeout, _Policy):
+            timeout = None if isinstance(self._full, str) else self._full
         while (claim := self.try_claim(n)) is None:
-            if limit_s == 0:
+            if fails:
                 raise RingFull(f"{self._where}: expected room for {n}, was {self.free} of {self._capacity}")
-            self._wait(self._end() + n - self._capacity, limit_s)
+            self._wait(self._end() + n - self._capacity, timeout)
         return claim
 
     def try_claim(self, n: int = 1) -> Claim | None:

@@ -15,12 +15,12 @@ import numpy as np
 
 from ringbuffer.atomics import fence, load_acquire, store_release
 from ringbuffer.kernel import kernel
-from ringbuffer.layout import cursor_index, gate_indexes
-from ringbuffer.native import clock_ns
+from ringbuffer.layout import cursor_index
+from ringbuffer.native import clock_ns, yield_cpu
 from ringbuffer.ring import Ring
 from ringbuffer.sequence import available, publish, release, try_claim
 from ringbuffer.shm import Segment
-from ringbuffer.wait import YIELD, idle, ring_bell, ring_bells
+from ringbuffer.wait import idle, ring_bell, ring_bells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,9 +118,8 @@ def wait_in_vain(name: str, reader: str, strategy: str, seconds: float, results:
 def run_reader(name: str, strategy: int, count: int, results: Any) -> None:
     """Read ``count`` records in compiled code; report how many were torn or out of order."""
     with Ring.attach(name, RECORD) as ring:
-        gates_idx = gate_indexes(ring.words, 1)
         words, slots = ring.words, as_words(ring)
-        results.put(int(read_kernel(words, slots, ring.capacity, strategy, 0, count, gates_idx)))
+        results.put(int(read_kernel(words, slots, ring.capacity, strategy, 0, count)))
 
 
 def run_store_buffer(name: str, mine: int, other: int, rounds: int, results: Any) -> None:
@@ -141,18 +140,18 @@ WRITER_CURSOR: Final = cursor_index(0)
 
 
 @kernel
-def write_kernel(words, slots, capacity, strategy, local, gates_idx, count, batch):  # type: ignore[no-untyped-def]
+def write_kernel(words, slots, capacity, strategy, local, count, batch):  # type: ignore[no-untyped-def]
     """Publish ``count`` records in claims of ``batch``; return how many went out before the deadline."""
     start_ns = clock_ns()
     sent = np.int64(0)
     spins = np.int64(0)
     while sent < count:
         n = min(batch, count - sent)
-        last_seq = try_claim(words, local, gates_idx, capacity, n)
+        last_seq = try_claim(words, local, capacity, n)
         if last_seq < 0:
             if clock_ns() - start_ns > STUCK_NS:
                 return sent
-            spins = idle(strategy, spins, words, 0, gates_idx, local[0] + n - capacity)
+            spins = idle(strategy, spins, words, np.int64(0), local[0] + n - capacity)
             continue
         spins = np.int64(0)
         for seq in range(last_seq - n + 1, last_seq + 1):
@@ -165,18 +164,18 @@ def write_kernel(words, slots, capacity, strategy, local, gates_idx, count, batc
 
 
 @kernel
-def read_kernel(words, slots, capacity, strategy, seq, count, gates_idx):  # type: ignore[no-untyped-def]
+def read_kernel(words, slots, capacity, strategy, seq, count):  # type: ignore[no-untyped-def]
     """Read ``count`` records after ``seq``; return how many words were wrong or never came."""
     start_ns = clock_ns()
     wrong = np.int64(0)
     spins = np.int64(0)
     last_seq = seq + count
     while seq < last_seq:
-        ready_seq = available(words, gates_idx)
+        ready_seq = available(words, np.int64(1))
         if ready_seq == seq:
             if clock_ns() - start_ns > STUCK_NS:
                 return wrong + (last_seq - seq)
-            spins = idle(strategy, spins, words, 1, gates_idx, seq + 1)
+            spins = idle(strategy, spins, words, np.int64(1), seq + 1)
             continue
         spins = np.int64(0)
         for each in range(seq + 1, ready_seq + 1):
@@ -199,9 +198,8 @@ def store_buffer_kernel(cells, mine, other, seen):  # type: ignore[no-untyped-de
     for index in range(seen.shape[0]):
         turn = index + 1
         store_release(cells, mine + 1, turn)  # pairs with the other side's load_acquire of its rendezvous
-        spins = np.int64(0)
         while load_acquire(cells, other + 1) < turn:
-            spins = idle(YIELD, spins, cells, 0, cells, 0)
+            yield_cpu()
             if clock_ns() - start_ns > STUCK_NS:
                 return np.int64(-1)
         store_release(cells, mine, turn)

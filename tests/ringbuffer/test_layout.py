@@ -55,8 +55,9 @@ def test_cursors_stand_alone_on_their_lines() -> None:
     assert min(others) * 8 >= layout.LINE_BYTES
     assert max(others) < layout.PARTICIPANT_WORDS
     assert len(set(others)) == len(others)
-    assert layout.slots_offset(2) == 4096
-    assert layout.slots_offset(layout.MAX_PARTICIPANTS) % layout.PAGE_BYTES == 0
+    assert layout.slots_offset(8, 2) == 4096
+    assert layout.slots_offset(8, layout.MAX_PARTICIPANTS) % layout.PAGE_BYTES == 0
+    assert layout.slots_offset(1024, 2, layout.KIND_MULTI) == 4096 + 1024 * 8
 
 
 def test_header_words_do_not_overlap() -> None:
@@ -71,7 +72,7 @@ def test_header_words_do_not_overlap() -> None:
     [
         (layout.H_MAGIC, 0, f"magic: expected {layout.MAGIC:#x}, was 0x0"),
         (layout.H_MAGIC, -1, f"magic: expected {layout.MAGIC:#x}, was 0x{'f' * 16}"),
-        (layout.H_VERSION, 2, "version: expected 1, was 2"),
+        (layout.H_VERSION, 1, "version: expected 2, was 1"),
         (layout.H_CAPACITY, 0, "capacity: expected 1..4294967296, was 0"),
         (layout.H_CAPACITY, 12, "capacity: expected a power of two, was 12"),
         (layout.H_CAPACITY, 2**40, "capacity: expected 1..4294967296, was 1099511627776"),
@@ -118,14 +119,16 @@ def test_a_buffer_without_a_ring_is_refused() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"capacity": 1}, "capacity: expected a power of two"),
+        ({"capacity": 0}, "capacity: expected a power of two"),
+        ({"capacity": 2**25, "producers": 2}, "capacity: expected a power of two in 1..16777216"),
+        ({"dead_readers": "mourn"}, "dead_readers: expected one of .*, was 'mourn'"),
         ({"capacity": 12}, "capacity: expected a power of two"),
         ({"dtype": "<i4"}, "dtype: expected a multiple of 8 bytes, was 4"),
         ({"dtype": "O"}, "dtype: expected plain data"),
         ({"start_seq": -1}, "start_seq: expected 0"),
         ({"start_seq": 2**63 - 1}, "start_seq: expected 0"),
-        ({"readers": {}}, "readers: expected 1..62, was 0"),
-        ({"readers": {f"r{i}": () for i in range(63)}}, "readers: expected 1..62, was 63"),
+        ({"readers": {}}, "readers: expected at least one, or a vacant place, was none"),
+        ({"readers": {f"r{i}": () for i in range(63)}}, "readers and producers: expected at most 62, was 63"),
         ({"readers": {"": ()}}, "expected a new name of 1..16 bytes, was ''"),
         ({"readers": {"x" * 17: ()}}, "expected a new name of 1..16 bytes"),
         ({"readers": {"writer": ()}}, "expected a new name"),
@@ -154,15 +157,16 @@ def test_the_writer_waits_for_the_leaves_only() -> None:
     """In a diamond both sides wait for the writer, the join for both, and the writer for the join."""
     _, words, _ = fresh(readers=DIAMOND)
     gates = {
-        layout.participant_name(words, participant): layout.gate_indexes(words, participant).tolist()
+        layout.participant_name(words, participant): int(
+            words[layout.cursor_index(participant) + layout.P_GATES]
+        )
         for participant in range(4)
     }
-    cursors = [layout.cursor_index(participant) for participant in range(4)]
     assert gates == {
-        "writer": [cursors[3]],
-        "left": [cursors[0]],
-        "right": [cursors[0]],
-        "join": [cursors[1], cursors[2]],
+        "writer": 1 << 3,
+        "left": 1 << 0,
+        "right": 1 << 0,
+        "join": 1 << 1 | 1 << 2,
     }
     assert layout.participant_of(words, "join") == 3
     with pytest.raises(UnknownParticipant, match="was 'risk'"):

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from ringbuffer.errors import ParticipantBusy, PeerDied, SegmentExists
-from ringbuffer.layout import gate_indexes
 from ringbuffer.ring import Ring
 from ringbuffer.sequence import new_local
 from ringbuffer.shm import Segment, SysvSegment, clean_stale, list_segments
@@ -65,8 +64,8 @@ def test_kernels_move_a_million_messages(name: str, capacity: int, batch: int) -
         Ring.create(name, capacity, RECORD, {"reader": ()}) as ring,
         process(run_reader, ring.name, code, count, results) as child,
     ):
-        gates_idx, local = gate_indexes(ring.words, 0), new_local(0, 0)
-        sent = write_kernel(ring.words, as_words(ring), capacity, code, local, gates_idx, count, batch)
+        local = new_local(ring.words)
+        sent = write_kernel(ring.words, as_words(ring), capacity, code, local, count, batch)
         assert int(sent) == count
         assert results.get(timeout=DEADLINE_S) == 0
         join(child)

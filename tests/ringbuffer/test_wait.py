@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ringbuffer import layout
-from ringbuffer.layout import H_STATE, H_WAIT, P_SIGNAL, P_WAITING, WAIT_BELLS, cursor_index, gate_indexes
+from ringbuffer.layout import H_STATE, H_WAIT, P_SIGNAL, P_WAITING, WAIT_BELLS, cursor_index
 from ringbuffer.ring import Ring
 from ringbuffer.sequence import new_local, publish
 from ringbuffer.wait import BLOCKING, STRATEGIES, idle, ring_bell, ring_bells, wait_until
@@ -69,8 +69,7 @@ def test_every_strategy_moves_messages_in_kernels(strategy: str) -> None:
         Ring.create(name(), 2, RECORD, {"reader": ()}) as ring,
         process(run_reader, ring.name, code, count, results) as child,
     ):
-        gates_idx = gate_indexes(ring.words, 0)
-        sent = write_kernel(ring.words, as_words(ring), 2, code, new_local(0, 0), gates_idx, count, 1)
+        sent = write_kernel(ring.words, as_words(ring), 2, code, new_local(ring.words), count, 1)
         assert int(sent) == count
         assert results.get(timeout=DEADLINE_S) == 0
         join(child)
@@ -110,11 +109,10 @@ def test_a_bell_rings_only_for_those_who_wait() -> None:
 def test_a_blocking_look_does_not_sleep_over_what_is_there() -> None:
     """One who blocks looks again after announcing itself, and does not sleep if it can go on."""
     words = private_ring({"reader": ()})
-    gates_idx = gate_indexes(words, 1)
     publish(words, cursor_index(0), 1)
     began = time.monotonic()
     for _ in range(1000):
-        assert int(idle(BLOCKING, 1_000_000, words, 1, gates_idx, 1)) == 1_000_001
+        assert int(idle(BLOCKING, 1_000_000, words, 1, 1)) == 1_000_001
     assert time.monotonic() - began < 1.5  # asleep each time it would be 2 s
     assert int(words[cursor_index(1) + P_WAITING]) == 0
 
@@ -126,7 +124,7 @@ def test_a_wait_ends_at_its_deadline(strategy: int) -> None:
     words = private_ring({"reader": ()})
     publish(words, cursor_index(0), 3)
     began = time.monotonic_ns()
-    assert int(wait_until(words, 1, gate_indexes(words, 1), 4, strategy, 20_000_000)) == 3
+    assert int(wait_until(words, 1, 4, strategy, 20_000_000)) == 3
     assert time.monotonic_ns() - began >= 20_000_000
 
 
@@ -138,9 +136,9 @@ def test_a_wait_ends_with_the_stream(strategy: int) -> None:
     publish(words, cursor_index(0), 3)
     words[H_STATE] = layout.STATE_CLOSED
     began = time.monotonic_ns()
-    assert int(wait_until(words, 2, gate_indexes(words, 2), 4, strategy, 60_000_000_000)) == 0
+    assert int(wait_until(words, 2, 4, strategy, 60_000_000_000)) == 0
     assert time.monotonic_ns() - began < 30_000_000_000
-    assert int(wait_until(words, 2, gate_indexes(words, 2), 3, strategy, 10_000_000)) == 0
+    assert int(wait_until(words, 2, 3, strategy, 10_000_000)) == 0
     assert time.monotonic_ns() - began >= 10_000_000
 
 

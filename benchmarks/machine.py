@@ -27,7 +27,8 @@ from typing import Any, Final, Self
 import numpy as np
 from msgspec import Struct
 
-from benchmarks import ring, ring_kernels
+from benchmarks import ring_kernels
+from benchmarks.ring_distance import IN_CELL, OUT_CELL
 from stages.host import available_cores, core_facts, memory_facts
 
 __all__ = [
@@ -283,8 +284,8 @@ def _cells() -> Any:
     """Return the cache lines of the probe, with its kernels loaded before anybody forks."""
     if not _CELLS:
         cells = shared_words(128)
-        ring_kernels.answer(cells, ring.OUT_CELL, ring.IN_CELL, 0)
-        ring_kernels.probe(cells, ring.OUT_CELL, ring.IN_CELL, np.zeros(0, np.int64), 0)
+        ring_kernels.answer(cells, OUT_CELL, IN_CELL, 0)
+        ring_kernels.probe(cells, OUT_CELL, IN_CELL, np.zeros(0, np.int64), 0)
         _CELLS.append(cells)
     return _CELLS[0]
 
@@ -294,15 +295,15 @@ def round_trip(cores: tuple[int, int]) -> RoundTrip | None:
     if cores[0] == cores[1]:
         return None
     cells = _cells()
-    cells[ring.OUT_CELL] = cells[ring.IN_CELL] = 0
+    cells[OUT_CELL] = cells[IN_CELL] = 0
     rounds = PROBE_SAMPLES * PROBE_BLOCK
     samples = np.zeros(PROBE_SAMPLES, np.int64)
 
     def answer() -> int:
-        return int(ring_kernels.answer(cells, ring.OUT_CELL, ring.IN_CELL, rounds))
+        return int(ring_kernels.answer(cells, OUT_CELL, IN_CELL, rounds))
 
     with pinned(cores[0]), Beside(cores[1], answer) as helper:
-        spent_ns = int(ring_kernels.probe(cells, ring.OUT_CELL, ring.IN_CELL, samples, PROBE_BLOCK))
+        spent_ns = int(ring_kernels.probe(cells, OUT_CELL, IN_CELL, samples, PROBE_BLOCK))
         if ring_kernels.STUCK in (spent_ns, helper.result()):
             raise TimeoutError(f"expected an answer of core {cores[1]}, was none")
     return RoundTrip(median_ns=int(np.median(samples)), min_ns=int(samples.min()), max_ns=int(samples.max()))

@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.machine import Load, Machine, RoundTrip, load_now, machine, quiet, round_trip, two_cores
-from benchmarks.ring import distance_of
+from benchmarks.ring_distance import distance_of
 
 __all__ = ["Goal", "NotVerified", "Runs", "Section", "expect_equal", "framed", "repeat"]
 

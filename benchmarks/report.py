@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from benchmarks import ring
+from benchmarks import ring_report
 from benchmarks.journal import AppendRow, CodingRow, SyncRow
 from benchmarks.matching import MatchingRow
 from benchmarks.measure import Goal, Runs, Section
@@ -73,6 +73,8 @@ def goal_text(goal: Goal) -> str:
 
 def _goal_figure(goal: Goal, figure: float) -> str:
     sign = "at most " if goal.at_most and figure == goal.goal else ""
+    if goal.unit == "x":
+        return f"{sign}{figure:,.0f} x" if figure >= 100 else f"{sign}{figure:.2f} x"
     return f"{sign}{figure:.2f} s" if goal.unit.strip() == "s" else f"{_rate(figure)}{goal.unit}"
 
 
@@ -152,7 +154,7 @@ def _distances(runs: Runs | None) -> str:
 
 
 def _ring(section: Section) -> list[str]:
-    return ring.table(section.results["ring"]).rstrip().splitlines()
+    return ring_report.lines(section.results)
 
 
 def _matching(section: Section) -> list[str]:

@@ -1,386 +1,277 @@
-"""How fast the ring is between two pinned processes: throughput by batch and slot size, and ping-pong latency.
+"""How fast the ring is beside its peers: every side in short slices, one after the other, on the same two cores.
 
 ::
 
-    producer (core A) --> ring, 1 reader --> consumer (core B)            throughput
-    ping (core A) --> ring --> echo (core B) --> ring --> ping            round trip
-
-The consumer backs off about 2 us when it finds nothing (strategy ``backoff``), which lets batches grow;
-ping and echo spin. Both sides touch every word of every slot, and all sums are verified.
+    distance, ours, distance, a peer, distance, ours, distance, the next peer, ...        verified, each slice
 
 On a shared virtual machine the distance between two cores changes from one moment to the next, and with it
-everything here by up to ten times. So the run is cut into short slices, cases take turns, and before and
-after each slice the round trip of one cache line is measured. A slice counts for a distance only if both
-readings agree on it; compare only like with like.
+everything here by up to ten times. So slices are short, ours and the peers' take turns, and between them the round
+trip of one cache line is measured. A slice counts for a distance only if the readings before and after it agree;
+only figures of one distance are compared. Each side is taken with its best wait strategy at that distance, by the
+median of its slices.
 
-Run it: ``python -m benchmarks.ring --seconds 10``; :func:`run` is what ``ringmatch bench`` calls.
+Workloads and goals are data (:mod:`benchmarks.ring_workloads`), so are the programs of the peers
+(:mod:`benchmarks.ring_peers`); a peer that cannot run here is left out by name. :func:`run` is what ``ringmatch
+bench ring`` calls.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import json
-import multiprocessing
 import os
-import platform
-import sys
 import time
-import uuid
-from collections.abc import Iterator
-from importlib.metadata import version
-from multiprocessing.connection import Connection
-from statistics import median
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any, Final
 
-import numpy as np
+from msgspec import Struct
 
-from benchmarks import ring_kernels as kernels
-from ringbuffer import layout
-from ringbuffer.sequence import new_local
-from ringbuffer.shm import Segment
-from ringbuffer.wait import BACKOFF
+from benchmarks import ring_peers, ring_python
+from benchmarks.machine import quiet
+from benchmarks.measure import Measured, Runs
+from benchmarks.ring_ours import OURS, Contestant, OurPingPong, OurRing
+from benchmarks.ring_peers import RECIPES, ExternalPeer, PeerMissing
+from benchmarks.ring_probe import FLAG, BareFlag, Probe
+from benchmarks.ring_results import Latency, Peer, Rate, comparisons, goals
+from benchmarks.ring_waits import measure_waits
+from benchmarks.ring_workloads import PINGPONG, THROUGHPUT, Workload
 
-DISTANCES: Final = {"near": 75, "middle": 130, "far": 10_000}  # ns of a cache line's round trip, at most
-SLICE_S: Final = 0.03
-PROBE_SAMPLES: Final = 15
-PROBE_BLOCK: Final = 100
-PING_SAMPLES: Final = 20_000
-PING_CAPACITY: Final = 1024
-PEER_DEADLINE_S: Final = 60.0
-OUT_CELL: Final = 0
-IN_CELL: Final = 64
+__all__ = ["Plan", "run"]
 
-
-class Case(NamedTuple):
-    """One row of the throughput table."""
-
-    batch: int
-    slot_bytes: int
-    capacity: int
-
-    @property
-    def name(self) -> str:
-        """Return how the table calls it."""
-        return "one by one" if self.batch == 1 else f"batches of {self.batch}"
+PYTHON_PEERS: Final = {
+    ring_python.QUEUE: ("multiprocessing.Queue", ring_python.QueuePeer),
+    ring_python.LOCK: ("multiprocessing.shared_memory with a lock", ring_python.LockedRing),
+}
+Maker = tuple[str, Callable[[], Contestant]]  # whose it is, and how to make it
+FIRST_COUNT: Final = 2_000
+MOST_COUNT: Final = 100_000_000
+GROWTH: Final = 8
+LEAST_WARM_SLICES: Final = 4
+MOST_WARM_SLICES: Final = 14
 
 
-CASES: Final = [
-    Case(batch, slot_bytes, (1 << 20) // slot_bytes) for slot_bytes in (64, 128) for batch in (1, 16, 64)
-]
+class Plan(Struct, frozen=True, kw_only=True):
+    """How much of everything a mode does."""
+
+    turns_s: float  # of each workload
+    first_turns_s: float  # of the first, which has most sides
+    slice_s: float  # with a core for each
+    shared_slice_s: float  # with more participants than cores
+    warm_s: float
+    pings: int
+    wakeups: int
+    idle_s: float
 
 
-class RingView(NamedTuple):
-    """A ring of int64 rows as kernels take it."""
-
-    words: Any
-    slots: Any
-
-
-class Arena:
-    """One segment with the cells of the probe, a ring for each case, and two for ping-pong."""
-
-    def __init__(self, segment: Segment, fresh: bool) -> None:
-        self.segment = segment
-        self.cells = np.frombuffer(segment.buffer, np.int64, layout.PAGE_BYTES // 8, Segment.CONTENT)
-        shapes = [(case.capacity, case.slot_bytes) for case in CASES] + [(PING_CAPACITY, 64)] * 2
-        offset = Segment.CONTENT + layout.PAGE_BYTES
-        rings = []
-        for capacity, slot_bytes in shapes:
-            if fresh:
-                dtype = np.dtype([("words", "<i8", (slot_bytes // 8,))])
-                layout.initialise(segment.buffer, offset, capacity, dtype, {"reader": ()})
-            words, slots = layout.views(segment.buffer, offset)
-            rings.append(RingView(words, slots.view(np.int64)))
-            offset += layout.ring_bytes(capacity, slot_bytes, 2)
-        self.cases, self.there, self.back = rings[: len(CASES)], rings[-2], rings[-1]
-
-    @staticmethod
-    def size() -> int:
-        """Return the bytes of the segment."""
-        shapes = [(case.capacity, case.slot_bytes) for case in CASES] + [(PING_CAPACITY, 64)] * 2
-        return Segment.CONTENT + layout.PAGE_BYTES + sum(layout.ring_bytes(*shape, 2) for shape in shapes)
+PLANS: Final = {
+    "full": Plan(
+        turns_s=16.0, first_turns_s=30.0, slice_s=0.05, shared_slice_s=0.12, warm_s=0.3, pings=20_000,
+        wakeups=800, idle_s=1.0,
+    ),
+    "quick": Plan(
+        turns_s=1.0, first_turns_s=1.0, slice_s=0.02, shared_slice_s=0.04, warm_s=0.05, pings=5_000,
+        wakeups=100, idle_s=0.2,
+    ),
+}  # fmt: skip
 
 
-def serve(name: str, core: int, pipe: Connection) -> None:
-    """Be the peer: run the other half of whatever the pipe asks for, and answer with its result."""
-    os.sched_setaffinity(0, {core})
-    arena = Arena(Segment.attach(name), fresh=False)
-    totals = np.zeros(2, np.int64)
-    local = new_local(arena.back.words)
-    pipe.send("ready")
-    while (request := pipe.recv())[0] != "stop":
-        match request:
-            case ("probe", rounds):
-                pipe.send(int(kernels.answer(arena.cells, OUT_CELL, IN_CELL, rounds)))
-            case ("consume", index, seq, count):
-                ring = arena.cases[index]
-                capacity = CASES[index].capacity
-                spent_ns = kernels.consume(ring.words, ring.slots, capacity, seq, count, BACKOFF, totals)
-                pipe.send((int(spent_ns), int(totals[0]), int(totals[1])))
-            case ("echo", rounds):
-                there, back = arena.there, arena.back
-                spent_ns = kernels.echo(
-                    there.words,
-                    there.slots,
-                    back.words,
-                    back.slots,
-                    local,
-                    rounds,
-                )
-                pipe.send(int(spent_ns))
+class _Side:
+    """A contestant in its rotation: how many messages fill a slice, and what its slices gave."""
+
+    def __init__(self, contestant: Contestant, workload: Workload, slice_s: float) -> None:
+        self.contestant = contestant
+        self._workload = workload
+        self._slice_s = slice_s
+        self.count = workload.whole(FIRST_COUNT)
+        self.values: list[Any] = []
+        self.trips: list[tuple[int, int]] = []
+
+    def slice(self) -> tuple[float, float]:
+        """Run one slice; return its messages a second and its seconds, and choose the size of the next."""
+        messages = self.count
+        spent_ns = max(1.0, self.contestant.run(messages))
+        wanted = int(messages / spent_ns * 1e9 * self._slice_s)
+        least, most = max(1, messages // GROWTH), min(MOST_COUNT, messages * GROWTH)
+        self.count = self._workload.whole(max(least, min(wanted, most)))
+        return messages / spent_ns * 1e9, spent_ns / 1e9
+
+    def warm(self, warm_s: float) -> None:
+        """Run until kernels are loaded, code is compiled, and slices are as long as they should be."""
+        spent_s = 0.0
+        for turn in range(MOST_WARM_SLICES):
+            spent_s += self.slice()[1]
+            if spent_s >= warm_s and turn + 1 >= LEAST_WARM_SLICES:
+                return
+
+
+class _PingSide(_Side):
+    """Ping-pong in its rotation: slices of a fixed number of round trips, which give percentiles."""
+
+    def __init__(self, contestant: Contestant, workload: Workload, pings: int) -> None:
+        super().__init__(contestant, workload, 0.0)
+        self.count = pings
+
+    def slice(self) -> Any:
+        """Run one slice and return its percentiles."""
+        return self.contestant.run(self.count), 0.0
+
+    def warm(self, warm_s: float) -> None:
+        """Run until code is compiled."""
+        for _ in range(LEAST_WARM_SLICES):
+            self.slice()
 
 
 class Bench:
-    """The measuring side; its peer is another process on another core."""
+    """One run: the cores, the plan, the probe, and which peers there are."""
 
-    def __init__(self, arena: Arena, pipe: Connection) -> None:
-        self.arena = arena
-        self.pipe = pipe
-        self.locals = [new_local(ring.words) for ring in arena.cases]
-        self.ping_local = new_local(arena.there.words)
+    def __init__(self, cores: tuple[int, int], plan: Plan, probe: Probe) -> None:
+        self.cores, self.plan, self._probe = cores, plan, probe
+        self._built: dict[str, Any] = {}
+        self.peers = {OURS: Peer(title="ringmatch: processes, Python compiled by Numba")}
+        self.peers |= {name: Peer(title=title) for name, (title, _) in PYTHON_PEERS.items()}
+        for name, recipe in RECIPES.items():
+            self.peers[name] = Peer(title=recipe.title)
+            try:
+                self._built[name] = ring_peers.build(name)
+            except PeerMissing as error:
+                self._leave_out(name, error)
+        self.peers[FLAG] = Peer(title="a bare flag that bounces between the cores")
 
-    def answer(self) -> Any:
-        """Return what the peer answers."""
-        if not self.pipe.poll(PEER_DEADLINE_S):
-            raise TimeoutError(f"expected an answer of the peer in {PEER_DEADLINE_S} s, was none")
-        return self.pipe.recv()
+    def _leave_out(self, name: str, error: PeerMissing) -> None:
+        self.peers[name] = Peer(title=self.peers[name].title, missing=str(error))
 
-    def distance_ns(self) -> int:
-        """Return the round trip of one cache line to the peer's core, now."""
-        samples = np.zeros(PROBE_SAMPLES, np.int64)
-        self.pipe.send(("probe", PROBE_SAMPLES * PROBE_BLOCK))
-        spent_ns = int(kernels.probe(self.arena.cells, OUT_CELL, IN_CELL, samples, PROBE_BLOCK))
-        _expect_unstuck(spent_ns, self.answer())
-        return int(np.median(samples))
+    def _is_there(self, name: str) -> bool:
+        return not self.peers[name].missing
 
-    def slice_of(self, index: int, count: int) -> dict[str, Any]:
-        """Run one slice of a case and return it, verified."""
-        case, ring = CASES[index], self.arena.cases[index]
-        count -= count % case.batch
-        seq = int(self.locals[index][0])
-        before_ns = self.distance_ns()
-        self.pipe.send(("consume", index, seq, count))
-        spent_ns = int(
-            kernels.produce(
-                ring.words,
-                ring.slots,
-                self.locals[index],
-                case.capacity,
-                count,
-                case.batch,
+    def throughput(self, workload: Workload, seconds: float) -> list[Rate]:
+        """Measure a workload; return a row for each side and strategy."""
+        slice_s = self.plan.shared_slice_s if workload.shares_cores else self.plan.slice_s
+        ours = [
+            (OURS, partial(OurRing, workload, size, wait, slots, self.cores))
+            for wait, slots in workload.ours
+            for size in workload.slot_bytes
+        ]
+        others = self._peers_of(workload)
+        with ExitStack() as stack:
+            our_sides, other_sides = (
+                [_Side(side, workload, slice_s) for side in self._open(stack, makers)]
+                for makers in (ours, others)
             )
-        )
-        read_ns, total, batches = self.answer()
-        after_ns = self.distance_ns()
-        _expect_unstuck(spent_ns, read_ns)
-        expected = _sum_of(seq, count, case.slot_bytes // 8)
-        if total != expected:
-            raise AssertionError(f"{case}: sum of all words: expected {expected}, was {total}")
-        return {
-            "m_per_s": round(count / max(spent_ns, read_ns) * 1e3, 1),
-            "rtt_before_ns": before_ns,
-            "rtt_after_ns": after_ns,
-            "mean_read_batch": round(count / batches, 1),
-            "messages": count,
-            "spent_ns": max(spent_ns, read_ns),
-        }
-
-    def ping_pong(self) -> tuple[int, Any, int]:
-        """Return the distance before, the round trips in nanoseconds, and the distance after."""
-        samples = np.zeros(PING_SAMPLES, np.int64)
-        there, back = self.arena.there, self.arena.back
-        before_ns = self.distance_ns()
-        self.pipe.send(("echo", PING_SAMPLES))
-        spent_ns = int(
-            kernels.ping(
-                there.words,
-                there.slots,
-                back.words,
-                back.slots,
-                self.ping_local,
-                samples,
+            sides = self._turns(our_sides, other_sides, seconds)
+        return [
+            Rate.of(
+                workload.key,
+                side.contestant,
+                Runs(values=tuple(side.values), round_trips_ns=tuple(side.trips)),
             )
-        )
-        _expect_unstuck(spent_ns, self.answer())
-        return before_ns, samples, self.distance_ns()
+            for side in sides
+            if side.values
+        ]
 
+    def pingpong(self, seconds: float) -> list[Latency]:
+        """Measure round trips; return a row for each side and strategy."""
+        others: list[Maker] = [(FLAG, partial(BareFlag, self.cores)), *self._peers_of(PINGPONG)]
+        ours = [(OURS, partial(OurPingPong, PINGPONG, PINGPONG.slot_bytes[0], self.cores))]
+        with ExitStack() as stack:
+            our_sides, other_sides = (
+                [_PingSide(side, PINGPONG, self.plan.pings) for side in self._open(stack, makers)]
+                for makers in (ours, others)
+            )
+            sides = self._turns(our_sides, other_sides, seconds)
+        return [Latency.of(side.contestant, side.values, side.trips) for side in sides if side.values]
 
-def _expect_unstuck(*spent_ns: int) -> None:
-    if kernels.STUCK in spent_ns:
-        raise TimeoutError(f"expected both sides to come to an end, was {spent_ns} (-1: gave up)")
+    def _peers_of(self, workload: Workload) -> list[Maker]:
+        return [
+            (name, partial(self._peer, name, workload, strategy))
+            for name, strategies in workload.peers.items()
+            for strategy in strategies
+        ]
 
+    def _open(self, stack: ExitStack, makers: Sequence[Maker]) -> Iterator[Contestant]:
+        """Yield the contestants that can be made; note why others cannot."""
+        for name, make in makers:
+            if self._is_there(name):
+                try:
+                    yield stack.enter_context(make())
+                except PeerMissing as error:
+                    self._leave_out(name, error)
 
-def _sum_of(seq: int, count: int, width: int) -> int:
-    """Return the sum of all words of the records after ``seq``, as int64 arithmetic has it."""
-    seqs = count * seq + count * (count + 1) // 2
-    total = seqs * width + count * (width * (width - 1) // 2)
-    return (total + 2**63) % 2**64 - 2**63
+    def _peer(self, name: str, workload: Workload, strategy: str) -> Contestant:
+        if name in PYTHON_PEERS:
+            return PYTHON_PEERS[name][1](workload, self.cores)
+        return ExternalPeer(name, workload, strategy, self.cores, self._built[name])
 
-
-def distance_of(before_ns: int, after_ns: int) -> str:
-    """Return the distance that two readings agree on, else ``changed``."""
-    names = [
-        next(name for name, most in DISTANCES.items() if reading <= most or name == "far")
-        for reading in (before_ns, after_ns)
-    ]
-    return names[0] if names[0] == names[1] else "changed"
-
-
-@contextlib.contextmanager
-def two_processes(cores: tuple[int, int]) -> Iterator[Bench]:
-    """Pin this process, start its pinned peer, and undo both at the end."""
-    allowed = os.sched_getaffinity(0)
-    context = multiprocessing.get_context("spawn")
-    with Segment.create(f"bench-ring-{uuid.uuid4().hex[:8]}", Arena.size(), "ring benchmark") as segment:
-        arena = Arena(segment, fresh=True)
-        pipe, other = context.Pipe()
-        peer = context.Process(target=serve, args=(segment.name, cores[1], other), daemon=True)
-        peer.start()
-        try:
-            os.sched_setaffinity(0, {cores[0]})
-            bench = Bench(arena, pipe)
-            assert bench.answer() == "ready"
-            yield bench
-            pipe.send(("stop",))
-            peer.join(PEER_DEADLINE_S)
-        finally:
-            os.sched_setaffinity(0, allowed)
-            if peer.is_alive():
-                peer.kill()
-                peer.join()
-
-
-def run(seconds: float = 10.0, cores: tuple[int, int] | None = None) -> dict[str, Any]:
-    """Measure for about ``seconds`` on two cores (the first two allowed) and return everything measured."""
-    allowed = sorted(os.sched_getaffinity(0))
-    if len(allowed) < 2 and cores is None:
-        raise RuntimeError(f"ring benchmark: expected two cores, was {len(allowed)}")
-    chosen = cores or (allowed[0], allowed[1])
-    slices: list[list[dict[str, Any]]] = [[] for _ in CASES]
-    pings: list[tuple[int, Any, int]] = []
-    with two_processes(chosen) as bench:
-        counts = [200_000 for _ in CASES]
-        for index in range(len(CASES)):
-            bench.slice_of(index, counts[index])  # the first one loads the kernels on both sides
-        bench.ping_pong()
+    def _turns(self, ours: list[Any], others: list[Any], seconds: float) -> list[Any]:
+        """Let all sides take turns for so long, each at least once; return those that came to the end."""
+        sides = [side for side in ours + others if self._try(side, lambda each: each.warm(self.plan.warm_s))]
+        before_ns = self._probe.distance_ns()
         deadline = time.monotonic() + seconds
-        while not pings or time.monotonic() < deadline:
-            for index in range(len(CASES)):
-                piece = bench.slice_of(index, counts[index])
-                slices[index].append(piece)
-                wanted = int(piece["m_per_s"] * 1e6 * SLICE_S)
-                counts[index] = max(100_000, min(wanted, 4 * counts[index], 20_000_000))
-            pings.append(bench.ping_pong())
-    return {
-        "machine": _machine(chosen),
-        "reader": f"backs off about {int(kernels.time_rest())} ns when it finds nothing",
-        "throughput": [_throughput(case, found) for case, found in zip(CASES, slices, strict=True)],
-        "ping_pong": _latency(pings),
-        "verified": True,
+        for side in _endless(ours, others):
+            there = [each for each in sides if self._is_there(each.contestant.peer)]
+            if time.monotonic() > deadline and all(each.values for each in there):
+                return there
+            if not self._is_there(side.contestant.peer):
+                continue
+            if self._try(side, lambda each: each.values.append(each.slice()[0])):
+                after_ns = self._probe.distance_ns()
+                side.trips.append((before_ns, after_ns))
+                before_ns = after_ns
+        return []
+
+    def _try(self, side: Any, do: Any) -> bool:
+        try:
+            do(side)
+        except PeerMissing as error:
+            self._leave_out(side.contestant.peer, error)
+            return False
+        return True
+
+
+def _endless(ours: list[Any], others: list[Any]) -> Iterator[Any]:
+    """Yield ours and the others in turn, for ever; the longer list has each of its own once a round."""
+    rounds = max(len(ours), len(others))
+    turn = 0
+    while True:
+        for _ in range(rounds):
+            for sides in (ours, others):
+                if sides:
+                    yield sides[turn % len(sides)]
+            turn += 1
+
+
+@contextmanager
+def _on_cores(cores: tuple[int, int]) -> Iterator[None]:
+    """Keep this process, and all that it starts, on two cores."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def run(cores: tuple[int, int], mode: str, plan: Plan | None = None) -> Measured:
+    """Measure the ring and its peers on two cores; return results, goals and setup."""
+    if cores[0] == cores[1]:
+        raise RuntimeError("ring: expected two cores, was one")
+    plan = plan or PLANS[mode]
+    with _on_cores(cores), quiet(), ExitStack() as stack:
+        probe = Probe(cores)
+        stack.callback(probe.close)
+        bench = Bench(cores, plan, probe)
+        rates: list[Rate] = []
+        for index, workload in enumerate(THROUGHPUT):
+            rates += bench.throughput(workload, plan.turns_s if index else plan.first_turns_s)
+        latencies = bench.pingpong(plan.turns_s)
+        waits = measure_waits(cores, plan.wakeups, plan.idle_s)
+    results = {"peers": bench.peers, "rates": rates, "latencies": latencies, "waits": waits}
+    own_ms, shared_ms = plan.slice_s * 1e3, plan.shared_slice_s * 1e3
+    setup = {
+        "slices": f"{own_ms:.0f} ms, {shared_ms:.0f} ms where cores are shared, ours and the peers' in turn; the "
+        "distance is measured between any two",
+        "verified": "the sum of all words that each reader got, and its cursor, after every slice",
+        "participants": "processes on our side and of Python's own, threads of one process on the others'",
+        "cores": "pinned to one each where there are two participants; more of them share both",
+        "durability": "no journal",
     }
-
-
-def _machine(cores: tuple[int, int]) -> dict[str, Any]:
-    model = platform.processor()
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
-        model = next(
-            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model
-        )
-    versions = {name: version(name) for name in ("numba", "numpy")}
-    return {"processor": model, "cores": list(cores), "python": platform.python_version(), **versions}
-
-
-def _throughput(case: Case, slices: list[dict[str, Any]]) -> dict[str, Any]:
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for piece in slices:
-        groups.setdefault(distance_of(piece["rtt_before_ns"], piece["rtt_after_ns"]), []).append(piece)
-    return {
-        "case": case.name,
-        **case._asdict(),
-        "by_distance": {
-            name: {
-                "slices": len(found),
-                "median_m_per_s": median(piece["m_per_s"] for piece in found),
-                "best_m_per_s": max(piece["m_per_s"] for piece in found),
-                "rtt_ns": [
-                    min(piece["rtt_before_ns"] for piece in found),
-                    max(piece["rtt_after_ns"] for piece in found),
-                ],
-                "mean_read_batch": median(piece["mean_read_batch"] for piece in found),
-            }
-            for name, found in sorted(groups.items())
-        },
-        "slices": slices,
-    }
-
-
-def _latency(pings: list[tuple[int, Any, int]]) -> dict[str, Any]:
-    groups: dict[str, list[Any]] = {}
-    for before_ns, samples, after_ns in pings:
-        groups.setdefault(distance_of(before_ns, after_ns), []).append(samples)
-    return {
-        "what": "round trip over two rings, one 64-byte record in flight, both sides spin, closed loop",
-        "by_distance": {
-            name: {
-                "samples": len(found) * PING_SAMPLES,
-                **{
-                    f"p{str(point).rstrip('0').rstrip('.')}_ns": int(
-                        np.percentile(np.concatenate(found), point)
-                    )
-                    for point in (50.0, 99.0, 99.9)
-                },
-                "max_ns": int(max(samples.max() for samples in found)),
-            }
-            for name, found in sorted(groups.items())
-        },
-    }
-
-
-def table(result: dict[str, Any]) -> str:
-    """Return the result as Markdown tables."""
-    machine = result["machine"]
-    lines = [
-        f"{machine['processor']}, cores {machine['cores']}, Python {machine['python']}, "
-        f"Numba {machine['numba']}; the reader {result['reader']}.",
-        "",
-        "| messages | slot | ring | distance (cache line round trip) | median M/s | best M/s | slices |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for case in result["throughput"]:
-        for name, found in case["by_distance"].items():
-            low, high = found["rtt_ns"]
-            lines.append(
-                f"| {case['case']} | {case['slot_bytes']} B | {case['capacity']} | {name} ({low}-{high} ns) "
-                f"| {found['median_m_per_s']} | {found['best_m_per_s']} | {found['slices']} |"
-            )
-    lines += [
-        "",
-        "| ping-pong, distance | p50 ns | p99 ns | p99.9 ns | max ns | samples |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, found in result["ping_pong"]["by_distance"].items():
-        lines.append(
-            f"| {name} | {found['p50_ns']} | {found['p99_ns']} | {found['p99.9_ns']} | {found['max_ns']} "
-            f"| {found['samples']} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def main() -> None:
-    """Print the result as JSON, or as tables."""
-    parser = argparse.ArgumentParser(description="Measure the ring between two pinned processes.")
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--cores", help="two core numbers, such as 2,3")
-    parser.add_argument("--table", action="store_true", help="Markdown instead of JSON")
-    options = parser.parse_args()
-    cores = None
-    if options.cores:
-        first, second = (int(core) for core in options.cores.split(","))
-        cores = (first, second)
-    result = run(options.seconds, cores)
-    sys.stdout.write(table(result) if options.table else json.dumps(result, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    return results, goals(comparisons(rates), latencies), setup

@@ -17,29 +17,12 @@ import msgspec
 
 from benchmarks import journal, matching, pipeline, replay, ring, risk, start
 from benchmarks.machine import machine
-from benchmarks.measure import Goal, Measured, Section, framed
+from benchmarks.measure import Measured, Section, framed
 
 __all__ = ["BENCHES", "Results", "load_results", "results_file", "run_all", "save_results"]
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
-RING_SECONDS: Final = {"full": 30.0, "quick": 3.0}
 MODES: Final = ("full", "quick")
-
-
-def run_ring(cores: tuple[int, int], mode: str, where: Path | None) -> Measured:
-    """Run the benchmark of the ring, which has a frame of its own too."""
-    if cores[0] == cores[1]:
-        raise RuntimeError("ring: expected two cores, was one")
-    found = ring.run(RING_SECONDS[mode], cores)
-    for case in found["throughput"]:
-        del case["slices"]  # thousands of them; the table has what they come to
-    found["verified"] = True
-    setup = {"rings": "1 MiB of slots", "reader": found["reader"], "durability": "no journal"}
-    return {"ring": found}, _no_goals(), setup
-
-
-def _no_goals() -> list[Goal]:
-    return []
 
 
 def _run(runner: Runner, mode: str, where: Path | None, cores: tuple[int, int]) -> Measured:
@@ -49,7 +32,7 @@ def _run(runner: Runner, mode: str, where: Path | None, cores: tuple[int, int]) 
 Runner = Callable[[tuple[int, int], str, Path | None], Measured]
 
 BENCHES: Final[dict[str, Runner]] = {
-    "ring": run_ring,
+    "ring": lambda cores, mode, where: ring.run(cores, mode),
     "matching": lambda cores, mode, where: matching.run(cores, mode),
     "risk": lambda cores, mode, where: risk.run(cores, mode),
     "pipeline": pipeline.run,

@@ -42,6 +42,7 @@ COMMANDS: Final[dict[str, Row]] = {
     "stop": Row("cli.stop:stop", "Drain and stop the pipeline."),
     "replay": Row("cli.replay:replay", "Rebuild the state from the journal and verify its digests."),
     "journal": Row("cli.journal_commands:app", "Look into a journal: facts, records, verification."),
+    "ring": Row("cli.ring:app", "Look at rings in shared memory: list, state of one, live."),
     "demo": Row("cli.demo:demo", "Start, inject, stop and replay once, and show that the digests agree."),
     "bench": Row(
         "cli.bench:bench", "Measure ring, kernels, pipeline, replay and start; write docs/benchmarks.md."

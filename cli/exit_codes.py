@@ -41,6 +41,7 @@ class ExitCode(IntEnum):
     SHM_FULL = 10, "there is no room in /dev/shm"
     INPUT = 11, "a record of the input is malformed"
     CUT_OFF = 12, "the session was cut off, because it did not read"
+    NO_RING = 13, "there is no ring of that name"
     INTERNAL = 70, "a defect of ringmatch"
     INTERRUPTED = 130, "interrupted by Ctrl-C"
 

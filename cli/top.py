@@ -8,12 +8,9 @@ Exit codes: as of ``status``.
 
 from __future__ import annotations
 
-import os
-import select
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
@@ -23,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.exit_codes import ExitCode
+from cli.keyboard import single_keys
 from cli.render import DEFAULT_DATA, Data, latency_text, rate_text, share_bar, size_text, span_text
 from cli.status import Pipeline, attach, find_problems, look, not_running, rejects_of
 from stages.last_run import read_last_run
@@ -98,7 +96,7 @@ def _watch(console: Console, pipeline: Pipeline, interval_s: float) -> None:
     now = before
     with (
         suppress(KeyboardInterrupt),  # the other way to leave
-        _keys() as keys,
+        single_keys() as keys,
         Live(console=console, screen=True, auto_refresh=False) as live,
     ):
         while True:
@@ -119,44 +117,6 @@ def _farewell(pipeline: Pipeline, data: Any) -> int:
         return int(ExitCode.WORKER_DIED)
     print(f"{data}: the pipeline has {last_run.state}{f': {last_run.error}' if last_run.error else ''}")
     return int(ExitCode.WORKER_DIED if last_run.state == "failed" else ExitCode.OK)
-
-
-class _Keys:
-    """The keyboard of the terminal, if stdin is one."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def quit_within(self, seconds: float) -> bool:
-        """Wait that long for a q, and tell whether it came."""
-        if self._fd < 0:
-            time.sleep(seconds)
-            return False
-        deadline_s = time.monotonic() + seconds
-        while (left_s := deadline_s - time.monotonic()) > 0:
-            if select.select([self._fd], [], [], left_s)[0]:
-                pressed = os.read(self._fd, 64)
-                if not pressed or b"q" in pressed.lower():
-                    return True
-        return False
-
-
-@contextmanager
-def _keys() -> Iterator[_Keys]:
-    """Take single keys from the terminal; give it back as it was."""
-    if not sys.stdin.isatty():
-        yield _Keys(-1)
-        return
-    import termios
-    import tty
-
-    fd = sys.stdin.fileno()
-    before = termios.tcgetattr(fd)
-    try:
-        tty.setcbreak(fd)
-        yield _Keys(fd)
-    finally:
-        termios.tcsetattr(fd, termios.TCSADRAIN, before)
 
 
 # What is drawn

@@ -31,28 +31,43 @@ if TYPE_CHECKING:
         UnknownParticipant,
         WriterFailed,
     )
+    from ringbuffer.inspect import (
+        FoundRing,
+        OpenClaimStatus,
+        OpenedRing,
+        ParticipantStatus,
+        find_rings,
+        open_ring,
+    )
     from ringbuffer.observer import Observed, Observer
+    from ringbuffer.processor import Attempts, Halt, Rewind, in_batches, process
     from ringbuffer.producer import Claim, Producer, SharedProducer
-    from ringbuffer.ring import OpenClaimStatus, ParticipantStatus, Ring
+    from ringbuffer.ring import Ring
     from ringbuffer.shm import Segment, SegmentInfo, SysvSegment, clean_stale, list_segments
+    from ringbuffer.slots import slot_dtype, to_record, to_structs
     from ringbuffer.topology import Topology, diamond, handle, pipeline
 
 __all__ = [
+    "Attempts",
     "Claim",
     "ClaimError",
     "Consumer",
     "EpochMismatch",
+    "FoundRing",
+    "Halt",
     "LayoutMismatch",
     "NotObservable",
     "NotRetained",
     "Observed",
     "Observer",
     "OpenClaimStatus",
+    "OpenedRing",
     "ParticipantBusy",
     "ParticipantError",
     "ParticipantStatus",
     "PeerDied",
     "Producer",
+    "Rewind",
     "Ring",
     "RingClosed",
     "RingFull",
@@ -71,16 +86,26 @@ __all__ = [
     "WriterFailed",
     "clean_stale",
     "diamond",
+    "find_rings",
     "handle",
+    "in_batches",
     "list_segments",
+    "open_ring",
     "pipeline",
+    "process",
+    "slot_dtype",
+    "to_record",
+    "to_structs",
 ]
 
 _MODULES = {
     "consumer": ("Consumer",),
     "observer": ("Observed", "Observer"),
     "producer": ("Claim", "Producer", "SharedProducer"),
-    "ring": ("OpenClaimStatus", "ParticipantStatus", "Ring"),
+    "inspect": ("FoundRing", "OpenClaimStatus", "OpenedRing", "ParticipantStatus", "find_rings", "open_ring"),
+    "processor": ("Attempts", "Halt", "Rewind", "in_batches", "process"),
+    "ring": ("Ring",),
+    "slots": ("slot_dtype", "to_record", "to_structs"),
     "shm": ("Segment", "SegmentInfo", "SysvSegment", "clean_stale", "list_segments"),
     "topology": ("Topology", "diamond", "handle", "pipeline"),
 }

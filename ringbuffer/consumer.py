@@ -17,6 +17,7 @@ from ringbuffer.layout import H_KIND, H_STATE, KIND_MULTI, STATE_FAILED, STATE_O
 from ringbuffer.membership import remove
 from ringbuffer.multi import R_IS_PADDED, R_SEQ, new_reader, readable
 from ringbuffer.participant import Participant
+from ringbuffer.sequence import available
 
 if TYPE_CHECKING:
     from ringbuffer.ring import Ring
@@ -27,6 +28,11 @@ __all__ = ["Consumer"]
 @kernel
 def _readable(words, local, capacity, limit):  # type: ignore[no-untyped-def]
     return readable(words, local, capacity, limit)
+
+
+@kernel
+def _gates(words, participant):  # type: ignore[no-untyped-def]
+    return available(words, participant)
 
 
 class Consumer(Participant):
@@ -77,7 +83,7 @@ class Consumer(Participant):
         """
         self._check_owner()
         if self._known <= self._position:
-            self._refresh(self._look(0, 0))
+            self._refresh(int(_gates(self._words, self._participant)))
         count = self._ring.contiguous(self._position + 1, self._known)
         count = count if limit is None else min(count, limit)
         first_seq = self._position + 1
@@ -106,6 +112,9 @@ class Consumer(Participant):
         Raise RingTimeout after ``timeout`` seconds, RingClosed or WriterFailed at the end of the stream.
         """
         self._check_owner()
+        if self._known <= self._position and self._run is not None:
+            # what is left of a claim, to a successor or after a rewind, is no beginning of a claim to wait for
+            self._refresh(int(_gates(self._words, self._participant)))
         while self._known <= self._position:
             gates = self._wait(self._position + 1, timeout)
             if gates <= self._position:
@@ -137,8 +146,8 @@ class Consumer(Participant):
     def leave(self) -> None:
         """Leave the graph for good: nobody waits for this reader any more, and its place is vacant."""
         self._check_owner()
-        self._token = 0
-        remove(self._words, self._participant)
+        token, self._token = self._token, 0
+        remove(self._words, self._participant, token)
 
     def batches(self, limit: int | None = None, timeout: float | None = None) -> Iterator[Any]:
         """Yield batches of at most ``limit`` until the stream ends; release each when the next is asked for.
@@ -159,7 +168,7 @@ class Consumer(Participant):
     def __exit__(self, kind: object, *_: object) -> None:
         if not self._token:
             return
-        if kind is None:
+        if kind is None and self._position > self.seq:  # a kernel may have gone on in this place
             self.release()
         if self._leaves:
             self.leave()

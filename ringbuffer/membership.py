@@ -143,14 +143,18 @@ def _lowest_of(words: Any, gates: int) -> int:
     return min(int(words[cursor_index(each)]) for each in members)
 
 
-def remove(words: Any, participant: int) -> None:
-    """Take a reader out of the graph; those behind it wait for whom it waited for."""
+def remove(words: Any, participant: int, holder: int) -> None:
+    """Take a reader out of the graph; those behind it wait for whom it waited for.
+
+    ``holder`` is the owner token that the caller knows: if it is another's by now, somebody else has removed the
+    reader and a newcomer got its place, or a successor took it; then nothing happens.
+    """
     if participant not in reader_participants(words):
         raise UnknownParticipant(
             f"participant: expected a reader, was {participant_name(words, participant)!r}"
         )
     with graph_lock(words):
-        if participant_name(words, participant):
+        if participant_name(words, participant) and int(words[cursor_index(participant) + P_OWNER]) == holder:
             _vacate(words, participant)
 
 
@@ -175,13 +179,14 @@ def _mask_of(words: Any, after: Iterable[str]) -> int:
 
 
 def _vacate(words: Any, participant: int) -> None:
+    """Make a place vacant: the name and the masks first, so that one that dies here is still known as dead."""
+    name_participant(words, participant, "")
+    _settle(words)
     base = cursor_index(participant)
     for word in (P_PID, P_START_TIME, P_HEARTBEAT):
         words[base + word] = 0
     words[base + P_STATE] = PARTICIPANT_FREE
     store_word(words, base + P_OWNER, 0)  # pairs with load_acquire in commit: its holder may publish no more
-    name_participant(words, participant, "")
-    _settle(words)
 
 
 def _settle(words: Any) -> None:

@@ -2,12 +2,7 @@
 
 Beside the slots lies one word for each slot, the *state of a claim*. A claim of ``n`` sequences from ``first``
 is one compare-exchange on the state of ``first``, from whatever an earlier round left there, and its
-publication is one store to the same word::
-
-    bits 0..1    CLAIMED, PUBLISHED or PADDED; 0 in a fresh ring
-    bits 2..7    the participant that claimed
-    bits 8..32   n, 1..capacity
-    bits 33..62  round: (first // capacity) modulo 2**30
+publication is one store to the same word (its bits are drawn in :mod:`ringbuffer.claim_state`)::
 
     older round ──compare-exchange──► CLAIMED ──store by its owner──► PUBLISHED
                                          └──compare-exchange by anybody, if the owner is dead──► PADDED
@@ -22,9 +17,10 @@ A reader of the producers walks from claim to claim while they are published. Pa
 their own: nobody filled them, they hold nothing.
 
 Invariants: claims tile the sequences without gap or overlap; a state goes only forward; the end of claims is
-at most one claim behind the last. A claimant that slept for 2**29 rounds between its look and its
-compare-exchange could take an old state for its own: at a billion slots a second and 64 slots, a minute per
-slot of sleep; while it slept nobody could have passed its own unpublished claim.
+at most one claim behind the last; the state of a claim stays until all readers have released the whole claim, so
+that from any cursor, amid a claim too, the next claim can be found. A claimant that slept for 2**29 rounds
+between its look and its compare-exchange could take an old state for its own: at a billion slots a second and 64
+slots, a minute per slot of sleep; while it slept nobody could have passed its own unpublished claim.
 
 Failure modes: a producer that is stopped, not dead, between claim and publish holds up the readers until it goes
 on, as in any ring; ``ring.status`` names it.
@@ -41,6 +37,21 @@ from typing import Any, Final
 import numpy as np
 
 from ringbuffer.atomics import compare_exchange, load_acquire, store_release
+from ringbuffer.claim_state import (
+    CLAIMED,
+    COUNT_MASK,
+    COUNT_SHIFT,
+    HALF_ROUNDS,
+    OWNER_SHIFT,
+    PADDED,
+    PUBLISHED,
+    ROUND_MASK,
+    ROUND_SHIFT,
+    OpenClaim,
+    age_of_state,
+    claim_around,
+    open_claims,
+)
 from ringbuffer.kernel import inlined
 from ringbuffer.layout import H_CAPACITY, H_STATES, MAX_SEQ, WRITER, cursor_index
 from ringbuffer.native import ctz64
@@ -50,26 +61,19 @@ __all__ = [
     "CLAIMED",
     "PADDED",
     "PUBLISHED",
+    "OpenClaim",
     "claim_shared",
     "end_of_claims",
+    "gate_for_claim",
     "is_published",
     "new_reader",
     "new_sharer",
+    "open_claims",
     "pad_claim",
     "publish_shared",
     "readable",
 ]
 
-CLAIMED: Final = 1
-PUBLISHED: Final = 2
-PADDED: Final = 3
-OWNER_SHIFT: Final = 2
-COUNT_SHIFT: Final = 8
-ROUND_SHIFT: Final = 33
-COUNT_MASK: Final = (1 << 25) - 1
-OWNER_MASK: Final = (1 << 6) - 1
-ROUND_MASK: Final = (1 << 30) - 1
-HALF_ROUNDS: Final = 1 << 29
 END: Final = cursor_index(WRITER)
 
 # Private words of a producer, after those of ringbuffer.sequence.
@@ -94,21 +98,11 @@ def new_sharer(words: Any, participant: int) -> Any:
 def new_reader(words: Any, seq: int) -> Any:
     """Return the private words of a reader that goes on after ``seq``, which may be amid a claim."""
     local = np.zeros(LOCAL_WORDS, dtype=np.int64)
-    last, state = _claim_around(words, seq)
+    last, state = claim_around(words, seq)
     local[R_SEQ] = seq
     local[R_RUN_END] = last  # the reader has a part of this claim, which was published, so all of it is
     local[R_IS_PADDED] = state & 3 == PADDED
     return local
-
-
-def _claim_around(words: Any, seq: int) -> tuple[int, int]:
-    """Return the last sequence and the state of the claim that holds ``seq``; ``seq`` and 0 if nothing tells."""
-    capacity, states = int(words[H_CAPACITY]), int(words[H_STATES])
-    for first in range(seq, max(seq - capacity, 0), -1):
-        state = int(words[states + (first & (capacity - 1))])
-        if _age(state, first, capacity) == 0:
-            return max(seq, first + (state >> COUNT_SHIFT & COUNT_MASK) - 1), state
-    return seq, 0
 
 
 @inlined
@@ -153,6 +147,13 @@ def claim_shared(words, local, capacity, n):  # type: ignore[no-untyped-def]
         seen = load_acquire(words, at)  # pairs with itself: the compare-exchange of another claimant
         age = age_of(seen, first, capacity)
         if age < 0:
+            if age == -1 and local[L_GATE] < end - capacity + count_of(seen):
+                # that claim is not released to its end: who follows a reader amid it must still find its state
+                local[L_GATE] = gate_of_claims(
+                    words
+                )  # pairs with the gating readers' store_release in release
+                if local[L_GATE] < end - capacity + count_of(seen):
+                    return np.int64(-1)
             mine = (
                 (round_of(first, capacity) << ROUND_SHIFT)
                 | (np.int64(n) << COUNT_SHIFT)
@@ -166,6 +167,14 @@ def claim_shared(words, local, capacity, n):  # type: ignore[no-untyped-def]
                 return end + n
         elif age == 0:
             compare_exchange(words, END, end, end + count_of(seen))  # its owner has not yet, or is dead
+
+
+def gate_for_claim(words: Any, n: int) -> int:
+    """Return how far the gates must be for the next claim of ``n``: its room, and the whole of an older claim."""
+    capacity, end = int(words[H_CAPACITY]), int(words[END])
+    state = int(words[int(words[H_STATES]) + (end + 1 & capacity - 1)])
+    is_older = age_of_state(state, end + 1, capacity) == -1
+    return end - capacity + max(n, state >> COUNT_SHIFT & COUNT_MASK if is_older else 0)
 
 
 @inlined
@@ -242,38 +251,3 @@ def end_of_claims(words, capacity):  # type: ignore[no-untyped-def]
         state = load_acquire(words, words[H_STATES] + (first & (capacity - 1)))
         if load_acquire(words, END) == end:  # else the state may be of a later round
             return end + count_of(state) if age_of(state, first, capacity) == 0 else end
-
-
-def _age(state: int, seq: int, capacity: int) -> int:
-    """Return what :func:`age_of` does, of Python integers."""
-    if state == 0:
-        return -1
-    ahead = ((state >> ROUND_SHIFT) - (seq // capacity)) & ROUND_MASK
-    return ahead if ahead < HALF_ROUNDS else ahead - (ROUND_MASK + 1)
-
-
-class OpenClaim:
-    """A claim that is neither published nor padded, as found in the states."""
-
-    __slots__ = ("count", "owner", "seq", "state")
-
-    def __init__(self, seq: int, state: int) -> None:
-        self.seq = seq
-        self.state = state
-        self.owner = state >> OWNER_SHIFT & OWNER_MASK
-        self.count = state >> COUNT_SHIFT & COUNT_MASK
-
-
-def open_claims(words: Any, after_seq: int) -> list[OpenClaim]:
-    """Return the claims behind ``after_seq``, up to which all readers are done, that are still open."""
-    capacity, states = int(words[H_CAPACITY]), int(words[H_STATES])
-    found: list[OpenClaim] = []
-    seq = _claim_around(words, after_seq)[0] + 1
-    while True:
-        state = int(words[states + (seq & (capacity - 1))])
-        if _age(state, seq, capacity) != 0:
-            return found
-        claim = OpenClaim(seq, state)
-        if state & 3 == CLAIMED:
-            found.append(claim)
-        seq += claim.count

@@ -24,6 +24,7 @@ __all__ = [
     "futex_wake",
     "mul64",
     "prefetch",
+    "prefetch_to_write",
     "sleep_ns",
     "yield_cpu",
 ]
@@ -85,6 +86,9 @@ if JIT_DISABLED:
 
     def prefetch(array: Any, index: Any) -> None:
         """Ask for the cache line of ``array[index]``; does nothing here."""
+
+    def prefetch_to_write(array: Any, index: Any) -> None:
+        """Ask for the cache line of ``array[index]``, to be written soon; does nothing here."""
 
     def clz64(value: Any) -> int:
         """Count the leading zero bits of ``value`` as 64 bits; 64 for 0."""
@@ -218,20 +222,27 @@ else:
 
         return signature(types.int64, types.int64), codegen
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
-        """Ask for the cache line of ``array[index]``, to be read soon; never faults, changes nothing."""
-
+    def _prefetching(to_write: int) -> Any:
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             element = _address(context, builder, sig.args[0], args[0], args[1])
             pointer = builder.bitcast(element, ir.IntType(8).as_pointer())
             function_type = ir.FunctionType(ir.VoidType(), [pointer.type, _I32, _I32, _I32])
             function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0")
-            to_read, keep_in_all_caches, data = (ir.Constant(_I32, number) for number in (0, 3, 1))
-            builder.call(function, [pointer, to_read, keep_in_all_caches, data])
+            mode, keep_in_all_caches, data = (ir.Constant(_I32, number) for number in (to_write, 3, 1))
+            builder.call(function, [pointer, mode, keep_in_all_caches, data])
             return context.get_dummy_value()
 
-        return signature(types.none, array, types.intp), codegen
+        return codegen
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
+        """Ask for the cache line of ``array[index]``, to be read soon; never faults, changes nothing."""
+        return signature(types.none, array, types.intp), _prefetching(0)
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def prefetch_to_write(typing_context: Any, array: Any, index: Any) -> Any:
+        """Ask for the cache line of ``array[index]`` for this core alone, to be written soon."""
+        return signature(types.none, array, types.intp), _prefetching(1)
 
     @intrinsic  # type: ignore[untyped-decorator]
     def _crc_step(typing_context: Any, value: Any, word: Any) -> Any:

@@ -26,7 +26,16 @@ import numpy as np
 from ringbuffer.atomics import fence_acquire, load_acquire
 from ringbuffer.errors import NotObservable, RingTimeout
 from ringbuffer.kernel import inlined, kernel
-from ringbuffer.layout import H_OBSERVABLE, H_STATE, H_STATES, P_CLAIMED, STATE_OPEN, WRITER, cursor_index
+from ringbuffer.layout import (
+    H_OBSERVABLE,
+    H_STATE,
+    H_STATES,
+    MAX_SEQ,
+    P_CLAIMED,
+    STATE_OPEN,
+    WRITER,
+    cursor_index,
+)
 from ringbuffer.multi import PADDED, PUBLISHED, R_RUN_END, age_of, count_of, end_of_claims, new_reader
 
 if TYPE_CHECKING:
@@ -115,7 +124,8 @@ def observe(words, slot_words, capacity, local, out):  # type: ignore[no-untyped
         missed = seq - local[O_SEQ]
     if seq >= local[O_END]:
         seq = _skip_padding(words, capacity, seq)
-    local[O_END] = _published(words, capacity, max(seq, local[O_END]), seq + out.shape[0])
+    wanted = seq + min(np.int64(out.shape[0]), np.int64(MAX_SEQ) - seq)
+    local[O_END] = _published(words, capacity, max(seq, local[O_END]), wanted)
     count = min(local[O_END] - seq, np.int64(out.shape[0]))
     for row in range(count):
         slot = (seq + 1 + row) & (capacity - 1)

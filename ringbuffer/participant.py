@@ -280,19 +280,19 @@ class Participant:
             base = cursor_index(peer)
             if int(words[base]) >= target_seq:
                 continue
-            pid, start_time = split_token(int(words[base + P_OWNER]))
-            failed = pid == 0 and int(words[base + P_STATE]) == PARTICIPANT_FAILED
-            if failed or (pid and not is_alive(pid, start_time)):
-                self._meet_dead(peer, target_seq, "failed" if failed else "died")
+            holder = int(words[base + P_OWNER])
+            failed = holder == 0 and int(words[base + P_STATE]) == PARTICIPANT_FAILED
+            if failed or (holder and not is_alive(*split_token(holder))):
+                self._meet_dead(peer, holder, target_seq, "failed" if failed else "died")
         return False
 
-    def _meet_dead(self, peer: int, target_seq: int, how: str) -> None:
+    def _meet_dead(self, peer: int, holder: int, target_seq: int, how: str) -> None:
         """Do as the ring's policy says about a reader (or the one writer) that will not go on."""
         words = self._words
         policy = int(words[H_DEAD_READERS])
         name, at_seq = participant_name(words, peer), int(words[cursor_index(peer)])
         if peer != WRITER and policy == DEAD_REMOVE:
-            remove(words, peer)
+            remove(words, peer, holder)
             return
         if peer != WRITER and policy == DEAD_WAIT:
             return

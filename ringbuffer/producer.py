@@ -29,9 +29,10 @@ from ringbuffer.layout import (
     producer_participants,
 )
 from ringbuffer.liveness import is_alive, split_token
-from ringbuffer.multi import claim_shared, new_sharer
+from ringbuffer.multi import claim_shared, gate_for_claim, new_sharer
 from ringbuffer.participant import Participant, commit_shared, gate, heal, set_state
 from ringbuffer.sequence import L_NEXT, free_slots, new_local, try_claim
+from ringbuffer.slots import as_record
 
 if TYPE_CHECKING:
     from ringbuffer.ring import Ring
@@ -145,13 +146,15 @@ class Producer(Participant):
         return int(_free_slots(self._words, self._local, self._capacity))
 
     def publish(self, records: Any, timeout: float | _Policy | None = AS_THE_PRODUCER) -> int:
-        """Publish one record (tuple, scalar or structured scalar) or a 1-D array; return the last sequence.
+        """Publish one record (tuple, scalar, structured scalar or struct) or a 1-D array; return the last sequence.
 
-        An array goes out in pieces as room appears. ``timeout`` seconds is the longest wait for each piece;
-        what went out before a ``RingTimeout`` stays published, and ``seq`` says how far that is.
+        A struct is a msgspec.Struct of the type that describes the slots. An array goes out in pieces as room
+        appears. ``timeout`` seconds is the longest wait for each piece; what went out before a ``RingTimeout`` stays
+        published, and ``seq`` says how far that is.
         """
         if isinstance(records, np.ndarray) and records.ndim == 1:
             return self._publish_array(records, timeout)
+        records = as_record(records, self._ring.dtype)
         claim = self.claim(1, timeout)
         try:
             claim.views[0][0] = records
@@ -179,7 +182,7 @@ class Producer(Participant):
         while (claim := self.try_claim(n)) is None:
             if fails:
                 raise RingFull(f"{self._where}: expected room for {n}, was {self.free} of {self._capacity}")
-            self._wait(self._end() + n - self._capacity, timeout)
+            self._wait(self._gate_for(n), timeout)
         return claim
 
     def try_claim(self, n: int = 1) -> Claim | None:
@@ -204,6 +207,10 @@ class Producer(Participant):
     def _end(self) -> int:
         """Return the last sequence that was claimed."""
         return int(self._local[L_NEXT])
+
+    def _gate_for(self, n: int) -> int:
+        """Return how far the readers must be for a claim of ``n``."""
+        return self._end() + n - self._capacity
 
     def end(self, failed: bool = False) -> None:
         """End the stream: readers that have read everything stop iterating. A later producer reopens it."""
@@ -253,6 +260,9 @@ class SharedProducer(Producer):
 
     def _end(self) -> int:
         return int(self._words[cursor_index(WRITER)])
+
+    def _gate_for(self, n: int) -> int:
+        return gate_for_claim(self._words, n)
 
     def _commit(self, seq: int) -> None:
         code = commit_shared(

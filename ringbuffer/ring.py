@@ -20,68 +20,36 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-import numpy as np
-
-from ringbuffer import layout
+from ringbuffer import inspect, layout
 from ringbuffer.consumer import Consumer
 from ringbuffer.errors import ParticipantBusy, SegmentExists, UnknownParticipant
+from ringbuffer.inspect import OpenClaimStatus, ParticipantStatus
 from ringbuffer.layout import (
     H_CAPACITY,
     H_EPOCH,
     H_KIND,
-    H_PARTICIPANTS,
     KIND_SINGLE,
-    P_CLAIMED,
-    P_GATES,
-    P_HEARTBEAT,
     P_OWNER,
-    P_STATE,
     WRITER,
     check_header,
     cursor_index,
     initialise,
-    participant_name,
     participant_of,
     producer_participants,
     reader_participants,
     typed_slots,
     views,
 )
-from ringbuffer.liveness import is_alive, own_identity, split_token
+from ringbuffer.liveness import own_identity
 from ringbuffer.membership import join, remove
-from ringbuffer.multi import open_claims
 from ringbuffer.observer import Observer
-from ringbuffer.participant import gate
 from ringbuffer.producer import Producer, SharedProducer
 from ringbuffer.shm import Segment, SysvSegment
+from ringbuffer.slots import as_dtype
 
 __all__ = ["OpenClaimStatus", "ParticipantStatus", "Ring"]
-
-STATE_NAMES = ("never attached", "attached", "left", "failed")
-
-
-class ParticipantStatus(NamedTuple):
-    """One writer or reader as seen from outside; ``waits_for`` names those whose cursors gate it."""
-
-    name: str
-    role: str  # writer, claims (of several producers), producer or reader
-    seq: int
-    lag: int
-    state: str
-    pid: int
-    alive: bool
-    heartbeat_age_s: float
-    waits_for: tuple[str, ...]
-
-
-class OpenClaimStatus(NamedTuple):
-    """A claim that is not published: what one of several producers holds."""
-
-    first_seq: int
-    size: int
-    producer: str
 
 
 class Ring:
@@ -111,28 +79,31 @@ class Ring:
         epoch: int = 1,
         start_seq: int = 0,
         kind: type[Segment] = Segment,
+        huge_pages: bool = False,
         replace_stale: bool = False,
     ) -> Self:
         """Create a ring in a new segment; ``readers`` maps each name to the names that it waits for.
 
-        That may be a :class:`ringbuffer.topology.Topology`. ``vacant_readers`` places are for readers that join later;
-        ``dead_readers`` says what becomes of one that died: ``raise``, ``wait``, ``remove`` or ``fail`` (see
-        :mod:`ringbuffer.participant`). ``observable`` lets observers look on, for one more store a claim. With
+        ``dtype`` describes the slots: a NumPy dtype, or a type of msgspec.Struct (see :mod:`ringbuffer.slots`).
+        ``readers`` may be a :class:`ringbuffer.topology.Topology`; ``vacant_readers`` places are for readers that
+        join later. ``dead_readers`` says what becomes of one that died: ``raise``, ``wait``, ``remove`` or ``fail``
+        (see :mod:`ringbuffer.participant`). ``observable`` lets observers look on, for one more store a claim.
+        With ``huge_pages`` the segment has some if the host gives any: ``segment.info`` says whether. With
         ``replace_stale`` a segment of that name whose creator is dead is unlinked first.
         """
-        dtype = np.dtype(dtype)
+        dtype = as_dtype(dtype)
         ring_kind = layout.KIND_SINGLE if producers == 1 else layout.KIND_MULTI
         participants = layout.count_participants(len(readers) + vacant_readers, producers)
         size = Segment.CONTENT + layout.ring_bytes(capacity, dtype.itemsize, participants, ring_kind)
         purpose = f"ring of {capacity} x {dtype.itemsize} bytes, readers {', '.join(readers)}"
         try:
-            segment = kind.create(name, size, purpose)
+            segment = kind.create(name, size, purpose, huge_pages=huge_pages)
         except SegmentExists:
             stale = kind.attach(name) if replace_stale else None
             if stale is None or stale.info.alive:
                 raise
             stale.unlink()
-            segment = kind.create(name, size, purpose)
+            segment = kind.create(name, size, purpose, huge_pages=huge_pages)
         try:
             initialise(
                 segment.buffer,
@@ -158,7 +129,7 @@ class Ring:
     def attach(
         cls, name: str, dtype: Any, *, epoch: int | None = None, kind: type[Segment] = Segment
     ) -> Self:
-        """Attach an existing ring; expect slots of exactly this dtype, and this epoch if one is given."""
+        """Attach an existing ring; expect slots of exactly this dtype or type of structs, and this epoch if given."""
         return cls._in(kind.attach(name), dtype, epoch)
 
     @classmethod
@@ -173,6 +144,7 @@ class Ring:
     ) -> Self:
         """Return the ring that :func:`ringbuffer.layout.initialise` has put at ``offset`` of a buffer."""
         words, slots = views(buffer, offset)
+        dtype = as_dtype(dtype)
         check_header(words, where=name, dtype=dtype, epoch=epoch)
         return cls(name, words, typed_slots(slots, dtype))
 
@@ -222,7 +194,8 @@ class Ring:
 
     def remove(self, name: str) -> None:
         """Take a reader out of the graph, for instance one that died; those behind it wait for whom it waited for."""
-        remove(self.words, participant_of(self.words, name))
+        participant = participant_of(self.words, name)
+        remove(self.words, participant, int(self.words[cursor_index(participant) + P_OWNER]))
 
     def observe(self, seq: int | None = None, batch: int = 1024) -> Observer:
         """Look on without a place, from what comes next or behind ``seq``; nobody waits for an observer."""
@@ -235,58 +208,16 @@ class Ring:
 
     def status(self) -> list[ParticipantStatus]:
         """Return how each participant stands, the writer first; takes no place and disturbs nobody."""
-        now_ns = time.monotonic_ns()
-        words = self.words
-        names = [participant_name(words, each) for each in range(int(words[H_PARTICIPANTS]))]
-        found = []
-        for participant, name in enumerate(names):
-            if not name:
-                continue  # vacant
-            base = cursor_index(participant)
-            seq = int(words[base])
-            pid, start_time = split_token(int(words[base + P_OWNER]))
-            beat_ns = int(words[base + P_HEARTBEAT])
-            role = self._role(participant)
-            gates = int(words[base + P_GATES])
-            found.append(
-                ParticipantStatus(
-                    name=name,
-                    role=role,
-                    seq=seq,
-                    lag=max(0, self.cursor - seq) if role == "reader" else 0,
-                    state=STATE_NAMES[int(words[base + P_STATE])],
-                    pid=pid,
-                    alive=is_alive(pid, start_time),
-                    heartbeat_age_s=(now_ns - beat_ns) / 1e9 if beat_ns else float("inf"),
-                    waits_for=tuple(names[each] for each in range(len(names)) if gates >> each & 1),
-                )
-            )
-        return found
-
-    def _role(self, participant: int) -> str:
-        if participant in reader_participants(self.words):
-            return "reader"
-        if int(self.words[H_KIND]) == KIND_SINGLE:
-            return "writer"
-        return "claims" if participant == WRITER else "producer"
+        return inspect.status(self.words)
 
     @property
     def fill(self) -> int:
         """How many slots hold what the slowest reader has not released."""
-        readers = [each.seq for each in self.status() if each.role == "reader"]
-        return self.cursor - min(readers) if readers else 0
+        return inspect.fill(self.words)
 
     def open_claims(self) -> list[OpenClaimStatus]:
         """Return what is claimed and not published: by one writer that announces, or by each of several."""
-        words = self.words
-        if int(words[H_KIND]) == KIND_SINGLE:
-            claimed = int(words[cursor_index(WRITER) + P_CLAIMED])
-            ahead = claimed - self.cursor
-            return [OpenClaimStatus(self.cursor + 1, ahead, "writer")] if ahead > 0 else []
-        return [
-            OpenClaimStatus(claim.seq, claim.count, participant_name(words, claim.owner))
-            for claim in open_claims(words, int(gate(words)))
-        ]
+        return inspect.open_claims(self.words)
 
     def contiguous(self, first_seq: int, last_seq: int) -> int:
         """Return how many slots from ``first_seq`` to ``last_seq`` lie side by side."""

@@ -3,7 +3,7 @@
 Every segment starts with one page that says whose it is; the content starts at ``CONTENT``::
 
     byte 0 magic   8 version  16 size_bytes  24 pid  32 start time of pid  40 created (Unix ns)
-        64 name (128 bytes of text)         192 purpose (256 bytes of text)
+        48 not 0: huge pages                 64 name (128 bytes of text)  192 purpose (256 bytes of text)
       4096 content
 
 The creator writes that page once; everybody reads it. A segment belongs to its creator: it is *stale* when
@@ -17,9 +17,16 @@ Failure modes, and what happens:
   page later on.
 - The creator is killed: the segment stays, as it must for a post-mortem, and is listed with ``alive`` false.
 - Views into a closed segment: the mapping lives as long as the last array on it, so no access ever faults.
+- Huge pages were asked for and the host gives none: the segment has ordinary pages, and ``info`` says so.
 
 :class:`Segment` is POSIX (posix_ipc, /dev/shm, mode 0600), :class:`SysvSegment` the same interface over
 System V (sysv_ipc), for places where /dev/shm is small: containers often get 64 MB.
+Both are readable and writable for their owner alone, whatever the umask.
+
+Huge pages spare a large ring misses of the translation buffer. POSIX: transparent ones, by madvise, where
+``/sys/kernel/mm/transparent_hugepage/shmem_enabled`` allows. System V: reserved ones (SHM_HUGETLB), if
+``vm.nr_hugepages`` has left enough.
+
 ``multiprocessing.shared_memory`` is not used because before Python 3.13 its resource tracker unlinks a
 segment when any attacher exits. No Numba here.
 """
@@ -42,6 +49,15 @@ import posix_ipc
 import sysv_ipc
 
 from ringbuffer.errors import LayoutMismatch, SegmentExists, SegmentMissing, SharedMemoryFull
+from ringbuffer.huge_pages import (
+    SHM_HUGETLB,
+    free_huge_bytes,
+    free_memory_bytes,
+    heeds_advice,
+    huge_page_bytes,
+    is_huge,
+    map_huge,
+)
 from ringbuffer.liveness import is_alive, own_identity
 
 __all__ = ["PREFIX", "Segment", "SegmentInfo", "SysvSegment", "clean_stale", "list_segments"]
@@ -56,7 +72,7 @@ SEGMENT_VERSION: Final = 1
 MAX_NAME_BYTES: Final = 120
 MAX_PURPOSE_BYTES: Final = 255
 GRACE_S: Final = 10.0  # a segment without a header and younger than this is being created right now
-_HEADER: Final = struct.Struct("<6q16x128s256s")
+_HEADER: Final = struct.Struct("<7q8x128s256s")
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 assert _HEADER.size <= HEADER_BYTES
@@ -73,6 +89,7 @@ class SegmentInfo(NamedTuple):
     created_ns: int = 0
     purpose: str = ""
     kind: str = "posix"
+    huge_pages: bool = False
 
 
 def full_name(name: str) -> str:
@@ -88,15 +105,16 @@ class _Header(NamedTuple):
     pid: int
     start_time: int
     created_ns: int
+    huge_pages: bool
     name: str
     purpose: str
 
 
-def _pack_header(name: str, size_bytes: int, purpose: str) -> bytes:
+def _pack_header(name: str, size_bytes: int, purpose: str, huge_pages: bool) -> bytes:
     text = purpose.encode()[:MAX_PURPOSE_BYTES]
-    pid, start = own_identity()
+    owner = own_identity()
     return _HEADER.pack(
-        SEGMENT_MAGIC, SEGMENT_VERSION, size_bytes, pid, start, time.time_ns(), name.encode(), text
+        SEGMENT_MAGIC, SEGMENT_VERSION, size_bytes, *owner, time.time_ns(), huge_pages, name.encode(), text
     )
 
 
@@ -104,11 +122,11 @@ def _unpack_header(data: bytes) -> _Header | None:
     """Return the header, or None if these bytes are none."""
     if len(data) < _HEADER.size:
         return None
-    magic, version, size_bytes, pid, start, created_ns, name, purpose = _HEADER.unpack_from(data)
+    magic, version, size_bytes, pid, start, created_ns, huge, name, purpose = _HEADER.unpack_from(data)
     if magic != SEGMENT_MAGIC or version != SEGMENT_VERSION:
         return None
     texts = (text.rstrip(b"\0").decode("utf-8", "replace") for text in (name, purpose))
-    return _Header(size_bytes, pid, start, created_ns, *texts)
+    return _Header(size_bytes, pid, start, created_ns, bool(huge), *texts)
 
 
 class Segment:
@@ -147,12 +165,15 @@ class Segment:
         return _info_of(self.name, self.size, header, "posix")
 
     @classmethod
-    def create(cls, name: str, size: int, purpose: str = "") -> Self:
-        """Create a segment of ``size`` bytes (header page included), zeroed, all its pages reserved."""
+    def create(cls, name: str, size: int, purpose: str = "", *, huge_pages: bool = False) -> Self:
+        """Create a segment of ``size`` bytes (header page included), zeroed, all its pages reserved.
+
+        With ``huge_pages`` they are huge ones if the host gives them, ``info.huge_pages`` says whether; the size is
+        then a multiple of theirs.
+        """
         name = full_name(name)
-        if size <= HEADER_BYTES:
-            raise ValueError(f"{name}: expected more than {HEADER_BYTES} bytes, was {size}")
-        size = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+        huge_bytes = huge_page_bytes() if huge_pages and heeds_advice() else 0
+        size = _whole_pages(name, size, huge_bytes)
         free_bytes = _free_bytes()
         if size > free_bytes:
             raise SharedMemoryFull(name, size, free_bytes)
@@ -161,14 +182,15 @@ class Segment:
         except posix_ipc.ExistentialError:
             raise SegmentExists(_taken(name)) from None
         try:
+            buffer = map_huge(shm.fd, size) if huge_bytes else None
             os.posix_fallocate(shm.fd, 0, size)
-            buffer = mmap.mmap(shm.fd, size)
+            buffer = mmap.mmap(shm.fd, size) if buffer is None else buffer
         except OSError as error:
             shm.unlink()
             raise SharedMemoryFull(name, size, _free_bytes()) from error
         finally:
             shm.close_fd()
-        buffer[: _HEADER.size] = _pack_header(name, size, purpose)
+        buffer[: _HEADER.size] = _pack_header(name, size, purpose, bool(huge_bytes) and is_huge(buffer))
         return cls(name, buffer, created=True)
 
     @classmethod
@@ -206,15 +228,25 @@ class Segment:
         self.close()
 
 
+def _mapping_of(shm: Any) -> Any:
+    """Return the bytes of a System V segment as an object that keeps them attached.
+
+    sysv_ipc unmaps on detach even under live arrays, and never on its own. The arrays keep the mapping alive, and
+    its end detaches.
+    """
+    mapping = (ctypes.c_ubyte * shm.size).from_address(shm.address)
+    weakref.finalize(mapping, shm.detach).atexit = False
+    return mapping
+
+
+_REFUSALS: Final = (MemoryError, OSError, ValueError, sysv_ipc.Error)  # of System V memory
+
+
 class SysvSegment(Segment):
     """The same over System V shared memory; the key is derived from the name."""
 
     def __init__(self, name: str, shm: Any, created: bool) -> None:
-        # sysv_ipc unmaps on detach even under live arrays, and never on its own. The arrays keep `mapping`
-        # alive, and its end detaches.
-        mapping = (ctypes.c_ubyte * shm.size).from_address(shm.address)
-        weakref.finalize(mapping, shm.detach).atexit = False
-        super().__init__(name, memoryview(mapping).cast("B"), created)
+        super().__init__(name, memoryview(_mapping_of(shm)).cast("B"), created)
         self._shm = shm
 
     @property
@@ -229,26 +261,37 @@ class SysvSegment(Segment):
         return SYSV_KEY_TAG << 24 | int.from_bytes(digest, "little")
 
     @classmethod
-    def create(cls, name: str, size: int, purpose: str = "") -> Self:
-        """Create a segment of ``size`` bytes (header page included), zeroed, all its pages touched."""
+    def create(cls, name: str, size: int, purpose: str = "", *, huge_pages: bool = False) -> Self:
+        """Create a segment of ``size`` bytes (header page included), zeroed, all its pages touched.
+
+        With ``huge_pages`` it has reserved huge pages if enough are left, as ``info.huge_pages`` says; its size is
+        then a multiple of theirs.
+        """
         name = full_name(name)
-        if size <= HEADER_BYTES:
-            raise ValueError(f"{name}: expected more than {HEADER_BYTES} bytes, was {size}")
-        size = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
-        free_bytes = _free_memory_bytes()
+        huge_bytes = huge_page_bytes()
+        if huge_pages and 0 < (huge_size := _whole_pages(name, size, huge_bytes)) <= free_huge_bytes():
+            with contextlib.suppress(*_REFUSALS):  # not allowed to us, or somebody was quicker
+                return cls._create(name, huge_size, purpose, SHM_HUGETLB)
+        size = _whole_pages(name, size)
+        free_bytes = free_memory_bytes()
         if size > free_bytes:
             raise SharedMemoryFull(name, size, free_bytes, "memory")
         try:
+            return cls._create(name, size, purpose, 0)
+        except _REFUSALS as error:
+            raise SharedMemoryFull(name, size, free_memory_bytes(), "memory") from error
+
+    @classmethod
+    def _create(cls, name: str, size: int, purpose: str, flags: int) -> Self:
+        try:
             # the init character is written into every byte, so all pages are there
             shm = sysv_ipc.SharedMemory(
-                cls.key_of(name), sysv_ipc.IPC_CREX, mode=0o600, size=size, init_character=b"\0"
+                cls.key_of(name), sysv_ipc.IPC_CREX | flags, mode=0o600, size=size, init_character=b"\0"
             )
         except sysv_ipc.ExistentialError:
             raise SegmentExists(f"{name}: expected a free key, was taken: {cls.key_of(name):#x}") from None
-        except (MemoryError, OSError, ValueError, sysv_ipc.Error) as error:
-            raise SharedMemoryFull(name, size, _free_memory_bytes(), "memory") from error
         segment = cls(name, shm, created=True)
-        segment.buffer[: _HEADER.size] = _pack_header(name, size, purpose)
+        segment.buffer[: _HEADER.size] = _pack_header(name, size, purpose, flags == SHM_HUGETLB)
         return segment
 
     @classmethod
@@ -277,6 +320,24 @@ def list_segments(prefix: str = PREFIX) -> list[SegmentInfo]:
     """Return all segments whose name starts with ``prefix``, POSIX and System V, sorted by name."""
     found = [*_posix_segments(prefix), *_sysv_segments(prefix)]
     return sorted(found)
+
+
+def map_for_reading(info: SegmentInfo) -> Any:
+    """Map a segment that was found, for looking at it only: a buffer that refuses writes."""
+    if info.kind == "sysv":
+        try:  # without the right to write in the mode, it is attached without
+            shm = sysv_ipc.SharedMemory(SysvSegment.key_of(info.name), flags=0, mode=0o400)
+        except sysv_ipc.Error:
+            raise SegmentMissing(f"{info.name}: expected a System V segment, was none") from None
+        return memoryview(_mapping_of(shm)).cast("B").toreadonly()
+    try:
+        fd = os.open(SHM_DIRECTORY / info.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise SegmentMissing(f"{info.name}: expected a segment in {SHM_DIRECTORY}, was none") from None
+    try:
+        return mmap.mmap(fd, os.fstat(fd).st_size, prot=mmap.PROT_READ)
+    finally:
+        os.close(fd)
 
 
 def clean_stale(prefix: str = PREFIX) -> list[SegmentInfo]:
@@ -352,7 +413,15 @@ def _info_of(name: str, size: int, header: _Header | None, kind: str) -> Segment
         return SegmentInfo(name, size, 0, 0, False, kind=kind)
     alive = is_alive(header.pid, header.start_time)
     return SegmentInfo(
-        name, size, header.pid, header.start_time, alive, header.created_ns, header.purpose, kind
+        name=name,
+        size=size,
+        owner_pid=header.pid,
+        owner_start=header.start_time,
+        alive=alive,
+        created_ns=header.created_ns,
+        purpose=header.purpose,
+        kind=kind,
+        huge_pages=header.huge_pages,
     )
 
 
@@ -373,14 +442,14 @@ def _taken(name: str) -> str:
     return f"{name}: expected a free name, was taken"
 
 
+def _whole_pages(name: str, size: int, page_bytes: int = 0) -> int:
+    """Return a size rounded up to whole pages, ordinary ones unless ``page_bytes`` says otherwise."""
+    if size <= HEADER_BYTES:
+        raise ValueError(f"{name}: expected more than {HEADER_BYTES} bytes, was {size}")
+    page_bytes = page_bytes or mmap.PAGESIZE
+    return -(-size // page_bytes) * page_bytes
+
+
 def _free_bytes() -> int:
     stat = os.statvfs(SHM_DIRECTORY)
     return stat.f_bavail * stat.f_frsize
-
-
-def _free_memory_bytes() -> int:
-    with open("/proc/meminfo", encoding="ascii") as lines:
-        for line in lines:
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return 0

@@ -119,6 +119,7 @@ def test_exit_codes_are_what_scripts_know() -> None:
         "SHM_FULL": 10,
         "INPUT": 11,
         "CUT_OFF": 12,
+        "NO_RING": 13,
         "INTERNAL": 70,
         "INTERRUPTED": 130,
     }

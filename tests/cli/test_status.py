@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import signal
 import struct
 import subprocess
@@ -37,6 +36,7 @@ from stages.topology import (
     CUR_OUTPUT_RISK,
     CUR_WRITER,
 )
+from tests.cli.terminal import in_terminal, read_terminal
 from tests.structure.tree import ROOT
 
 PATIENCE_S = 60.0
@@ -381,37 +381,6 @@ def test_top_prints_one_frame(
         assert out.startswith("testing  ready")
         assert out.count("rejects  ") == 1
         assert f"worker 1 (ingest+journal, pid {os.getpid()}) is dead" in out
-
-
-def in_terminal(*arguments: str) -> tuple[subprocess.Popen[bytes], int]:
-    """Start ringmatch in a terminal of its own; return the process and the other end of the terminal."""
-    ours, theirs = pty.openpty()
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli", *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    return process, ours
-
-
-def read_terminal(fd: int, until: bytes | None = None) -> bytes:
-    """Read from a terminal until a text has come, or until nobody writes to it any more."""
-    seen = b""
-    while until is None or until not in seen:
-        try:
-            more = os.read(fd, 65536)
-        except OSError:  # the other side is gone
-            more = b""
-        if not more:
-            assert until is None, f"expected {until!r}, was {seen!r}"
-            break
-        seen += more
-    return seen
 
 
 @pytest.mark.parametrize("how", ["q", "Ctrl-C", "stopped", "killed"])

@@ -15,6 +15,7 @@ import posix_ipc
 import pytest
 
 from ringbuffer.errors import LayoutMismatch, SegmentExists, SegmentMissing, SharedMemoryFull
+from ringbuffer.huge_pages import free_huge_bytes, heeds_advice, huge_page_bytes, is_huge, map_huge
 from ringbuffer.liveness import own_identity
 from ringbuffer.shm import (
     PREFIX,
@@ -110,14 +111,71 @@ def test_a_system_v_segment_goes_with_its_last_array(name: str) -> None:
     assert key not in SYSV_TABLE.read_text()
 
 
-def test_only_the_owner_may_read_it(name: str) -> None:
+def permissions(name: str, kind: type[Segment]) -> int:
+    """Return the mode of a segment, as the system lists it."""
+    if kind is Segment:
+        return stat.S_IMODE((SHM_DIRECTORY / name).stat().st_mode)
+    rows = [line.split() for line in SYSV_TABLE.read_text().splitlines()[1:]]
+    (mode,) = [row[2] for row in rows if int(row[0]) & 0xFFFFFFFF == SysvSegment.key_of(name)]
+    return int(mode, 8) & 0o777  # beyond that: SHM_DEST and SHM_LOCKED
+
+
+@pytest.mark.parametrize("huge_pages", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_owner_may_read_it(name: str, kind: type[Segment], huge_pages: bool) -> None:
     """A segment has mode 0600 whatever the umask."""
     before = os.umask(0)
     try:
-        with Segment.create(name, 8192):
-            assert stat.S_IMODE((SHM_DIRECTORY / name).stat().st_mode) == 0o600
+        with kind.create(name, 8192, huge_pages=huge_pages):
+            assert permissions(name, kind) == 0o600
     finally:
         os.umask(before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_huge_pages_are_had_or_not_and_the_header_says_which(name: str, kind: type[Segment]) -> None:
+    """A segment that asks for huge pages works with those the host gives, and everybody can see which it has."""
+    page = huge_page_bytes()
+    offered = heeds_advice() if kind is Segment else free_huge_bytes() >= page > 0
+    with kind.create(name, 10_000, huge_pages=True) as segment:
+        assert segment.size == (page if segment.info.huge_pages or (offered and kind is Segment) else 12_288)
+        assert not segment.info.huge_pages or offered
+        assert bytes(segment.buffer[Segment.CONTENT : 10_000]) == bytes(10_000 - Segment.CONTENT)
+        segment.buffer[9_999] = 7
+        attached = kind.attach(name)
+        assert attached.buffer[9_999] == 7
+        assert attached.info == segment.info == list_segments(name)[0]
+        attached.close()
+
+
+def test_ordinary_pages_are_the_default(name: str) -> None:
+    """Who does not ask gets no huge pages."""
+    for kind in KINDS:
+        with kind.create(name, 10_000) as segment:
+            assert (segment.size, segment.info.huge_pages) == (12_288, False)
+
+
+def test_the_host_says_whether_it_heeds_the_advice() -> None:
+    """Huge pages are asked for where shmem_enabled allows them, and not where it is never, deny or unreadable."""
+    words = ("always", "within_size", "advise", "never", "deny", "force")
+    texts = {word: " ".join(f"[{each}]" if each == word else each for each in words) for word in words}
+    heeding = {word for word, text in texts.items() if heeds_advice(text)}
+    assert heeding == {"always", "within_size", "advise", "force"}
+    assert not heeds_advice("nothing of the kind")
+
+
+def test_a_mapping_that_asks_for_huge_pages_is_touched(name: str) -> None:
+    """Mapping with the wish for huge pages gives zeroed memory of which every page is there, whatever they are."""
+    shm = posix_ipc.SharedMemory("/" + name, posix_ipc.O_CREX)
+    try:
+        buffer = map_huge(shm.fd, 1 << 20)
+        assert len(buffer) == 1 << 20
+        assert not any(buffer[:: 1 << 12])
+        assert is_huge(buffer) in (False, heeds_advice())
+        del buffer
+    finally:
+        shm.close_fd()
+        shm.unlink()
 
 
 def test_a_full_dev_shm_is_a_clean_error(name: str) -> None:

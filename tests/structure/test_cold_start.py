@@ -18,6 +18,12 @@ DEADLINE_S = 120.0
 COLD = [["--help"], ["--version"], ["config", "example"], ["doctor", "--json"]]
 COLD += [[name, "--help"] for name in COMMANDS]
 COLD += [["status", "--data", "nothing-here"] for name in COMMANDS if name == "status"]
+COLD += [
+    ["ring", "ls"],
+    ["ring", "ls", "--json"],
+    ["ring", "stat", "nothing-here"],
+    ["ring", "watch", "nothing-here"],
+]
 
 
 def imported(arguments: list[str], cwd: Path) -> set[str]:

@@ -28,7 +28,7 @@ from stages.control import (
 __all__ = ["NOBODY", "announce_durable", "doze", "ring_bells", "wake_up"]
 
 NOBODY = -1
-DOZE_NS = 2_000_000
+DOZE_NS = 5_000_000
 
 
 @inlined

@@ -173,7 +173,7 @@ def test_without_a_pipeline(lab: Lab) -> None:
     ("old", "new", "parts"),
     [
         ("ports = 4", "prots = 4", ("rings.prots", "did you mean ports?", "was 4")),
-        ('wait = "blocking"', 'wait = "never"', ("plan.wait", "'never'")),
+        ('wait = "backoff"', 'wait = "never"', ("plan.wait", "'never'")),
         ('"publish"] }]', '"publish"], core = 8000 }]', ("plan.workers[0].core", "8000")),
         ("input_slots = 1024", "input_slots = 1000", ("rings.input_slots", "a power of two", "1000")),
         ('tick_size = "0.01"', 'tick_size = "0"', ("instrument[0].tick_size", "above 0", "'0'")),

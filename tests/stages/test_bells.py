@@ -22,7 +22,7 @@ from stages.control import (
 )
 
 pytestmark = pytest.mark.jitoff
-NAP_S = 0.002  # the longest sleep
+NAP_S = 0.005  # the longest sleep
 SLEEPS = 200
 
 

@@ -27,8 +27,9 @@ from typing import Any, Final, Self
 import numpy as np
 from msgspec import Struct
 
-from benchmarks import ring_kernels
+from benchmarks import ring_trips
 from benchmarks.ring_distance import IN_CELL, OUT_CELL
+from benchmarks.ring_kernels import STUCK
 from stages.host import available_cores, core_facts, memory_facts
 
 __all__ = [
@@ -177,8 +178,8 @@ def own_pauses(cores: tuple[int, int], seconds: float) -> str:
     parts = []
     for core in dict.fromkeys(cores):
         with pinned(core):
-            ring_kernels.watch_pauses(pauses, np.int64(LEAST_PAUSE_NS), np.int64(1))  # loads the kernel
-            count = ring_kernels.watch_pauses(pauses, np.int64(LEAST_PAUSE_NS), np.int64(int(seconds * 1e9)))
+            ring_trips.watch_pauses(pauses, np.int64(LEAST_PAUSE_NS), np.int64(1))  # loads the kernel
+            count = ring_trips.watch_pauses(pauses, np.int64(LEAST_PAUSE_NS), np.int64(int(seconds * 1e9)))
         longest_ms = int(pauses[:count].max(initial=0)) / 1e6
         parts.append(
             f"core {core}: {count} of 1 ms and more in {seconds:g} s, the longest {longest_ms:.1f} ms"
@@ -284,8 +285,8 @@ def _cells() -> Any:
     """Return the cache lines of the probe, with its kernels loaded before anybody forks."""
     if not _CELLS:
         cells = shared_words(128)
-        ring_kernels.answer(cells, OUT_CELL, IN_CELL, 0)
-        ring_kernels.probe(cells, OUT_CELL, IN_CELL, np.zeros(0, np.int64), 0)
+        ring_trips.answer(cells, OUT_CELL, IN_CELL, 0)
+        ring_trips.probe(cells, OUT_CELL, IN_CELL, np.zeros(0, np.int64), 0)
         _CELLS.append(cells)
     return _CELLS[0]
 
@@ -300,10 +301,10 @@ def round_trip(cores: tuple[int, int]) -> RoundTrip | None:
     samples = np.zeros(PROBE_SAMPLES, np.int64)
 
     def answer() -> int:
-        return int(ring_kernels.answer(cells, OUT_CELL, IN_CELL, rounds))
+        return int(ring_trips.answer(cells, OUT_CELL, IN_CELL, rounds))
 
     with pinned(cores[0]), Beside(cores[1], answer) as helper:
-        spent_ns = int(ring_kernels.probe(cells, OUT_CELL, IN_CELL, samples, PROBE_BLOCK))
-        if ring_kernels.STUCK in (spent_ns, helper.result()):
+        spent_ns = int(ring_trips.probe(cells, OUT_CELL, IN_CELL, samples, PROBE_BLOCK))
+        if STUCK in (spent_ns, helper.result()):
             raise TimeoutError(f"expected an answer of core {cores[1]}, was none")
     return RoundTrip(median_ns=int(np.median(samples)), min_ns=int(samples.min()), max_ns=int(samples.max()))

@@ -18,7 +18,6 @@ bench ring`` calls.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -33,6 +32,7 @@ from benchmarks.ring_ours import OURS, Contestant, OurPingPong, OurRing
 from benchmarks.ring_peers import RECIPES, ExternalPeer, PeerMissing
 from benchmarks.ring_probe import FLAG, BareFlag, Probe
 from benchmarks.ring_results import Latency, Peer, Rate, comparisons, goals
+from benchmarks.ring_turns import PingSide, Side, take_turns
 from benchmarks.ring_waits import measure_waits
 from benchmarks.ring_workloads import PINGPONG, THROUGHPUT, Workload
 
@@ -43,11 +43,6 @@ PYTHON_PEERS: Final = {
     ring_python.LOCK: ("multiprocessing.shared_memory with a lock", ring_python.LockedRing),
 }
 Maker = tuple[str, Callable[[], Contestant]]  # whose it is, and how to make it
-FIRST_COUNT: Final = 2_000
-MOST_COUNT: Final = 100_000_000
-GROWTH: Final = 8
-LEAST_WARM_SLICES: Final = 4
-MOST_WARM_SLICES: Final = 14
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -73,52 +68,6 @@ PLANS: Final = {
         wakeups=100, idle_s=0.2,
     ),
 }  # fmt: skip
-
-
-class _Side:
-    """A contestant in its rotation: how many messages fill a slice, and what its slices gave."""
-
-    def __init__(self, contestant: Contestant, workload: Workload, slice_s: float) -> None:
-        self.contestant = contestant
-        self._workload = workload
-        self._slice_s = slice_s
-        self.count = workload.whole(FIRST_COUNT)
-        self.values: list[Any] = []
-        self.trips: list[tuple[int, int]] = []
-
-    def slice(self) -> tuple[float, float]:
-        """Run one slice; return its messages a second and its seconds, and choose the size of the next."""
-        messages = self.count
-        spent_ns = max(1.0, self.contestant.run(messages))
-        wanted = int(messages / spent_ns * 1e9 * self._slice_s)
-        least, most = max(1, messages // GROWTH), min(MOST_COUNT, messages * GROWTH)
-        self.count = self._workload.whole(max(least, min(wanted, most)))
-        return messages / spent_ns * 1e9, spent_ns / 1e9
-
-    def warm(self, warm_s: float) -> None:
-        """Run until kernels are loaded, code is compiled, and slices are as long as they should be."""
-        spent_s = 0.0
-        for turn in range(MOST_WARM_SLICES):
-            spent_s += self.slice()[1]
-            if spent_s >= warm_s and turn + 1 >= LEAST_WARM_SLICES:
-                return
-
-
-class _PingSide(_Side):
-    """Ping-pong in its rotation: slices of a fixed number of round trips, which give percentiles."""
-
-    def __init__(self, contestant: Contestant, workload: Workload, pings: int) -> None:
-        super().__init__(contestant, workload, 0.0)
-        self.count = pings
-
-    def slice(self) -> Any:
-        """Run one slice and return its percentiles."""
-        return self.contestant.run(self.count), 0.0
-
-    def warm(self, warm_s: float) -> None:
-        """Run until code is compiled."""
-        for _ in range(LEAST_WARM_SLICES):
-            self.slice()
 
 
 class Bench:
@@ -154,17 +103,17 @@ class Bench:
         others = self._peers_of(workload)
         with ExitStack() as stack:
             our_sides, other_sides = (
-                [_Side(side, workload, slice_s) for side in self._open(stack, makers)]
+                [Side(side, workload, slice_s) for side in self._open(stack, makers)]
                 for makers in (ours, others)
             )
-            sides = self._turns(our_sides, other_sides, seconds)
+            self._turns(our_sides, other_sides, seconds)
         return [
             Rate.of(
                 workload.key,
                 side.contestant,
                 Runs(values=tuple(side.values), round_trips_ns=tuple(side.trips)),
             )
-            for side in sides
+            for side in our_sides + other_sides
             if side.values
         ]
 
@@ -174,11 +123,20 @@ class Bench:
         ours = [(OURS, partial(OurPingPong, PINGPONG, PINGPONG.slot_bytes[0], self.cores))]
         with ExitStack() as stack:
             our_sides, other_sides = (
-                [_PingSide(side, PINGPONG, self.plan.pings) for side in self._open(stack, makers)]
+                [PingSide(side, PINGPONG, self.plan.pings) for side in self._open(stack, makers)]
                 for makers in (ours, others)
             )
-            sides = self._turns(our_sides, other_sides, seconds)
-        return [Latency.of(side.contestant, side.values, side.trips) for side in sides if side.values]
+            self._turns(our_sides, other_sides, seconds)
+        return [
+            Latency.of(side.contestant, side.values, side.trips)
+            for side in our_sides + other_sides
+            if side.values
+        ]
+
+    def _turns(self, ours: Sequence[Side], others: Sequence[Side], seconds: float) -> None:
+        lost = take_turns(ours, others, seconds, self.plan.warm_s, self._probe.distance_ns)
+        for name, error in lost.items():
+            self._leave_out(name, error)
 
     def _peers_of(self, workload: Workload) -> list[Maker]:
         return [
@@ -200,43 +158,6 @@ class Bench:
         if name in PYTHON_PEERS:
             return PYTHON_PEERS[name][1](workload, self.cores)
         return ExternalPeer(name, workload, strategy, self.cores, self._built[name])
-
-    def _turns(self, ours: list[Any], others: list[Any], seconds: float) -> list[Any]:
-        """Let all sides take turns for so long, each at least once; return those that came to the end."""
-        sides = [side for side in ours + others if self._try(side, lambda each: each.warm(self.plan.warm_s))]
-        before_ns = self._probe.distance_ns()
-        deadline = time.monotonic() + seconds
-        for side in _endless(ours, others):
-            there = [each for each in sides if self._is_there(each.contestant.peer)]
-            if time.monotonic() > deadline and all(each.values for each in there):
-                return there
-            if not self._is_there(side.contestant.peer):
-                continue
-            if self._try(side, lambda each: each.values.append(each.slice()[0])):
-                after_ns = self._probe.distance_ns()
-                side.trips.append((before_ns, after_ns))
-                before_ns = after_ns
-        return []
-
-    def _try(self, side: Any, do: Any) -> bool:
-        try:
-            do(side)
-        except PeerMissing as error:
-            self._leave_out(side.contestant.peer, error)
-            return False
-        return True
-
-
-def _endless(ours: list[Any], others: list[Any]) -> Iterator[Any]:
-    """Yield ours and the others in turn, for ever; the longer list has each of its own once a round."""
-    rounds = max(len(ours), len(others))
-    turn = 0
-    while True:
-        for _ in range(rounds):
-            for sides in (ours, others):
-                if sides:
-                    yield sides[turn % len(sides)]
-            turn += 1
 
 
 @contextmanager

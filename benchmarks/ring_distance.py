@@ -3,7 +3,7 @@
 On a shared virtual machine the distance of two cores changes from one moment to the next, and with it whatever they
 do together, up to ten times. So everything that crosses cores is measured in short slices between two readings,
 and counts for a distance only if both agree on it. The cells are those of the probe in
-:mod:`benchmarks.ring_kernels`, each alone on its lines.
+:mod:`benchmarks.ring_trips`, each alone on its lines.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from benchmarks import ring_kernels as kernels
+from benchmarks import ring_trips
 from benchmarks.measure import NotVerified, expect_equal
 from benchmarks.ring_crew import Crew, Part
 from benchmarks.ring_kernels import DONE, OUT_END, OUT_START, OUT_TOTAL, OUT_WORDS
@@ -185,12 +186,12 @@ class OurPingPong(Contestant):
         def ping(rounds: int) -> tuple[int, Any]:
             samples = np.zeros(rounds, np.int64)
             ends = (there.words, there.flat, back.words, back.flat)
-            done = kernels.ping(*ends, there.lane, out_local, samples)
+            done = ring_trips.ping(*ends, there.lane, out_local, samples)
             return int(done), percentiles(samples) if rounds else ()
 
         def echo(rounds: int) -> tuple[int, Any]:
             ends = (there.words, there.flat, back.words, back.flat)
-            return int(kernels.echo(*ends, there.lane, back_local, np.int64(rounds))), ()
+            return int(ring_trips.echo(*ends, there.lane, back_local, np.int64(rounds))), ()
 
         ping(0)
         echo(0)

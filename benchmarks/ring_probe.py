@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks import ring_kernels as kernels
+from benchmarks import ring_trips as kernels
 from benchmarks.machine import shared_words
 from benchmarks.measure import NotVerified
 from benchmarks.ring_crew import Crew, Part
 from benchmarks.ring_distance import IN_CELL, OUT_CELL
+from benchmarks.ring_kernels import STUCK
 from benchmarks.ring_ours import Contestant, percentiles
 
 __all__ = ["FLAG", "BareFlag", "Probe"]
@@ -49,7 +50,7 @@ class _Bouncer:
     def samples(self, count: int, block: int) -> Any:
         """Return nanoseconds of round trips, each the mean of ``block`` of them."""
         (probed, samples), (answered, _) = self._crew.run((count, block))
-        if kernels.STUCK in (probed, answered):
+        if STUCK in (probed, answered):
             raise NotVerified("ring: expected the flag to come back, was lost")
         return samples
 

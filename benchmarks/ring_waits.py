@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from msgspec import Struct
 
-from benchmarks import ring_kernels as kernels
+from benchmarks import ring_trips as kernels
 from benchmarks.measure import expect_equal
 from benchmarks.ring_crew import Crew, Part
 from benchmarks.ring_ours import expect_done, percentiles

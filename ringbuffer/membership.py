@@ -201,10 +201,13 @@ def _settle(words: Any) -> None:
     before = int(words[cursor_index(WRITER) + P_GATES])
     if not gates and int(words[H_KIND]) == KIND_MULTI:
         gates = before & -before or 1 << reader_participants(words).start
-    for each in (WRITER, *producer_participants(words)):
-        if int(words[cursor_index(each) + P_GATES]) != gates:
+    sharers = [each for each in producer_participants(words) if each != WRITER]
+    # several producers claim by the writer's mask, and look for their dead in their own: it never has fewer
+    wider = [(each, before | gates) for each in sharers]
+    for each, mask in (*wider, (WRITER, gates), *((each, gates) for each in sharers)):
+        if int(words[cursor_index(each) + P_GATES]) != mask:
             # pairs with load_acquire in available: the newcomer's cursor came before
-            store_word(words, cursor_index(each) + P_GATES, gates)
+            store_word(words, cursor_index(each) + P_GATES, mask)
 
 
 def _resolve(mask: int, readers: dict[int, int], named: set[int]) -> int:

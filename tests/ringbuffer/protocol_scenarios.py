@@ -455,7 +455,8 @@ def joining(
 ) -> Outcome:
     """A writer and a steady reader, or none; another joins at any moment, reads, leaves; if it dies, one follows.
 
-    It reads up to ``until`` and leaves while the writer goes on. The dead one is removed by who follows (``heir``), and by the writer if ``writer_heals``.
+    It reads up to ``until`` and leaves while the writer goes on. The dead one is
+    removed by who follows (``heir``), and by the writer if ``writer_heals``.
     """
     readers = {"a": ()} if steady else {}
     place = 2 if steady else 1
@@ -484,7 +485,7 @@ def joining(
 
 
 def observing(shared: bool, deaths: int = 0, mutations: Iterable[Mutation] = ()) -> Outcome:
-    """One who looks on, while a writer or two producers go on without waiting for it."""
+    """One who looks on, while a writer, or one of several producers on one slot, goes on."""
     if not shared:
         return Explorer(
             new_memory(CAPACITY, {"a": ()}, {0: 1, 1: 2}, observable=True),
@@ -496,18 +497,17 @@ def observing(shared: bool, deaths: int = 0, mutations: Iterable[Mutation] = ())
         ).run()
     actors = [
         producer("p", 2, 2, 2, 2),
-        producer("q", 3, 3, 3, 1, mortal=False),
         shared_reader("r", 1, 1, mortal=False),
-        observer("o", 9, 1),
+        observer("o", 9, 1, rows=1),
     ]
-    senders = {"p": 2, "q": 3}
-    holders = {1: 1, 2: 2, 3: 3}
+    senders = {"p": 2}
+    holders = {1: 1, 2: 2}
     return Explorer(
-        new_memory(CAPACITY, {"r": ()}, holders, producers=2),
+        new_memory(1, {"r": ()}, holders, producers=2),
         actors,
         lambda view: drained(view, senders, "r") and ended(view, "o"),
         deaths=deaths,
-        quiet=owners(*holders) | {cursor_index(2), cursor_index(3)},
+        quiet=owners(*holders) | {cursor_index(2)},
         changing=owners(*holders),
         slot_words=1,
         gating=[1],

@@ -20,6 +20,7 @@ import os
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import TracebackType
@@ -90,6 +91,8 @@ class Crew:
     def close(self) -> None:
         """End all processes."""
         for pipe in self._pipes:
+            with suppress(OSError):  # it has died
+                pipe.send(None)  # crews made later have copies of this pipe, so closing it tells nothing
             pipe.close()
         for child in self._processes:
             child.join(END_DEADLINE_S)
@@ -118,9 +121,12 @@ def _serve(part: Part, cells: Any, pipe: Connection, of_the_parent: list[Connect
     os.sched_setaffinity(0, part.cores)
     while True:
         try:
-            request, arrivals = pipe.recv()
+            work = pipe.recv()
         except (EOFError, KeyboardInterrupt):
             return
+        if work is None:
+            return
+        request, arrivals = work
         try:
             if meet(cells, np.int64(0), np.int64(arrivals)) != DONE:
                 raise TimeoutError("expected all parts to begin, was alone")

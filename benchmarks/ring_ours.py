@@ -25,7 +25,7 @@ from ringbuffer.ring import Ring
 from ringbuffer.sequence import new_local
 from ringbuffer.wait import STRATEGIES
 
-__all__ = ["Contestant", "OurPingPong", "OurRing", "percentiles"]
+__all__ = ["OURS", "Contestant", "OurPingPong", "OurRing", "expect_done", "percentiles"]
 
 OURS: Final = "ringmatch"
 PING_CAPACITY: Final = 1024

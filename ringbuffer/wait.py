@@ -8,8 +8,8 @@ spin     1    pause                                                            a
 yield    2    100 pauses, then sched_yield                                     cores are shared
 backoff  3    10 rests of about 2 us, 10 yields, then sleeps of 1 to 50 us     throughput, some load
 phased   4    100 pauses, 100 yields, then sleeps of 50 us                     bursts
-sleep    5    100 sleeps of 50 us, then of 500 us                              low load, no bells
-blocking 6    100 pauses, then a futex wait of at most 2 ms                    mostly idle
+sleep    5    100 sleeps of 50 us, then of 2 ms                                low load, no bells
+blocking 6    100 pauses, then a futex wait of at most 5 ms                    mostly idle
 ======== ==== =============================================================== =======================
 
 A wait that ends after a time, and says so, is any of these with a ``timeout``.
@@ -102,9 +102,10 @@ PAUSES_PER_CLOCK: Final = 8  # one pause takes 15 to 50 ns, depending on the pro
 YIELD_COUNT: Final = 10
 PHASED_YIELDS: Final = 100
 SLEEP_COUNT: Final = 100
+LONG_SLEEP_NS: Final = 2_000_000
 SLEEP_MIN_NS: Final = 1_000
 SLEEP_MAX_NS: Final = 50_000
-BLOCK_MAX_NS: Final = 2_000_000
+BLOCK_MAX_NS: Final = 5_000_000
 CLOCK_EVERY: Final = 64  # a power of two: fruitless looks without a system call between looks at the clock
 WRITER_CURSOR: Final = cursor_index(WRITER)
 
@@ -207,7 +208,7 @@ def idle(strategy, spins, words, participant, target_seq):  # type: ignore[no-un
         else:
             sleep_ns(min(SLEEP_MIN_NS << min(spins - REST_COUNT - YIELD_COUNT, 6), SLEEP_MAX_NS))
     elif strategy == SLEEP:
-        sleep_ns(SLEEP_MAX_NS if spins < SLEEP_COUNT else 10 * SLEEP_MAX_NS)
+        sleep_ns(SLEEP_MAX_NS if spins < SLEEP_COUNT else LONG_SLEEP_NS)
     elif strategy == SPIN or (strategy != BUSY and spins < SPIN_COUNT):
         pause()
     elif strategy == YIELD or (strategy == PHASED and spins < SPIN_COUNT + PHASED_YIELDS):

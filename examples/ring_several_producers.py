@@ -12,8 +12,8 @@ TICK = np.dtype([("source", "<i8"), ("price", "<i8")])
 
 
 def produce(source: int, count: int) -> None:
-    """Publish records one by one."""
-    with Ring.attach("several", TICK) as ring, ring.producer() as ticks:
+    """Publish records one by one; do not end the stream, since another producer may only be starting."""
+    with Ring.attach("several", TICK) as ring, ring.producer(keep_open=True) as ticks:
         for price in range(count):
             ticks.publish((source, price))
 

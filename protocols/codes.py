@@ -13,6 +13,8 @@ KIND_NEW: Final = 1
 KIND_CANCEL: Final = 2
 KIND_REPLACE: Final = 3
 KIND_REDUCE: Final = 4
+KIND_MASS_CANCEL: Final = 5
+KIND_STATUS: Final = 6
 KIND_SESSION_OPEN: Final = 16
 KIND_SESSION_CLOSE: Final = 17
 KIND_INSTRUMENT: Final = 18
@@ -32,6 +34,8 @@ class Kind(IntEnum):
     CANCEL = KIND_CANCEL
     REPLACE = KIND_REPLACE
     REDUCE = KIND_REDUCE
+    MASS_CANCEL = KIND_MASS_CANCEL
+    STATUS = KIND_STATUS
     SESSION_OPEN = KIND_SESSION_OPEN
     SESSION_CLOSE = KIND_SESSION_CLOSE
     INSTRUMENT = KIND_INSTRUMENT
@@ -57,14 +61,20 @@ class Side(IntEnum):
 
 TYPE_MARKET: Final = 1
 TYPE_LIMIT: Final = 2
+TYPE_STOP: Final = 3
+TYPE_STOP_LIMIT: Final = 4
+TYPE_TRAILING_STOP: Final = 5
 TYPE_DIRECTED: Final = 16
 
 
 class OrdType(IntEnum):
-    """FIX tag 40; DIRECTED trades with one named resting order and nothing else (feed replay)."""
+    """FIX tag 40, where TRAILING_STOP is P with a peg; DIRECTED trades with one named order only (feed replay)."""
 
     MARKET = TYPE_MARKET
     LIMIT = TYPE_LIMIT
+    STOP = TYPE_STOP
+    STOP_LIMIT = TYPE_STOP_LIMIT
+    TRAILING_STOP = TYPE_TRAILING_STOP
     DIRECTED = TYPE_DIRECTED
 
 
@@ -72,21 +82,28 @@ TIF_GTC: Final = 1
 TIF_DAY: Final = 2
 TIF_IOC: Final = 3
 TIF_FOK: Final = 4
+TIF_GTD: Final = 5
 
 
 class Tif(IntEnum):
-    """Time in force, FIX tag 59 (where day is 0)."""
+    """Time in force, FIX tag 59 (where day is 0, GTD 6)."""
 
     GTC = TIF_GTC
     DAY = TIF_DAY
     IOC = TIF_IOC
     FOK = TIF_FOK
+    GTD = TIF_GTD
 
 
 FLAG_OFF_TICK: Final = 1
 FLAG_OFF_LOT: Final = 2
 FLAG_BOOK_ONLY: Final = 4
 FLAG_FINAL: Final = 8
+FLAG_POST_ONLY: Final = 16
+FLAG_POST_REPRICE: Final = 32
+FLAG_STP_SHIFT: Final = 6  # bits 6 to 8: the self-trade mode
+FLAG_STP_MASK: Final = 7
+FLAG_CANCEL_ON_CLOSE: Final = 512
 
 
 class CommandFlag(IntFlag):
@@ -94,13 +111,35 @@ class CommandFlag(IntFlag):
 
     OFF_TICK and OFF_LOT say that the client's price or quantity is no whole number of ticks or lots (the
     slot then holds it truncated); BOOK_ONLY rests an order without matching it (feed replay); FINAL marks
-    the checkpoint of a clean stop.
+    the checkpoint of a clean stop. POST_ONLY and POST_REPRICE: the order adds liquidity or is rejected, or
+    repriced. CANCEL_ON_CLOSE, of a SESSION_OPEN: the session's orders end with it. Bits 6 to 8 of a NEW hold
+    the :class:`SelfTradeMode`.
     """
 
     OFF_TICK = FLAG_OFF_TICK
     OFF_LOT = FLAG_OFF_LOT
     BOOK_ONLY = FLAG_BOOK_ONLY
     FINAL = FLAG_FINAL
+    POST_ONLY = FLAG_POST_ONLY
+    POST_REPRICE = FLAG_POST_REPRICE
+    CANCEL_ON_CLOSE = FLAG_CANCEL_ON_CLOSE
+
+
+STP_NONE: Final = 0
+STP_NEWEST: Final = 1
+STP_OLDEST: Final = 2
+STP_BOTH: Final = 3
+STP_DECREMENT: Final = 4
+
+
+class SelfTradeMode(IntEnum):
+    """Which of two orders of one self-trade group ends when they would trade."""
+
+    NONE = STP_NONE
+    NEWEST = STP_NEWEST
+    OLDEST = STP_OLDEST
+    BOTH = STP_BOTH
+    DECREMENT = STP_DECREMENT
 
 
 OUT_ACCEPTED: Final = 1
@@ -109,6 +148,10 @@ OUT_FILLED: Final = 3
 OUT_CANCELLED: Final = 4
 OUT_REPLACED: Final = 5
 OUT_EXPIRED: Final = 6
+OUT_TRIGGERED: Final = 7
+OUT_STATUS: Final = 8
+OUT_MASS_CANCELLED: Final = 9
+OUT_COUNT: Final = 10
 
 
 class OutcomeType(IntEnum):
@@ -120,25 +163,33 @@ class OutcomeType(IntEnum):
     CANCELLED = OUT_CANCELLED
     REPLACED = OUT_REPLACED
     EXPIRED = OUT_EXPIRED
+    TRIGGERED = OUT_TRIGGERED
+    STATUS = OUT_STATUS
+    MASS_CANCELLED = OUT_MASS_CANCELLED
 
 
 OUTFLAG_TAKER: Final = 1
 OUTFLAG_MAKER: Final = 2
 OUTFLAG_NEW: Final = 4
 OUTFLAG_RISK: Final = 8
+OUTFLAG_UNSOLICITED: Final = 16
+OUTFLAG_REPRICED: Final = 32
 
 
 class OutcomeFlag(IntFlag):
     """Bits of an outcome's ``flags``.
 
     TAKER and MAKER tell the liquidity of a fill; NEW marks the rejection of a new order; RISK a rejection
-    that risk decided (nothing was reserved for it).
+    that risk decided (nothing was reserved for it); UNSOLICITED what happened to an order that its owner did
+    not ask for with this command; REPRICED an acceptance at another price than asked for.
     """
 
     TAKER = OUTFLAG_TAKER
     MAKER = OUTFLAG_MAKER
     NEW = OUTFLAG_NEW
     RISK = OUTFLAG_RISK
+    UNSOLICITED = OUTFLAG_UNSOLICITED
+    REPRICED = OUTFLAG_REPRICED
 
 
 LIMIT_MAX_ORDER_QTY: Final = 1
@@ -197,7 +248,19 @@ REASON_FOK_NOT_FILLABLE: Final = 28
 REASON_NO_LIQUIDITY: Final = 29
 REASON_CLIENT_REQUEST: Final = 30
 REASON_MISSING_CL_ORD_ID: Final = 31
-REASON_COUNT: Final = 32
+REASON_POST_ONLY_WOULD_TRADE: Final = 32
+REASON_MIN_QTY_NOT_MET: Final = 33
+REASON_SELF_TRADE: Final = 34
+REASON_PRICE_PROTECTION: Final = 35
+REASON_GTD_EXPIRED: Final = 36
+REASON_MASS_CANCEL: Final = 37
+REASON_DISCONNECTED: Final = 38
+REASON_INVALID_STOP_PRICE: Final = 39
+REASON_INVALID_DISPLAY_QTY: Final = 40
+REASON_INVALID_MIN_QTY: Final = 41
+REASON_INVALID_EXPIRE_TIME: Final = 42
+REASON_INVALID_SELF_TRADE_GROUP: Final = 43
+REASON_COUNT: Final = 44
 
 
 class Reason(IntEnum):
@@ -235,6 +298,18 @@ class Reason(IntEnum):
     NO_LIQUIDITY = REASON_NO_LIQUIDITY
     CLIENT_REQUEST = REASON_CLIENT_REQUEST
     MISSING_CL_ORD_ID = REASON_MISSING_CL_ORD_ID
+    POST_ONLY_WOULD_TRADE = REASON_POST_ONLY_WOULD_TRADE
+    MIN_QTY_NOT_MET = REASON_MIN_QTY_NOT_MET
+    SELF_TRADE = REASON_SELF_TRADE
+    PRICE_PROTECTION = REASON_PRICE_PROTECTION
+    GTD_EXPIRED = REASON_GTD_EXPIRED
+    MASS_CANCEL = REASON_MASS_CANCEL
+    DISCONNECTED = REASON_DISCONNECTED
+    INVALID_STOP_PRICE = REASON_INVALID_STOP_PRICE
+    INVALID_DISPLAY_QTY = REASON_INVALID_DISPLAY_QTY
+    INVALID_MIN_QTY = REASON_INVALID_MIN_QTY
+    INVALID_EXPIRE_TIME = REASON_INVALID_EXPIRE_TIME
+    INVALID_SELF_TRADE_GROUP = REASON_INVALID_SELF_TRADE_GROUP
 
 
 MONEY_UNIT_PER_CURRENCY_UNIT: Final = 1_000_000

@@ -23,19 +23,33 @@ Outcome (written by matching into the output ring, by publish into egress rings)
 Texts of up to 20 ASCII bytes (ClOrdID, OrigClOrdID, names) are stored little-endian in two int64 and one
 int32, zero padded: see :mod:`protocols.text`.
 
+How a NEW, unless it is DIRECTED, uses the fields that name another order:
+
+========== ===========================================================================================
+order_id   display quantity (lots) of an iceberg, 0 for none
+orig0      minimum quantity (lots), 0 for none
+orig2      self-trade group, 0 for none; its mode (codes.SelfTradeMode) stands in bits 6 to 8 of flags
+aux0       stop price (ticks) of STOP and STOP_LIMIT, distance (ticks) of TRAILING_STOP
+aux1       expiry (ns, on the clock of time_ns) with GTD
+========== ===========================================================================================
+
+A REPLACE of a stop order has its new stop price or distance in aux0, 0 to keep it.
+
 How administrative kinds use the fields of a command:
 
 ========== ===========================================================================================
 VENUE      capacities: qty_lots max_orders, order_id max_cl_ord_ids, aux0 max_positions, aux1
            max_levels, account max_accounts, instrument max_instruments, price_ticks max_sessions;
-           always sequence 1
+           orig0 max_specials; always sequence 1
 INSTRUMENT instrument id, cl symbol (16), price_ticks tick_e8, qty_lots lot_e8, aux0 money per tick
            and lot (millionths), order_id and aux1 lowest and highest price allowed (ticks, 0 none),
-           orig2 currency (3)
+           orig0 protection points (ticks, 0 none), orig2 currency (3)
 ACCOUNT    account id, cl name (16), orig2 currency (3)
 LIMIT      account, ord_type which (codes.Limit), qty_lots value
 KILL       account, side 1 engage, 2 release
-SESSION_*  cl name (20), orig0 port (set by ingest); the outcome's ``session`` is the id that the core gave it
+SESSION_*  cl name (20), orig0 port (set by ingest); the outcome's ``session`` is the id that the core gave it;
+           SESSION_OPEN with FLAG_CANCEL_ON_CLOSE: its orders end when it closes
+MASS_CANCEL session (0: of all), account, instrument, side: which orders, 0 for any
 CHECKPOINT aux0 sequence, aux1 outcome digest after it; with FLAG_FINAL order_id holds the state digest
 ========== ===========================================================================================
 """

@@ -1,4 +1,4 @@
-"""How matching writes outcomes: into ``pending``, identified by the command or by the order they are about.
+"""How matching writes outcomes: into ``pending``, about the command, about the order that trades, or about a resting one.
 
 Each outcome is one 128-byte slot of protocols.layouts.OUTCOME, all of whose fields are set here. The counters
 by type and reason rise with them. Callers pass int64 throughout: one compiled version of each function.
@@ -8,8 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from protocols.codes import OUT_FILLED, OUTFLAG_MAKER, OUTFLAG_TAKER, REASON_NONE
+from protocols.codes import (
+    KIND_NEW,
+    OUT_FILLED,
+    OUTFLAG_ANSWER,
+    OUTFLAG_MAKER,
+    OUTFLAG_TAKER,
+    REASON_NONE,
+)
 from ringbuffer.kernel import inlined, kernel
+from stages.book import leaves_of, price_of
 from stages.state_words import MW_PENDING_TAIL, MW_REASON_COUNTS, MW_TRADES, MW_TYPE_COUNTS
 
 
@@ -41,35 +49,43 @@ def set_amounts(out, order_id, price_ticks, qty_lots, leaves_lots, cum_lots):  #
 
 
 @inlined
-def name_by_command(out, command, session):  # type: ignore[no-untyped-def]
-    """Identify an outcome by its command: texts, side, account, instrument."""
-    out.account = command.account
-    out.instrument = command.instrument
-    out.side = command.side
-    out.session = session
+def name_by_command(out, command):  # type: ignore[no-untyped-def]
+    """Take the ClOrdID of an outcome from its command."""
     out.cl0 = command.cl0
     out.cl1 = command.cl1
     out.cl2 = command.cl2
-    out.orig0 = command.orig0
-    out.orig1 = command.orig1
-    out.orig2 = command.orig2
-    out.trade_index = 0
 
 
 @inlined
-def own_by_order(out, record):  # type: ignore[no-untyped-def]
-    """Take side, account, instrument and session of an outcome from its order."""
-    out.account = record.account
-    out.instrument = record.instrument
-    out.side = record.side
-    out.session = record.session
+def name_by_order(out, s, order):  # type: ignore[no-untyped-def]
+    """Take the ClOrdID of an outcome from its order."""
+    out.cl0 = s.texts[order, 0]
+    out.cl1 = s.texts[order, 1]
+    out.cl2 = np.int32(s.texts[order, 2])
+
+
+@inlined
+def without_orig(out):  # type: ignore[no-untyped-def]
+    """Leave the OrigClOrdID of an outcome empty."""
+    out.orig0 = 0
+    out.orig1 = 0
+    out.orig2 = 0
+
+
+@inlined
+def own_by(out, owner):  # type: ignore[no-untyped-def]
+    """Take side, account, instrument and session of an outcome from a command, an order, or the taker."""
+    out.account = owner.account
+    out.instrument = owner.instrument
+    out.side = owner.side
+    out.session = owner.session
 
 
 @kernel
 def emit_command(  # type: ignore[no-untyped-def]
     s, command, kind, reason, flags, session, order_id, price_ticks, qty_lots, leaves_lots, cum_lots
 ):
-    """Append an outcome that is identified by the command alone (acceptances, rejections, expiries)."""
+    """Append the answer to a command that is not about an order in the book: rejections, administration."""
     out = begin_outcome(s, command, np.int64(kind), np.int64(reason))
     set_amounts(
         out,
@@ -79,8 +95,17 @@ def emit_command(  # type: ignore[no-untyped-def]
         np.int64(leaves_lots),
         np.int64(cum_lots),
     )
-    name_by_command(out, command, session)
-    out.flags = flags
+    own_by(out, command)
+    out.session = session
+    name_by_command(out, command)
+    if command.kind == KIND_NEW:
+        without_orig(out)
+    else:
+        out.orig0 = command.orig0
+        out.orig1 = command.orig1
+        out.orig2 = command.orig2
+    out.trade_index = 0
+    out.flags = flags | OUTFLAG_ANSWER
     if reason != REASON_NONE:
         s.words[MW_REASON_COUNTS + reason] += 1
 
@@ -98,17 +123,85 @@ def emit_request(s, command, order, kind, reason, price_ticks, qty_lots, leaves_
         np.int64(leaves_lots),
         np.int64(record.cum_lots),
     )
-    own_by_order(out, record)
-    out.cl0 = command.cl0
-    out.cl1 = command.cl1
-    out.cl2 = command.cl2
+    own_by(out, record)
+    name_by_command(out, command)
     out.orig0 = s.texts[order, 0]
     out.orig1 = s.texts[order, 1]
-    out.orig2 = record.cl2
+    out.orig2 = np.int32(s.texts[order, 2])
     out.trade_index = 0
-    out.flags = 0
+    out.flags = OUTFLAG_ANSWER
     if reason != REASON_NONE:
         s.words[MW_REASON_COUNTS + reason] += 1
+
+
+@kernel
+def emit_order(s, command, order, kind, reason, flags, qty_lots, leaves_lots):  # type: ignore[no-untyped-def]
+    """Append what happened to an order in the book without its owner's asking."""
+    record = s.orders[order]
+    out = begin_outcome(s, command, np.int64(kind), np.int64(reason))
+    set_amounts(
+        out,
+        np.int64(record.order_id),
+        price_of(s, order),
+        np.int64(qty_lots),
+        np.int64(leaves_lots),
+        np.int64(record.cum_lots),
+    )
+    own_by(out, record)
+    name_by_order(out, s, order)
+    without_orig(out)
+    out.trade_index = 0
+    out.flags = flags
+    if reason != REASON_NONE:
+        s.words[MW_REASON_COUNTS + reason] += 1
+
+
+@inlined
+def set_taker(out, t):  # type: ignore[no-untyped-def]
+    """Identify an outcome by the order that trades."""
+    own_by(out, t)
+    out.cl0 = t.cl0
+    out.cl1 = t.cl1
+    out.cl2 = np.int32(t.cl2)
+    without_orig(out)
+
+
+@kernel
+def emit_taker(s, command, kind, reason, flags, qty_lots, leaves_lots):  # type: ignore[no-untyped-def]
+    """Append what happened to the order that trades, other than a trade."""
+    t = s.taker[0]
+    out = begin_outcome(s, command, np.int64(kind), np.int64(reason))
+    set_amounts(
+        out,
+        np.int64(t.order_id),
+        np.int64(t.price_ticks),
+        np.int64(qty_lots),
+        np.int64(leaves_lots),
+        np.int64(t.cum_lots),
+    )
+    set_taker(out, t)
+    out.trade_index = 0
+    out.flags = flags
+    if reason != REASON_NONE:
+        s.words[MW_REASON_COUNTS + reason] += 1
+
+
+@inlined
+def emit_taker_fill(s, command, t, price_ticks, qty_lots, leaves_lots, cum_lots, trade_index):  # type: ignore[no-untyped-def]
+    """Append the taker's side of a trade."""
+    out = begin_outcome(s, command, np.int64(OUT_FILLED), np.int64(REASON_NONE))
+    set_amounts(
+        out,
+        np.int64(t.order_id),
+        np.int64(price_ticks),
+        np.int64(qty_lots),
+        np.int64(leaves_lots),
+        np.int64(cum_lots),
+    )
+    set_taker(out, t)
+    out.trade_index = trade_index
+    out.flags = OUTFLAG_TAKER
+    s.words[MW_TRADES] += 1
 
 
 @inlined
@@ -121,55 +214,11 @@ def emit_maker_fill(s, command, order, price_ticks, qty_lots, trade_index):  # t
         np.int64(record.order_id),
         np.int64(price_ticks),
         np.int64(qty_lots),
-        np.int64(record.leaves_lots),
+        leaves_of(s, order),
         np.int64(record.cum_lots),
     )
-    own_by_order(out, record)
-    out.cl0 = s.texts[order, 0]
-    out.cl1 = s.texts[order, 1]
-    out.cl2 = record.cl2
-    out.orig0 = 0
-    out.orig1 = 0
-    out.orig2 = 0
+    own_by(out, record)
+    name_by_order(out, s, order)
+    without_orig(out)
     out.trade_index = trade_index
     out.flags = OUTFLAG_MAKER
-
-
-@inlined
-def emit_taker_fill(  # type: ignore[no-untyped-def]
-    s,
-    command,
-    order_id,
-    side,
-    account,
-    instrument,
-    session,
-    price_ticks,
-    qty_lots,
-    leaves_lots,
-    cum_lots,
-    trade_index,
-):
-    """Append the taker's side of a trade."""
-    out = begin_outcome(s, command, np.int64(OUT_FILLED), np.int64(REASON_NONE))
-    set_amounts(
-        out,
-        np.int64(order_id),
-        np.int64(price_ticks),
-        np.int64(qty_lots),
-        np.int64(leaves_lots),
-        np.int64(cum_lots),
-    )
-    out.account = account
-    out.instrument = instrument
-    out.side = side
-    out.session = session
-    out.cl0 = command.cl0
-    out.cl1 = command.cl1
-    out.cl2 = command.cl2
-    out.orig0 = 0
-    out.orig1 = 0
-    out.orig2 = 0
-    out.trade_index = trade_index
-    out.flags = OUTFLAG_TAKER
-    s.words[MW_TRADES] += 1

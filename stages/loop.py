@@ -29,6 +29,7 @@ from stages.journaling import is_committing, journal_step
 from stages.matching import matching_step
 from stages.publish import publish_step
 from stages.risk import risk_step
+from stages.state_words import MW_COUNTED, RISK_WORDS
 
 STAGE_INGEST: Final = 1
 STAGE_JOURNAL: Final = 2
@@ -63,7 +64,6 @@ SLEEP_MAX_NS = 50_000
 LONG_PASSES = 2_000  # empty passes, about a tenth of a second, after which a worker sleeps longer
 LONG_SLEEP_NS = 500_000
 HOUSEKEEPING_NS = 1_000_000
-COUNTER_WORDS = 64
 
 STOPPED = 0
 SLICE_OVER = 1
@@ -202,10 +202,10 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
                 passes = np.int64(0)
                 busy = np.int64(0)
                 if mask & STAGE_MATCHING != 0:
-                    for word in range(COUNTER_WORDS):
+                    for word in range(MW_COUNTED):
                         control[CW_COUNTERS + word] = c.books.words[word]
                 if mask & STAGE_RISK != 0:
-                    for word in range(16):
+                    for word in range(RISK_WORDS):
                         control[CW_COUNTERS + CO_RISK + word] = c.risk.words[word]
                 # pairs with the supervisor's store of the stop word
                 if load_acquire(control, CW_STOP) == 2:

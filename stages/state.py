@@ -36,7 +36,7 @@ ORDER = np.dtype(
     [
         ("order_id", "<i8"),
         ("price_ticks", "<i8"),
-        ("leaves_lots", "<i8"),
+        ("shown_lots", "<i8"),  # leaves, or of an iceberg what stands in the queue
         ("cum_lots", "<i8"),
         ("next", "<i4"),
         ("prev", "<i4"),
@@ -46,11 +46,74 @@ ORDER = np.dtype(
         ("session", "<u2"),
         ("side", "u1"),
         ("tif", "u1"),
-        ("cl2", "<i4"),
+        ("group", "<i4"),
+        ("marks", "<i4"),
+    ],
+    align=True,
+)
+SPECIAL = np.dtype(
+    [
+        ("display_lots", "<i8"),  # 0: no iceberg
+        ("hidden_lots", "<i8"),
+        ("limit_ticks", "<i8"),  # of a stop order; 0 once it is elected, and for a market order
+        ("trail_ticks", "<i8"),
+        ("reference_ticks", "<i8"),
+        ("order", "<i4"),  # its row
+        ("next", "<i4"),  # trailing stops of a side, in the order of their ids; free rows
+        ("prev", "<i4"),
+        ("ord_type", "u1"),
+        ("spare0", "u1"),
+        ("spare1", "<u2"),
+    ],
+    align=True,
+)
+MARKET = np.dtype(
+    [
+        ("last_ticks", "<i8"),
+        ("trailed_ticks", "<i8"),  # the last trade price that trailing stops know
+        ("protection_ticks", "<i8"),
+        ("trail_head_buy", "<i4"),
+        ("trail_tail_buy", "<i4"),
+        ("trail_head_sell", "<i4"),
+        ("trail_tail_sell", "<i4"),
+        ("stops", "<i4"),
+        ("icebergs", "<i4"),
+    ],
+    align=True,
+)
+TAKER = np.dtype(
+    [
+        ("order_id", "<i8"),
+        ("price_ticks", "<i8"),  # as outcomes tell it: 0 for a market order
+        ("limit_key", "<i8"),
+        ("leaves_lots", "<i8"),
+        ("cum_lots", "<i8"),
+        ("cl0", "<i8"),
+        ("cl1", "<i8"),
+        ("cl2", "<i8"),
+        ("trade_index", "<i8"),
+        ("display_lots", "<i8"),
+        ("account", "<i4"),
+        ("instrument", "<i4"),
+        ("group", "<i4"),
+        ("marks", "<i4"),
+        ("session", "<u2"),
+        ("side", "u1"),
+        ("tif", "u1"),
         ("spare", "<i4"),
     ],
     align=True,
 )
+# Bits of an order's ``marks``.
+MARK_SPECIAL = 1  # it has a row of specials
+MARK_TIMED = 2  # GTD
+MARK_STOP = 4  # it stands in a stop side
+MARK_POST_ONLY = 8
+MARK_POST_REPRICE = 16
+MARK_STP_SHIFT = 5  # three bits: the self-trade mode
+MARK_RARE = MARK_SPECIAL | MARK_TIMED
+
+MAX_REFILLS = 64  # an iceberg has at most that many times its display quantity
 LEVEL = np.dtype(
     [
         ("price_ticks", "<i8"),
@@ -152,6 +215,7 @@ FEEDBACK = np.dtype(
 VERDICT = np.dtype([("order_id", "<i8"), ("reason", "<i4"), ("session", "<i4")], align=True)
 
 assert (ORDER.itemsize, LEVEL.itemsize, RISK_ORDER.itemsize, CL_ENTRY.itemsize) == (64, 32, 64, 32)
+assert (SPECIAL.itemsize, MARKET.itemsize) == (56, 48)
 assert (FEEDBACK.itemsize, VERDICT.itemsize, BOOK_SIDE.itemsize) == (48, 16, 16)
 
 # A checkpoint names a sequence at most one input ring behind it: the history is larger than any input ring, and
@@ -173,6 +237,7 @@ class Capacities(NamedTuple):
     max_accounts: int = 4096
     max_instruments: int = 1024
     max_sessions: int = 1024
+    max_specials: int = 1 << 16
 
 
 class RiskState(NamedTuple):
@@ -205,6 +270,10 @@ class MatchingState(NamedTuple):
     texts: Any
     levels: Any
     sides: Any
+    markets: Any
+    specials: Any
+    timers: Any  # heap of (expiry, order id)
+    taker: Any  # one row: the order that trades now
     ladder_keys: Any
     ladder_levels: Any
     ladder_words: Any

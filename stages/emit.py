@@ -17,7 +17,7 @@ from protocols.codes import (
     REASON_NONE,
 )
 from ringbuffer.kernel import inlined, kernel
-from stages.book import leaves_of, price_of
+from stages.orders import leaves_of, price_of
 from stages.state_words import MW_PENDING_TAIL, MW_REASON_COUNTS, MW_TRADES, MW_TYPE_COUNTS
 
 

@@ -1,4 +1,4 @@
-"""The matching stage: commands and risk's verdicts in, outcomes out. Implements "Matching" of docs/rules.md.
+"""The matching stage: commands and risk's verdicts in, outcomes out. Implements docs/matching-rules.md.
 
 The outcomes of a command are first collected in ``pending``, private memory that has room for the largest
 sweep, and then flushed into the output ring as far as it has room; the next command begins when all of the
@@ -8,6 +8,9 @@ one, on whatever worker its readers run. The flush also folds each outcome into 
 Writes: output ring (cursor 0), its cursor on the input ring, ``digests``. Reads: input ring behind risk,
 verdicts. The output cursor is stored before the input cursor: who sees an input as matched finds all its
 outcomes (the feedback stamp rests on that).
+
+Here stand new orders, administration and the stage's step; trading is in :mod:`stages.trading`, what follows it in
+:mod:`stages.entry` and :mod:`stages.stops`, requests in :mod:`stages.requests`, books in :mod:`stages.book`.
 """
 
 from __future__ import annotations
@@ -16,72 +19,85 @@ import numpy as np
 
 from protocols.codes import (
     FLAG_BOOK_ONLY,
+    FLAG_POST_ONLY,
+    FLAG_POST_REPRICE,
     KIND_ACCOUNT,
     KIND_CANCEL,
     KIND_CHECKPOINT,
     KIND_INSTRUMENT,
     KIND_KILL,
     KIND_LIMIT,
+    KIND_MASS_CANCEL,
     KIND_NEW,
     KIND_REDUCE,
     KIND_REPLACE,
     KIND_SESSION_CLOSE,
     KIND_SESSION_OPEN,
+    KIND_STATUS,
     KIND_TICK,
     KIND_VENUE,
     OUT_ACCEPTED,
-    OUT_CANCELLED,
-    OUT_EXPIRED,
+    OUT_MASS_CANCELLED,
     OUT_REJECTED,
-    OUT_REPLACED,
+    OUTFLAG_ANSWER,
     OUTFLAG_NEW,
+    OUTFLAG_REPRICED,
     OUTFLAG_RISK,
-    REASON_CLIENT_REQUEST,
+    REASON_DISCONNECTED,
     REASON_FOK_NOT_FILLABLE,
     REASON_IOC_REMAINDER,
+    REASON_MASS_CANCEL,
+    REASON_MIN_QTY_NOT_MET,
     REASON_NO_LIQUIDITY,
+    REASON_NO_REFERENCE_PRICE,
     REASON_NO_ROOM,
     REASON_NONE,
-    REASON_ORDER_MISMATCH,
-    REASON_QTY_BELOW_EXECUTED,
-    REASON_TOO_LATE,
+    REASON_POST_ONLY_WOULD_TRADE,
+    REASON_PRICE_PROTECTION,
     REASON_UNKNOWN_ORDER,
-    TIF_DAY,
     TIF_FOK,
-    TIF_GTC,
+    TIF_GTD,
+    TIF_IOC,
     TYPE_DIRECTED,
     TYPE_LIMIT,
     TYPE_MARKET,
+    TYPE_STOP_LIMIT,
+    TYPE_TRAILING_STOP,
 )
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import prefetch
-from stages.book import (
-    best_level,
-    dequeue,
-    enqueue,
-    forget_order,
-    ladder_key,
-    register_order,
-    side_row,
-    take_order_row,
+from stages.book import best_level, has_level_room, ladder_key, side_row
+from stages.emit import emit_command, emit_taker
+from stages.entry import (
+    NO_PRICE,
+    expire_taker,
+    post_price,
+    rest_new,
+    special_terms,
+    taker_of_command,
 )
-from stages.emit import emit_command, emit_maker_fill, emit_request, emit_taker_fill
+from stages.expiry import EXPIRY, expire_orders
 from stages.hashing import fold, home_cell, map_find
+from stages.requests import cancel_many, match_request
+from stages.state import MARK_STOP
 from stages.state_words import (
     MW_CHECKPOINT_SEQ,
     MW_COMMANDS,
     MW_CURSOR,
     MW_DIGEST,
     MW_DIVERGED_SEQ,
-    MW_LEVELS,
     MW_OPEN,
     MW_OUT_GATE,
     MW_OUT_NEXT,
     MW_PENDING_HEAD,
     MW_PENDING_SEQ,
     MW_PENDING_TAIL,
+    MW_SPECIALS,
+    MW_TIMED,
+    MW_TIMERS,
 )
+from stages.stops import enter_stop, run_elections
 from stages.topology import (
     CUR_INPUT_MATCHING,
     CUR_INPUT_RISK,
@@ -89,371 +105,160 @@ from stages.topology import (
     CUR_OUTPUT_RISK,
     CUR_WRITER,
 )
+from stages.trading import market_limit_key, tradable, trade, trade_directed
 
 PUBLISH_EVERY = 16  # commands between two stores of the cursors: fewer cache-line transfers, little delay
 LOOK_AHEAD = 16  # commands; about as many cache misses as a core can have in flight
-NO_ORDER = -1
-SAFE_ORDERS = 7  # of at most 2**60 lots each: the sum of a level of more orders may have wrapped
-
-
-@kernel
-def sweep(  # type: ignore[no-untyped-def]
-    s, command, order_id, side, account, instrument, session, limit_key, leaves, cum
-):
-    """Trade with the opposite side up to ``limit_key`` (a ladder key of the opposite side); return the leaves."""
-    row = side_row(instrument, 3 - side)
-    trade_index = 0
-    while leaves > 0:
-        level = best_level(s, row)
-        if level < 0:
-            break
-        queue = s.levels[level]
-        price = np.int64(queue.price_ticks)
-        if ladder_key(3 - side, price) < limit_key:
-            break
-        while leaves > 0:
-            maker = np.int64(queue.head)
-            record = s.orders[maker]
-            open_lots = np.int64(record.leaves_lots)
-            qty = min(leaves, open_lots)
-            leaves -= qty
-            cum += qty
-            trade_index += 1
-            emit_taker_fill(
-                s,
-                command,
-                np.int64(order_id),
-                np.int64(side),
-                np.int64(account),
-                np.int64(instrument),
-                np.int64(session),
-                price,
-                qty,
-                leaves,
-                cum,
-                np.int64(trade_index),
-            )
-            record.leaves_lots = open_lots - qty
-            record.cum_lots += qty
-            queue.qty_lots -= qty
-            emit_maker_fill(s, command, maker, price, qty, np.int64(trade_index))
-            if qty == open_lots:
-                last = queue.order_count == 1
-                dequeue(s, maker)
-                forget_order(s, maker)
-                if last:
-                    break
-    return leaves
-
-
-@kernel
-def fillable(s, side, instrument, limit_key, wanted):  # type: ignore[no-untyped-def]
-    """Tell whether the opposite side offers ``wanted`` lots up to ``limit_key``."""
-    row = side_row(instrument, 3 - side)
-    ladder = s.sides[row]
-    start = np.int64(ladder.start)
-    position = np.int64(ladder.count)
-    offered = np.int64(0)
-    while position > 0:
-        position -= 1
-        if s.ladder_keys[start + position] < limit_key:
-            break
-        level = s.levels[np.int64(s.ladder_levels[start + position])]
-        if level.order_count <= SAFE_ORDERS:
-            offered += np.int64(level.qty_lots)
-        else:
-            order = np.int64(level.head)
-            while order >= 0 and offered < wanted:
-                offered += np.int64(s.orders[order].leaves_lots)
-                order = np.int64(s.orders[order].next)
-        if offered >= wanted:
-            return True
-    return False
-
-
-@kernel
-def trade_directed(s, command, target, side, instrument, price, qty):  # type: ignore[no-untyped-def]
-    """Trade with one named resting order only; return what is left of ``qty``."""
-    record = s.orders[target]
-    open_lots = np.int64(record.leaves_lots)
-    traded = min(qty, open_lots)
-    leaves = qty - traded
-    emit_taker_fill(
-        s,
-        command,
-        np.int64(command.seq),
-        np.int64(side),
-        np.int64(command.account),
-        np.int64(instrument),
-        np.int64(command.session),
-        price,
-        traded,
-        leaves,
-        traded,
-        np.int64(1),
-    )
-    record.leaves_lots = open_lots - traded
-    record.cum_lots += traded
-    s.levels[np.int64(record.level)].qty_lots -= traded
-    emit_maker_fill(s, command, target, price, traded, np.int64(1))
-    if traded == open_lots:
-        dequeue(s, target)
-        forget_order(s, target)
-    return leaves
 
 
 @inlined
-def worst_key(side, ord_type, price):  # type: ignore[no-untyped-def]
-    """Return the ladder key of the opposite side that an order's limit still allows."""
-    if ord_type == TYPE_MARKET:
-        return np.int64(-(2**63) + 1)
-    return ladder_key(3 - side, price)
+def reject_new(s, command, reason):  # type: ignore[no-untyped-def]
+    """Answer a NEW that matching does not take."""
+    emit_command(
+        s,
+        command,
+        np.int64(OUT_REJECTED),
+        np.int64(reason),
+        np.int64(OUTFLAG_NEW),
+        np.int64(command.session),
+        np.int64(command.seq),
+        np.int64(command.price_ticks),
+        np.int64(command.qty_lots),
+        np.int64(0),
+        np.int64(0),
+    )
+
+
+@inlined
+def accept_taker(s, command, flags):  # type: ignore[no-untyped-def]
+    """Answer a NEW that matching takes."""
+    qty = np.int64(command.qty_lots)
+    emit_taker(
+        s, command, np.int64(OUT_ACCEPTED), np.int64(REASON_NONE), flags | OUTFLAG_ANSWER, qty, qty
+    )
 
 
 @kernel
-def rest(s, command, leaves, cum):  # type: ignore[no-untyped-def]
-    """Put what is left of a new order into the book."""
-    order = take_order_row(s)
-    record = s.orders[order]
-    record.order_id = command.seq
-    record.price_ticks = command.price_ticks
-    record.leaves_lots = leaves
-    record.cum_lots = cum
-    record.account = command.account
-    record.instrument = command.instrument
-    record.session = command.session
-    record.side = command.side
-    record.tif = command.tif
-    record.cl2 = command.cl2
-    s.texts[order, 0] = command.cl0
-    s.texts[order, 1] = command.cl1
-    register_order(s, order)
-    enqueue(s, order, side_row(command.instrument, command.side))
+def _special_problem(s, command, display):  # type: ignore[no-untyped-def]
+    """Return why matching cannot take a stop order, iceberg or order with GTD; NONE if it can."""
+    is_stop = TYPE_LIMIT < command.ord_type <= TYPE_TRAILING_STOP
+    if (is_stop or display != 0) and s.words[MW_SPECIALS] >= s.specials.shape[0]:
+        return REASON_NO_ROOM
+    if command.tif == TIF_GTD and s.words[MW_TIMED] >= s.specials.shape[0]:
+        return REASON_NO_ROOM
+    if command.ord_type == TYPE_TRAILING_STOP and s.markets[np.int64(command.instrument)].last_ticks == 0:
+        return REASON_NO_REFERENCE_PRICE
+    return REASON_NONE
+
+
+@kernel
+def match_directed(s, command, target_id):  # type: ignore[no-untyped-def]
+    """Process an accepted NEW that names the order with which it trades."""
+    target = map_find(s.order_map, s.order_keys, target_id)
+    if target < 0:
+        reject_new(s, command, np.int64(REASON_UNKNOWN_ORDER))
+        return 0
+    named = s.orders[target]
+    if (
+        named.instrument != command.instrument
+        or named.side == command.side
+        or named.marks & MARK_STOP != 0
+    ):
+        reject_new(s, command, np.int64(REASON_UNKNOWN_ORDER))
+        return 0
+    t = taker_of_command(s, command)
+    accept_taker(s, command, np.int64(0))
+    trade_directed(s, command, target)
+    if t.leaves_lots != 0:
+        expire_taker(s, command, np.int64(REASON_IOC_REMAINDER), np.int64(0))
     return 0
+
+
+@kernel
+def match_special(s, command):  # type: ignore[no-untyped-def]
+    """Process an accepted NEW that is not plain; return whether it goes on to trade as a plain one does."""
+    t = s.taker[0]
+    ord_type = np.int64(command.ord_type)
+    flags = np.int64(command.flags)
+    instrument = np.int64(command.instrument)
+    side = np.int64(command.side)
+    special_terms(t, command)
+    reason = np.int64(_special_problem(s, command, np.int64(t.display_lots)))
+    out_flags = np.int64(0)
+    if reason == REASON_NONE and flags & (FLAG_POST_ONLY | FLAG_POST_REPRICE) != 0:
+        price = np.int64(post_price(s, instrument, side, np.int64(t.price_ticks)))
+        if price != t.price_ticks:
+            if flags & FLAG_POST_ONLY != 0 or price == NO_PRICE:
+                reason = np.int64(REASON_POST_ONLY_WOULD_TRADE)
+            else:
+                t.price_ticks = price
+                out_flags = np.int64(OUTFLAG_REPRICED)
+    if reason != REASON_NONE:
+        reject_new(s, command, reason)
+        return False
+    if TYPE_LIMIT < ord_type <= TYPE_TRAILING_STOP:
+        if ord_type != TYPE_STOP_LIMIT:
+            t.price_ticks = 0
+        accept_taker(s, command, out_flags)
+        enter_stop(s, command)
+        return False
+    if ord_type == TYPE_MARKET:
+        t.price_ticks = 0
+        t.limit_key = market_limit_key(s, instrument, side)
+    else:
+        t.limit_key = ladder_key(3 - side, np.int64(t.price_ticks))
+    accept_taker(s, command, out_flags)
+    wanted = np.int64(command.qty_lots) if command.tif == TIF_FOK else np.int64(command.orig0)
+    if wanted != 0:
+        lots = np.int64(tradable(s, np.int64(command.qty_lots)))
+        if command.tif == TIF_FOK and lots < command.qty_lots:
+            expire_taker(s, command, np.int64(REASON_FOK_NOT_FILLABLE), np.int64(0))
+            return False
+        if lots < command.orig0:
+            expire_taker(s, command, np.int64(REASON_MIN_QTY_NOT_MET), np.int64(0))
+            return False
+    return True
 
 
 @kernel
 def match_new(s, command, target_id):  # type: ignore[no-untyped-def]
     """Process an accepted NEW."""
     ord_type = np.int64(command.ord_type)
-    side = np.int64(command.side)
     tif = np.int64(command.tif)
     instrument = np.int64(command.instrument)
-    qty = np.int64(command.qty_lots)
-    price = np.int64(command.price_ticks)
-    session = np.int64(command.session)
-    order_id = np.int64(command.seq)
-    may_rest = ord_type == TYPE_LIMIT and (tif == TIF_GTC or tif == TIF_DAY)
-    target = np.int64(NO_ORDER)
-    reason = REASON_NONE
-    if may_rest and (s.words[MW_OPEN] >= s.orders.shape[0] or s.words[MW_LEVELS] >= s.levels.shape[0]):
-        reason = REASON_NO_ROOM
-    elif ord_type == TYPE_DIRECTED:
-        target = map_find(s.order_map, s.order_keys, target_id)
-        if target < 0:
-            reason = REASON_UNKNOWN_ORDER
-        else:
-            named = s.orders[target]
-            if np.int64(named.instrument) != instrument or np.int64(named.side) == side:
-                reason = REASON_UNKNOWN_ORDER
-    if reason != REASON_NONE:
-        emit_command(
-            s,
-            command,
-            np.int64(OUT_REJECTED),
-            np.int64(reason),
-            np.int64(OUTFLAG_NEW),
-            session,
-            order_id,
-            price,
-            qty,
-            np.int64(0),
-            np.int64(0),
-        )
-        return 0
-    shown_price = np.int64(0) if ord_type == TYPE_MARKET else price
-    emit_command(
-        s,
-        command,
-        np.int64(OUT_ACCEPTED),
-        np.int64(REASON_NONE),
-        np.int64(0),
-        session,
-        order_id,
-        shown_price,
-        qty,
-        np.int64(qty),
-        np.int64(0),
-    )
-    limit_key = worst_key(side, np.int64(ord_type), price)
-    leaves = qty
+    side = np.int64(command.side)
     if ord_type == TYPE_DIRECTED:
-        leaves = trade_directed(s, command, target, side, instrument, price, qty)
-    elif tif == TIF_FOK and not fillable(s, side, instrument, limit_key, qty):
-        emit_command(
-            s,
-            command,
-            np.int64(OUT_EXPIRED),
-            np.int64(REASON_FOK_NOT_FILLABLE),
-            np.int64(0),
-            session,
-            order_id,
-            shown_price,
-            qty,
-            np.int64(0),
-            np.int64(0),
-        )
-        return 0
-    elif (np.int64(command.flags) & FLAG_BOOK_ONLY) == 0:
-        leaves = sweep(
-            s,
-            command,
-            order_id,
-            side,
-            np.int64(command.account),
-            instrument,
-            session,
-            limit_key,
-            qty,
-            np.int64(0),
-        )
-    if leaves == 0:
-        return 0
-    if may_rest:
-        rest(s, command, leaves, qty - leaves)
-        return 0
-    reason = REASON_NO_LIQUIDITY if ord_type == TYPE_MARKET else REASON_IOC_REMAINDER
-    emit_command(
-        s,
-        command,
-        np.int64(OUT_EXPIRED),
-        np.int64(reason),
-        np.int64(0),
-        session,
-        order_id,
-        shown_price,
-        leaves,
-        np.int64(0),
-        np.int64(qty - leaves),
-    )
-    return 0
-
-
-@kernel
-def match_request(s, command, target_id):  # type: ignore[no-untyped-def]
-    """Process an accepted CANCEL, REDUCE or REPLACE."""
-    kind = np.int64(command.kind)
-    session = np.int64(command.session)
-    qty = np.int64(command.qty_lots)
-    price = np.int64(command.price_ticks)
-    order = map_find(s.order_map, s.order_keys, target_id)
-    if order < 0 or np.int64(s.orders[order].session) != session:
-        reason = REASON_TOO_LATE if command.order_id == 0 else REASON_UNKNOWN_ORDER
-        emit_command(
-            s,
-            command,
-            np.int64(OUT_REJECTED),
-            np.int64(reason),
-            np.int64(0),
-            session,
-            target_id,
-            price,
-            qty,
-            np.int64(0),
-            np.int64(0),
-        )
-        return 0
-    record = s.orders[order]
-    leaves = np.int64(record.leaves_lots)
-    cum = np.int64(record.cum_lots)
-    side = np.int64(record.side)
-    instrument = np.int64(record.instrument)
-    resting_price = np.int64(record.price_ticks)
-    same_price = price == resting_price
-    reason = REASON_NONE
-    if (command.instrument != 0 and command.instrument != instrument) or (
-        command.side != 0 and command.side != side
-    ):
-        reason = REASON_ORDER_MISMATCH
-    elif kind == KIND_REPLACE:
-        if qty <= cum:
-            reason = REASON_QTY_BELOW_EXECUTED
-        elif not (same_price and qty - cum < leaves) and s.words[MW_LEVELS] >= s.levels.shape[0]:
-            reason = REASON_NO_ROOM
-    if reason != REASON_NONE:
-        emit_command(
-            s,
-            command,
-            np.int64(OUT_REJECTED),
-            np.int64(reason),
-            np.int64(0),
-            session,
-            target_id,
-            price,
-            qty,
-            np.int64(leaves),
-            np.int64(cum),
-        )
-        return 0
-    if kind == KIND_CANCEL or (kind == KIND_REDUCE and qty >= leaves):
-        emit_request(
-            s,
-            command,
-            order,
-            np.int64(OUT_CANCELLED),
-            np.int64(REASON_CLIENT_REQUEST),
-            resting_price,
-            leaves,
-            np.int64(0),
-        )
-        dequeue(s, order)
-        forget_order(s, order)
-        return 0
-    if kind == KIND_REDUCE:
-        record.leaves_lots = leaves - qty
-        s.levels[np.int64(record.level)].qty_lots -= qty
-        emit_request(
-            s,
-            command,
-            order,
-            np.int64(OUT_REPLACED),
-            np.int64(REASON_NONE),
-            resting_price,
-            cum + leaves - qty,
-            np.int64(leaves - qty),
-        )
-        return 0
-    new_leaves = qty - cum
-    emit_request(
-        s, command, order, np.int64(OUT_REPLACED), np.int64(REASON_NONE), price, qty, np.int64(new_leaves)
-    )
-    if same_price and new_leaves < leaves:
-        record.leaves_lots = new_leaves
-        s.levels[np.int64(record.level)].qty_lots -= leaves - new_leaves
+        match_directed(s, command, target_id)
     else:
-        dequeue(s, order)
-        record.price_ticks = price
-        new_leaves = sweep(
-            s,
-            command,
-            target_id,
-            side,
-            np.int64(record.account),
-            instrument,
-            session,
-            worst_key(side, np.int64(TYPE_LIMIT), price),
-            new_leaves,
-            cum,
-        )
-        record.leaves_lots = new_leaves
-        record.cum_lots = qty - new_leaves
-        if new_leaves == 0:
-            forget_order(s, order)
+        may_rest = ord_type != TYPE_MARKET and tif != TIF_IOC and tif != TIF_FOK
+        if may_rest and (s.words[MW_OPEN] >= s.orders.shape[0] or not has_level_room(s)):
+            reject_new(s, command, np.int64(REASON_NO_ROOM))
             return 0
-        enqueue(s, order, side_row(instrument, side))
-    record.cl2 = command.cl2
-    s.texts[order, 0] = command.cl0
-    s.texts[order, 1] = command.cl1
+        t = taker_of_command(s, command)
+        flags = np.int64(command.flags)
+        is_plain = ord_type == TYPE_LIMIT and tif <= TIF_IOC
+        is_plain = is_plain and (command.order_id | command.orig0 | np.int64(command.orig2)) == 0
+        is_plain = is_plain and flags & (FLAG_POST_ONLY | FLAG_POST_REPRICE) == 0
+        goes_on = True
+        if is_plain:
+            t.limit_key = ladder_key(3 - side, np.int64(command.price_ticks))
+            accept_taker(s, command, np.int64(0))
+        else:
+            goes_on = match_special(s, command)
+        if goes_on:
+            if flags & FLAG_BOOK_ONLY == 0:
+                trade(s, command)
+            if t.leaves_lots != 0:
+                if may_rest:
+                    rest_new(s, command)
+                elif ord_type != TYPE_MARKET:
+                    expire_taker(s, command, np.int64(REASON_IOC_REMAINDER), np.int64(0))
+                elif best_level(s, side_row(instrument, 3 - side)) < 0:
+                    expire_taker(s, command, np.int64(REASON_NO_LIQUIDITY), np.int64(0))
+                else:
+                    expire_taker(s, command, np.int64(REASON_PRICE_PROTECTION), np.int64(0))
+    if s.markets[instrument].stops != 0:
+        run_elections(s, command, instrument)
     return 0
 
 
@@ -471,48 +276,79 @@ def is_administrative(kind):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def match_command(s, command, verdict):  # type: ignore[no-untyped-def]
-    """Process one command, appending its outcomes to ``pending``."""
+def answer(s, command, kind, verdict, qty):  # type: ignore[no-untyped-def]
+    """Answer a command that is not about one order."""
+    emit_command(
+        s,
+        command,
+        np.int64(kind),
+        np.int64(REASON_NONE),
+        np.int64(0),
+        np.int64(verdict.session),
+        np.int64(0),
+        np.int64(0),
+        np.int64(qty),
+        np.int64(0),
+        np.int64(0),
+    )
+
+
+@kernel
+def match_rejected(s, command, verdict):  # type: ignore[no-untyped-def]
+    """Answer a command that risk rejected."""
     kind = np.int64(command.kind)
-    reason = np.int64(verdict.reason)
-    if reason != REASON_NONE:
-        flags = OUTFLAG_RISK | OUTFLAG_NEW if kind == KIND_NEW else OUTFLAG_RISK
-        price = np.int64(command.price_ticks)
-        qty = np.int64(command.qty_lots)
-        if is_administrative(kind):
-            price = np.int64(0)
-            qty = np.int64(0)
-        emit_command(
+    flags = OUTFLAG_RISK | OUTFLAG_NEW if kind == KIND_NEW else OUTFLAG_RISK
+    price = np.int64(command.price_ticks)
+    qty = np.int64(command.qty_lots)
+    if is_administrative(kind):
+        price = np.int64(0)
+        qty = np.int64(0)
+    emit_command(
+        s,
+        command,
+        np.int64(OUT_REJECTED),
+        np.int64(verdict.reason),
+        np.int64(flags),
+        np.int64(verdict.session),
+        np.int64(verdict.order_id),
+        price,
+        qty,
+        np.int64(0),
+        np.int64(0),
+    )
+    return 0
+
+
+@kernel
+def match_administration(s, command, verdict):  # type: ignore[no-untyped-def]
+    """Carry out what an administrative command, or a MASS_CANCEL, means to the books, and answer it."""
+    kind = np.int64(command.kind)
+    if kind == KIND_MASS_CANCEL:
+        count = cancel_many(
             s,
             command,
-            np.int64(OUT_REJECTED),
-            np.int64(reason),
-            np.int64(flags),
-            np.int64(verdict.session),
-            np.int64(verdict.order_id),
-            price,
-            qty,
-            np.int64(0),
-            np.int64(0),
+            np.int64(command.session),
+            np.int64(command.account),
+            np.int64(command.instrument),
+            np.int64(command.side),
+            np.int64(REASON_MASS_CANCEL),
         )
-    elif kind == KIND_NEW:
-        match_new(s, command, np.int64(verdict.order_id))
-    elif kind == KIND_CANCEL or kind == KIND_REPLACE or kind == KIND_REDUCE:
-        match_request(s, command, np.int64(verdict.order_id))
-    elif is_administrative(kind):
-        emit_command(
+        answer(s, command, np.int64(OUT_MASS_CANCELLED), verdict, np.int64(count))
+        return 0
+    if kind == KIND_SESSION_CLOSE and verdict.order_id != 0:
+        cancel_many(
             s,
             command,
-            np.int64(OUT_ACCEPTED),
-            np.int64(REASON_NONE),
-            np.int64(0),
-            np.int64(verdict.session),
+            np.int64(command.session),
             np.int64(0),
             np.int64(0),
             np.int64(0),
-            np.int64(0),
-            np.int64(0),
+            np.int64(REASON_DISCONNECTED),
         )
+    elif kind == KIND_INSTRUMENT:
+        s.markets[np.int64(command.instrument)].protection_ticks = command.orig0
+    answer(s, command, np.int64(OUT_ACCEPTED), verdict, np.int64(0))
+    return 0
 
 
 @inlined
@@ -524,6 +360,24 @@ def check_checkpoint(s, command):  # type: ignore[no-untyped-def]
             s.words[MW_CHECKPOINT_SEQ] = at_seq
         else:
             s.words[MW_DIVERGED_SEQ] = at_seq
+
+
+@inlined
+def match_command(s, command, verdict):  # type: ignore[no-untyped-def]
+    """Process one command, appending its outcomes to ``pending``."""
+    kind = np.int64(command.kind)
+    if s.words[MW_TIMERS] != 0 and s.timers[0, EXPIRY] <= command.time_ns:
+        expire_orders(s, command)
+    if verdict.reason != REASON_NONE:
+        match_rejected(s, command, verdict)
+    elif kind == KIND_NEW:
+        match_new(s, command, np.int64(verdict.order_id))
+    elif kind == KIND_CANCEL or kind == KIND_REPLACE or kind == KIND_REDUCE or kind == KIND_STATUS:
+        match_request(s, command, np.int64(verdict.order_id))
+    elif is_administrative(kind) or kind == KIND_MASS_CANCEL:
+        match_administration(s, command, verdict)
+    elif kind == KIND_CHECKPOINT:
+        check_checkpoint(s, command)
 
 
 @inlined
@@ -614,14 +468,7 @@ def matching_step(in_words, in_slots, verdicts, out_words, out_slot_words, s, bu
             ahead = min(stop, seq + LOOK_AHEAD)
             look_ahead(s, in_slots, verdicts, seq + 1, ahead - seq)
         slot = (seq + 1) & mask
-        command = in_slots[slot]
-        kind = np.int64(command.kind)
-        if kind == KIND_CHECKPOINT:
-            check_checkpoint(s, command)
-        elif kind != KIND_TICK and kind != KIND_VENUE:
-            match_command(s, command, verdicts[slot])
-        elif kind == KIND_VENUE and np.int64(verdicts[slot].reason) != REASON_NONE:
-            match_command(s, command, verdicts[slot])
+        match_command(s, in_slots[slot], verdicts[slot])
         if not flush_pending(s, out_words, out_slot_words):
             s.words[MW_PENDING_SEQ] = seq + 1
             break

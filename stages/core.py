@@ -19,10 +19,12 @@ import numpy as np
 from protocols.layouts import COMMAND, OUTCOME
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import kernel
-from stages.book import side_row
+from stages.book import level_at
+from stages.ladder import best_place, side_row, worse_place
 from stages.matching import matching_step
 from stages.risk import risk_step
 from stages.state import (
+    SIDES_PER_INSTRUMENT,
     VERDICT,
     Capacities,
     MatchingState,
@@ -249,11 +251,13 @@ def dump_books(
     """Return all non-empty book sides as plain Python, best level first, oldest order first."""
     result: dict[tuple[int, int], list[tuple[int, list[tuple[int, ...]]]]] = {}
     for row in np.nonzero(books.sides["count"])[0]:
-        instrument, side = int(row) // 2, int(row) % 2 + 1
+        instrument, side = int(row) // SIDES_PER_INSTRUMENT, int(row) % SIDES_PER_INSTRUMENT + 1
         assert side_row(instrument, side) == row
-        start, count = int(books.sides[row]["start"]), int(books.sides[row]["count"])
+        place = best_place(books, np.int64(row))
         levels = []
-        for level in books.ladder_levels[start : start + count][::-1]:
+        while place >= 0:
+            level = int(level_at(books, place))
+            place = worse_place(books, place)
             orders = []
             order = int(books.levels[level]["head"])
             while order >= 0:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from ringbuffer.kernel import kernel
+from stages.book import level_at
 from stages.hashing import blend, fold
+from stages.ladder import best_place, worse_place
 from stages.state_words import (
     RW_CL_IDS,
     RW_CL_SUM,
@@ -26,14 +28,12 @@ __all__ = ["state_digest"]
 @kernel
 def _digest_books(books, digest):  # type: ignore[no-untyped-def]
     for row in range(books.sides.shape[0]):
-        side = books.sides[row]
-        start = np.int64(side.start)
-        position = np.int64(side.count)
-        if position > 0:
+        place = best_place(books, row)
+        if place >= 0:
             digest = fold(digest, np.int64(row))
-        while position > 0:
-            position -= 1
-            level = books.levels[np.int64(books.ladder_levels[start + position])]
+        while place >= 0:
+            level = books.levels[level_at(books, place)]
+            place = worse_place(books, place)
             digest = fold(digest, np.int64(level.price_ticks))
             order = np.int64(level.head)
             while order >= 0:

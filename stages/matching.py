@@ -61,13 +61,13 @@ from stages.book import (
     dequeue,
     enqueue,
     forget_order,
-    ladder_key,
+    level_at,
     register_order,
-    side_row,
     take_order_row,
 )
 from stages.emit import emit_command, emit_maker_fill, emit_request, emit_taker_fill
 from stages.hashing import fold, home_cell, map_find
+from stages.ladder import LEAST_KEY, best_place, ladder_key, side_row, worse_place
 from stages.state_words import (
     MW_CHECKPOINT_SEQ,
     MW_COMMANDS,
@@ -109,7 +109,7 @@ def sweep(  # type: ignore[no-untyped-def]
             break
         queue = s.levels[level]
         price = np.int64(queue.price_ticks)
-        if ladder_key(3 - side, price) < limit_key:
+        if ladder_key(row, price) < limit_key:
             break
         while leaves > 0:
             maker = np.int64(queue.head)
@@ -150,15 +150,13 @@ def sweep(  # type: ignore[no-untyped-def]
 def fillable(s, side, instrument, limit_key, wanted):  # type: ignore[no-untyped-def]
     """Tell whether the opposite side offers ``wanted`` lots up to ``limit_key``."""
     row = side_row(instrument, 3 - side)
-    ladder = s.sides[row]
-    start = np.int64(ladder.start)
-    position = np.int64(ladder.count)
     offered = np.int64(0)
-    while position > 0:
-        position -= 1
-        if s.ladder_keys[start + position] < limit_key:
+    place = best_place(s, row)
+    while place >= 0:
+        level = s.levels[level_at(s, place)]
+        if ladder_key(row, level.price_ticks) < limit_key:
             break
-        level = s.levels[np.int64(s.ladder_levels[start + position])]
+        place = worse_place(s, place)
         if level.order_count <= SAFE_ORDERS:
             offered += np.int64(level.qty_lots)
         else:
@@ -206,8 +204,8 @@ def trade_directed(s, command, target, side, instrument, price, qty):  # type: i
 def worst_key(side, ord_type, price):  # type: ignore[no-untyped-def]
     """Return the ladder key of the opposite side that an order's limit still allows."""
     if ord_type == TYPE_MARKET:
-        return np.int64(-(2**63) + 1)
-    return ladder_key(3 - side, price)
+        return LEAST_KEY
+    return ladder_key(2 - side, price)
 
 
 @kernel

@@ -46,7 +46,7 @@ IN_FLIGHT: Final = 1 << 14  # what risk may be ahead of matching: here no more t
 NOBODY: Final = 1 << 60  # the cursor of a reader that a benchmark does without
 PAGE_WORDS: Final = 512
 TOUCHED: Final = {
-    "orders", "order_map", "order_stack", "texts", "levels", "ladder_keys", "ladder_levels", "digests", "cl_map",
+    "orders", "order_map", "order_stack", "texts", "levels", "blocks", "block_keys", "block_rows", "digests", "cl_map",
 }  # fmt: skip
 
 

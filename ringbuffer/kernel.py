@@ -17,6 +17,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numba
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import register_pass
+from numba.core.lowering import Lower
+from numba.core.typed_passes import NativeLowering
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
 from ringbuffer.cache import cache_root, kernel_directory
@@ -26,7 +30,36 @@ __all__ = ["JIT_DISABLED", "inlined", "kernel"]
 _CONFIG: Any = numba.config  # Numba types this module as having no attributes
 JIT_DISABLED: bool = bool(_CONFIG.DISABLE_JIT)
 
+class _Lower(Lower):  # type: ignore[misc]
+    """Numba's lowering, which leaves inlining of kernels to LLVM: here it is ours."""
+
+    def pre_lower(self) -> None:
+        super().pre_lower()
+        if not self.flags.forceinline:
+            self.builder.function.attributes.add("noinline")
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[untyped-decorator]
+class _KernelLowering(NativeLowering):  # type: ignore[misc]
+    _name = "kernel_lowering"
+
+    @property
+    def lowering_class(self) -> type:
+        return _Lower
+
+
+class _KernelCompiler(CompilerBase):  # type: ignore[misc]
+    def define_pipelines(self) -> list[Any]:
+        manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        manager.passes = [
+            (_KernelLowering, why) if step is NativeLowering else (step, why) for step, why in manager.passes
+        ]
+        manager.finalize()
+        return [manager]
+
+
 _OPTIONS: dict[str, Any] = {
+    "pipeline_class": _KernelCompiler,
     "nogil": True,
     "error_model": "numpy",
     "fastmath": False,
@@ -35,8 +68,12 @@ _OPTIONS: dict[str, Any] = {
 
 
 def kernel(function: Any) -> Any:
-    """Compile a free function over arrays and ints: no allocation, no exceptions, int results."""
-    return _cached(numba.njit(**_OPTIONS)(function))
+    """Compile a free function over arrays and ints: no allocation, no exceptions, int results.
+
+    It is called where it is used, never inlined: LLVM would copy large ones into all of their callers, and theirs.
+    """
+    # said although it is the default: what is compiled on behalf of a caller takes over the caller's options
+    return _cached(numba.njit(forceinline=False, **_OPTIONS)(function))
 
 
 def inlined(function: Any) -> Any:

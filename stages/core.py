@@ -19,10 +19,15 @@ import numpy as np
 from protocols.layouts import COMMAND, OUTCOME
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import kernel
-from stages.book import side_row
+from stages.book import level_at
+from stages.ladder import best_place, side_row, worse_place
 from stages.matching import matching_step
+from stages.orders import TEXT_SPECIAL
 from stages.risk import risk_step
 from stages.state import (
+    MARK_SPECIAL,
+    MARK_STOP,
+    SIDES_PER_INSTRUMENT,
     VERDICT,
     Capacities,
     MatchingState,
@@ -213,8 +218,13 @@ class Core:
         return int(taken), int(count)
 
     def dump_books(self) -> dict[tuple[int, int], list[tuple[int, list[tuple[int, ...]]]]]:
-        """Return {(instrument, side): [(price, [(order_id, leaves, cum, account, session), …]), …]}, best first."""
+        """Return {(instrument, side): [(price, [order, …]), …]}, see :func:`dump_books`."""
         return dump_books(self.state.books)
+
+    def dump_last_prices(self) -> dict[int, int]:
+        """Return the last trade price of each instrument that has one, in ticks."""
+        last = self.state.books.markets["last_ticks"]
+        return {int(instrument): int(last[instrument]) for instrument in np.nonzero(last)[0]}
 
     def dump_positions(self) -> dict[tuple[int, int], tuple[int, int, int]]:
         """Return {(account, instrument): (position, open buy, open sell)} in lots."""
@@ -243,23 +253,41 @@ class Core:
         }
 
 
+def _dump_order(books: MatchingState, order: int) -> tuple[int, ...]:
+    record = books.orders[order]
+    shown, limit = int(record["shown_lots"]), 0
+    leaves = shown
+    if record["marks"] & MARK_SPECIAL:
+        special = books.specials[int(books.texts[order, TEXT_SPECIAL]) - 1]
+        leaves += int(special["hidden_lots"])
+        limit = int(special["limit_ticks"]) if record["marks"] & MARK_STOP else 0
+    names = ("order_id", "cum_lots", "account", "session")
+    order_id, cum, account, session = (int(record[name]) for name in names)
+    return order_id, leaves, cum, account, session, shown, limit
+
+
 def dump_books(
     books: MatchingState,
 ) -> dict[tuple[int, int], list[tuple[int, list[tuple[int, ...]]]]]:
-    """Return all non-empty book sides as plain Python, best level first, oldest order first."""
+    """Return all non-empty sides as plain Python, best level first, first in the queue first.
+
+    Sides are 1 buys, 2 sells, 3 stop buys, 4 stop sells; an order is (order id, leaves, cum, account, session,
+    shown lots, limit of a stop order).
+    """
     result: dict[tuple[int, int], list[tuple[int, list[tuple[int, ...]]]]] = {}
-    for row in np.nonzero(books.sides["count"])[0]:
-        instrument, side = int(row) // 2, int(row) % 2 + 1
+    for row in np.nonzero(books.sides["best"] >= 0)[0]:
+        instrument, side = int(row) // SIDES_PER_INSTRUMENT, int(row) % SIDES_PER_INSTRUMENT + 1
         assert side_row(instrument, side) == row
-        start, count = int(books.sides[row]["start"]), int(books.sides[row]["count"])
+        place = best_place(books, np.int64(row))
         levels = []
-        for level in books.ladder_levels[start : start + count][::-1]:
+        while place >= 0:
+            level = int(level_at(books, place))
+            place = worse_place(books, place)
             orders = []
             order = int(books.levels[level]["head"])
             while order >= 0:
+                orders.append(_dump_order(books, order))
                 record = books.orders[order]
-                names = ("order_id", "leaves_lots", "cum_lots", "account", "session")
-                orders.append(tuple(int(record[name]) for name in names))
                 order = int(record["next"])
             levels.append((int(books.levels[level]["price_ticks"]), orders))
         result[instrument, side] = levels

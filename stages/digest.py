@@ -1,8 +1,8 @@
 """The state digest: a hash over a canonical walk of books and accounts, independent of where rows happen to lie.
 
 Order of the walk: instruments by id, for each its definition and last price, its bids and asks from the best
-level, each level's orders oldest first; accounts by id with limits, cash, reservations; sessions by id;
-positions and used ClOrdIDs as sums of per-entry hashes (their order carries no meaning).
+level, each level's orders first in the queue first, stop orders after them; last prices and protection points;
+expiries as a sum; accounts by id with limits, cash, reservations; sessions by id; positions and used ClOrdIDs as sums of per-entry hashes (their order carries no meaning).
 """
 
 from __future__ import annotations
@@ -11,9 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from ringbuffer.kernel import kernel
-from stages.hashing import blend, fold
+from ringbuffer.kernel import inlined, kernel
+from stages.book import level_at
+from stages.expiry import EXPIRY, ORDER_ID
+from stages.hashing import blend, fold, map_find
+from stages.ladder import best_place, worse_place
+from stages.orders import special_row
+from stages.state import MARK_SPECIAL
 from stages.state_words import (
+    MW_TIMERS,
     RW_CL_IDS,
     RW_CL_SUM,
     RW_POSITIONS,
@@ -23,30 +29,48 @@ from stages.state_words import (
 __all__ = ["state_digest"]
 
 
+@inlined
+def _digest_special(special, digest):  # type: ignore[no-untyped-def]
+    digest = fold(digest, blend(np.int64(special.display_lots), np.int64(special.hidden_lots)))
+    digest = fold(digest, blend(np.int64(special.trail_ticks), np.int64(special.reference_ticks)))
+    return fold(digest, blend(np.int64(special.limit_ticks), np.int64(special.ord_type)))
+
+
 @kernel
 def _digest_books(books, digest):  # type: ignore[no-untyped-def]
     for row in range(books.sides.shape[0]):
-        side = books.sides[row]
-        start = np.int64(side.start)
-        position = np.int64(side.count)
-        if position > 0:
+        place = best_place(books, row)
+        if place >= 0:
             digest = fold(digest, np.int64(row))
-        while position > 0:
-            position -= 1
-            level = books.levels[np.int64(books.ladder_levels[start + position])]
+        while place >= 0:
+            level = books.levels[level_at(books, place)]
+            place = worse_place(books, place)
             digest = fold(digest, np.int64(level.price_ticks))
             order = np.int64(level.head)
             while order >= 0:
                 record = books.orders[order]
                 digest = fold(digest, np.int64(record.order_id))
-                digest = fold(digest, np.int64(record.leaves_lots))
+                digest = fold(digest, np.int64(record.shown_lots))
                 digest = fold(digest, np.int64(record.cum_lots))
                 digest = fold(digest, blend(np.int64(record.account), np.int64(record.session)))
                 digest = fold(
-                    digest, blend(books.texts[order, 0], books.texts[order, 1]) + np.int64(record.cl2)
+                    digest, blend(books.texts[order, 0], books.texts[order, 1]) + books.texts[order, 2]
                 )
+                digest = fold(digest, blend(np.int64(record.group), np.int64(record.marks)) + record.tif)
+                if record.marks & MARK_SPECIAL != 0:
+                    digest = _digest_special(books.specials[special_row(books, order)], digest)
                 order = np.int64(record.next)
-    return digest
+    for instrument in range(books.markets.shape[0]):
+        market = books.markets[instrument]
+        if market.last_ticks != 0 or market.protection_ticks != 0:
+            digest = fold(digest, np.int64(instrument))
+            digest = fold(digest, blend(np.int64(market.last_ticks), np.int64(market.protection_ticks)))
+    total = np.int64(0)
+    for entry in range(books.words[MW_TIMERS]):
+        order_id = books.timers[entry, ORDER_ID]
+        if map_find(books.order_map, books.order_keys, order_id) >= 0:
+            total += blend(books.timers[entry, EXPIRY], order_id)
+    return fold(digest, total)
 
 
 @kernel

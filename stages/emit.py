@@ -1,4 +1,4 @@
-"""How matching writes outcomes: into ``pending``, about the command, about the order that trades, or about a resting one.
+"""How matching writes outcomes: into ``pending``, about the command, the order that trades, or one in the book.
 
 Each outcome is one 128-byte slot of protocols.layouts.OUTCOME, all of whose fields are set here. The counters
 by type and reason rise with them. Callers pass int64 throughout: one compiled version of each function.

@@ -17,9 +17,10 @@ from protocols.codes import (
     TIF_GTD,
 )
 from ringbuffer.kernel import inlined, kernel
-from stages.book import best_level, enqueue, ladder_key, side_row
+from stages.book import best_level, enqueue
 from stages.emit import emit_taker
 from stages.expiry import set_timer
+from stages.ladder import ladder_key, side_row
 from stages.orders import give_special, name_order, register_order, special_row, take_order_row
 from stages.state import MARK_POST_ONLY, MARK_POST_REPRICE, MARK_SPECIAL, MARK_STP_SHIFT, MARK_TIMED
 from stages.state_words import MW_TIMED
@@ -157,7 +158,7 @@ def post_price(s, instrument, side, price):  # type: ignore[no-untyped-def]
     if level < 0:
         return np.int64(price)
     best = np.int64(s.levels[level].price_ticks)
-    if ladder_key(3 - side, best) < ladder_key(3 - side, price):
+    if ladder_key(2 - side, best) < ladder_key(2 - side, price):
         return np.int64(price)
     if side == SIDE_BUY:
         return best - 1  # 0 where the best is 1: no price

@@ -34,8 +34,6 @@ from protocols.codes import (
     KIND_SESSION_CLOSE,
     KIND_SESSION_OPEN,
     KIND_STATUS,
-    KIND_TICK,
-    KIND_VENUE,
     OUT_ACCEPTED,
     OUT_MASS_CANCELLED,
     OUT_REJECTED,
@@ -67,7 +65,7 @@ from protocols.codes import (
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import prefetch
-from stages.book import best_level, has_level_room, ladder_key, side_row
+from stages.book import best_level, has_level_room
 from stages.emit import emit_command, emit_taker
 from stages.entry import (
     NO_PRICE,
@@ -79,6 +77,7 @@ from stages.entry import (
 )
 from stages.expiry import EXPIRY, expire_orders
 from stages.hashing import fold, home_cell, map_find
+from stages.ladder import ladder_key, side_row
 from stages.requests import cancel_many, match_request
 from stages.state import MARK_STOP
 from stages.state_words import (
@@ -133,9 +132,7 @@ def reject_new(s, command, reason):  # type: ignore[no-untyped-def]
 def accept_taker(s, command, flags):  # type: ignore[no-untyped-def]
     """Answer a NEW that matching takes."""
     qty = np.int64(command.qty_lots)
-    emit_taker(
-        s, command, np.int64(OUT_ACCEPTED), np.int64(REASON_NONE), flags | OUTFLAG_ANSWER, qty, qty
-    )
+    emit_taker(s, command, np.int64(OUT_ACCEPTED), np.int64(REASON_NONE), flags | OUTFLAG_ANSWER, qty, qty)
 
 
 @kernel
@@ -159,11 +156,7 @@ def match_directed(s, command, target_id):  # type: ignore[no-untyped-def]
         reject_new(s, command, np.int64(REASON_UNKNOWN_ORDER))
         return 0
     named = s.orders[target]
-    if (
-        named.instrument != command.instrument
-        or named.side == command.side
-        or named.marks & MARK_STOP != 0
-    ):
+    if named.instrument != command.instrument or named.side == command.side or named.marks & MARK_STOP != 0:
         reject_new(s, command, np.int64(REASON_UNKNOWN_ORDER))
         return 0
     t = taker_of_command(s, command)
@@ -206,7 +199,7 @@ def match_special(s, command):  # type: ignore[no-untyped-def]
         t.price_ticks = 0
         t.limit_key = market_limit_key(s, instrument, side)
     else:
-        t.limit_key = ladder_key(3 - side, np.int64(t.price_ticks))
+        t.limit_key = ladder_key(2 - side, np.int64(t.price_ticks))
     accept_taker(s, command, out_flags)
     wanted = np.int64(command.qty_lots) if command.tif == TIF_FOK else np.int64(command.orig0)
     if wanted != 0:
@@ -241,7 +234,7 @@ def match_new(s, command, target_id):  # type: ignore[no-untyped-def]
         is_plain = is_plain and flags & (FLAG_POST_ONLY | FLAG_POST_REPRICE) == 0
         goes_on = True
         if is_plain:
-            t.limit_key = ladder_key(3 - side, np.int64(command.price_ticks))
+            t.limit_key = ladder_key(2 - side, np.int64(command.price_ticks))
             accept_taker(s, command, np.int64(0))
         else:
             goes_on = match_special(s, command)

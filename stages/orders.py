@@ -16,6 +16,7 @@ from protocols.codes import SIDE_BUY, TYPE_TRAILING_STOP
 from ringbuffer.kernel import inlined, kernel
 from stages.book import dequeue, enqueue
 from stages.hashing import map_insert, map_remove
+from stages.ladder import side_row
 from stages.state import MARK_RARE, MARK_SPECIAL, MARK_STOP, MARK_TIMED
 from stages.state_words import (
     MW_OPEN,
@@ -243,11 +244,10 @@ def refill(s, order):  # type: ignore[no-untyped-def]
         return False
     shown = min(hidden, np.int64(special.display_lots))
     record = s.orders[order]
-    row = np.int64(s.levels[np.int64(record.level)].side_row)
     if s.levels[np.int64(record.level)].order_count > 1:
         dequeue(s, order)
         record.shown_lots = shown
-        enqueue(s, order, row)
+        enqueue(s, order, side_row(record.instrument, record.side))
     else:
         record.shown_lots = shown
         s.levels[np.int64(record.level)].qty_lots += shown

@@ -27,10 +27,11 @@ from protocols.codes import (
     TYPE_TRAILING_STOP,
 )
 from ringbuffer.kernel import inlined, kernel
-from stages.book import SIDES_PER_INSTRUMENT, best_level, dequeue, has_level_room, ladder_key, worse_level
+from stages.book import best_level, dequeue, has_level_room, worse_level
 from stages.emit import emit_command, emit_order, emit_request
 from stages.entry import NO_PRICE, post_price, stand, taker_of_order
 from stages.hashing import map_find
+from stages.ladder import ladder_key
 from stages.orders import (
     forget_order,
     leaves_of,
@@ -40,7 +41,14 @@ from stages.orders import (
     special_row,
     take_lots,
 )
-from stages.state import MARK_POST_ONLY, MARK_POST_REPRICE, MARK_SPECIAL, MARK_STOP, MAX_REFILLS
+from stages.state import (
+    MARK_POST_ONLY,
+    MARK_POST_REPRICE,
+    MARK_SPECIAL,
+    MARK_STOP,
+    MAX_REFILLS,
+    SIDES_PER_INSTRUMENT,
+)
 from stages.stops import run_elections, stand_as_stop, trailing_price
 from stages.trading import trade
 
@@ -152,7 +160,7 @@ def replace_resting(s, command, order, leaves, new_leaves):  # type: ignore[no-u
     record.price_ticks = price
     t = taker_of_order(s, order, new_leaves, np.int64(0))
     t.price_ticks = price
-    t.limit_key = ladder_key(3 - side, price)
+    t.limit_key = ladder_key(2 - side, price)
     trade(s, command)
     record.cum_lots = t.cum_lots
     if t.leaves_lots == 0:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from protocols.layouts import OUTCOME
+from ringbuffer.bundle import bundle, make_bundle
 from ringbuffer.kernel import JIT_DISABLED
 from stages.state_words import MATCHING_WORDS, RISK_WORDS
 
@@ -120,12 +121,25 @@ LEVEL = np.dtype(
         ("qty_lots", "<i8"),
         ("head", "<i4"),
         ("tail", "<i4"),
-        ("side_row", "<i4"),
+        ("block", "<i4"),
         ("order_count", "<i4"),
     ],
     align=True,
 )
-BOOK_SIDE = np.dtype([("start", "<i8"), ("count", "<i4"), ("size_class", "<i4")], align=True)
+BOOK_SIDE = np.dtype([("best", "<i4"), ("top", "<i4"), ("root", "<i4"), ("count", "<i4")], align=True)
+BLOCK = np.dtype(
+    [
+        ("count", "<i4"),
+        ("height", "<i4"),
+        ("parent", "<i4"),
+        ("worse", "<i4"),
+        ("better", "<i4"),
+        ("side_row", "<i4"),
+        ("spare0", "<i4"),
+        ("spare1", "<i4"),
+    ],
+    align=True,
+)
 RISK_ORDER = np.dtype(
     [
         ("order_id", "<i8"),
@@ -216,15 +230,16 @@ VERDICT = np.dtype([("order_id", "<i8"), ("reason", "<i4"), ("session", "<i4")],
 
 assert (ORDER.itemsize, LEVEL.itemsize, RISK_ORDER.itemsize, CL_ENTRY.itemsize) == (64, 32, 64, 32)
 assert (SPECIAL.itemsize, MARKET.itemsize) == (56, 48)
-assert (FEEDBACK.itemsize, VERDICT.itemsize, BOOK_SIDE.itemsize) == (48, 16, 16)
+assert (FEEDBACK.itemsize, VERDICT.itemsize, BOOK_SIDE.itemsize, BLOCK.itemsize) == (48, 16, 16, 32)
 
 # A checkpoint names a sequence at most one input ring behind it: the history is larger than any input ring, and
 # the same for the pipeline and for a replay of its journal.
 DIGEST_SLOTS = 1 << 21
 HUGE_PAGE_BYTES = 2 << 20
+MAP_NORESERVE = 0x4000  # Linux; mmap names it from Python 3.13 on
 
-LADDER_CLASSES = 22
-LADDER_SMALLEST = 8
+SIDES_PER_INSTRUMENT = 4  # a power of two; see stages.ladder.side_row
+BLOCK_KEYS = 64  # of a block of a ladder; a power of two
 
 
 class Capacities(NamedTuple):
@@ -240,6 +255,7 @@ class Capacities(NamedTuple):
     max_specials: int = 1 << 16
 
 
+@bundle
 class RiskState(NamedTuple):
     """All that decides verdicts."""
 
@@ -258,8 +274,10 @@ class RiskState(NamedTuple):
     cl_entries: Any
     cl_map: Any
     feed: Any
+    table: Any
 
 
+@bundle
 class MatchingState(NamedTuple):
     """All that decides outcomes, given verdicts."""
 
@@ -274,12 +292,13 @@ class MatchingState(NamedTuple):
     specials: Any
     timers: Any  # heap of (expiry, order id)
     taker: Any  # one row: the order that trades now
-    ladder_keys: Any
-    ladder_levels: Any
-    ladder_words: Any
+    blocks: Any
+    block_keys: Any
+    block_rows: Any
     pending: Any
     pending_words: Any
     digests: Any  # after each input, by sequence
+    table: Any
 
 
 def shared_array(shape: int | tuple[int, ...], dtype: Any) -> Any:
@@ -299,7 +318,7 @@ def _mapped_array(shape: int | tuple[int, ...], dtype: Any, sharing: int) -> Any
     kind = np.dtype(dtype)
     count = int(np.prod(shape))
     size = max(count * kind.itemsize, mmap.PAGESIZE)
-    area = mmap.mmap(-1, size, flags=sharing | mmap.MAP_ANONYMOUS)
+    area = mmap.mmap(-1, size, flags=sharing | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
     if size >= HUGE_PAGE_BYTES:
         try:
             area.madvise(mmap.MADV_HUGEPAGE)
@@ -334,8 +353,10 @@ def allocate_risk(capacities: Capacities, input_slots: int) -> RiskState:
     """Allocate an empty risk state; ``input_slots`` bounds how many commands can be in flight."""
     orders = private_array(capacities.max_orders, RISK_ORDER)
     positions = shared_array(capacities.max_positions, POSITION)
-    feed_size = _power_of_two(2 * capacities.max_orders + 8 * input_slots)
-    return RiskState(
+    refills = MAX_REFILLS * capacities.max_specials  # fills that end no order
+    feed_size = _power_of_two(2 * capacities.max_orders + refills + 8 * input_slots)
+    return make_bundle(
+        RiskState,
         words=shared_array(RISK_WORDS, np.int64),
         orders=orders,
         order_keys=orders["order_id"],
@@ -354,50 +375,46 @@ def allocate_risk(capacities: Capacities, input_slots: int) -> RiskState:
     )
 
 
-def ladder_classes(max_levels: int, max_instruments: int) -> list[tuple[int, int]]:
-    """Return (capacity, how many) for each size of ladder chunk, such that room never runs out.
+def room_for_blocks(max_levels: int, max_instruments: int) -> int:
+    """Return how many blocks the ladders of all sides can need.
 
-    A side holds a chunk of capacity c > 8 only while it has more than c / 4 levels, because it moves to half
-    the size when it has no more than that; so at most ``4 * max_levels / c`` sides hold one at a time, and
-    one more while a side moves.
+    A side of n levels has at most 1 + 2 (n - 1) / (BLOCK_KEYS / 4 - 1) blocks (:mod:`stages.ladder`), one
+    without levels has none.
     """
-    classes = []
-    capacity = LADDER_SMALLEST
-    sides = 2 * (max_instruments + 1)
-    while True:
-        needed = sides if capacity == LADDER_SMALLEST else min(sides, 4 * max_levels // capacity)
-        classes.append((capacity, needed + 1))
-        if capacity >= max_levels:
-            return classes
-        capacity *= 2
+    sides = SIDES_PER_INSTRUMENT * (max_instruments + 1)
+    return min(sides, max_levels) + 2 * max_levels // (BLOCK_KEYS // 4 - 1)
 
 
 def allocate_matching(capacities: Capacities) -> MatchingState:
     """Allocate empty books."""
     orders = shared_array(capacities.max_orders, ORDER)
-    classes = ladder_classes(capacities.max_levels, capacities.max_instruments)
-    if len(classes) > LADDER_CLASSES:
-        raise ValueError(f"expected max_levels of at most {LADDER_SMALLEST << (LADDER_CLASSES - 1)}")
-    # rows: first entry, chunks ever used, first free chunk + 1, capacity of a chunk
-    ladder_words = shared_array((LADDER_CLASSES, 4), np.int64)
-    entries = 0
-    for row, (capacity, count) in enumerate(classes):
-        ladder_words[row] = (entries, 0, 0, capacity)
-        entries += capacity * count
-    pending = private_array(2 * capacities.max_orders + 16, OUTCOME)
-    sides = shared_array(2 * (capacities.max_instruments + 1), BOOK_SIDE)
-    sides["size_class"] = -1
-    return MatchingState(
+    max_specials = capacities.max_specials
+    max_levels = (
+        capacities.max_levels + max_specials
+    )  # for trailing stops, which move when all levels are in use
+    blocks = room_for_blocks(max_levels, capacities.max_instruments)
+    # what a command can do to each order: elect it, one more trade of it as a taker, its end as maker or taker;
+    # refills of icebergs come on top
+    pending = private_array(4 * capacities.max_orders + 2 * MAX_REFILLS * max_specials + 64, OUTCOME)
+    sides = shared_array(SIDES_PER_INSTRUMENT * (capacities.max_instruments + 1), BOOK_SIDE)
+    for name in ("best", "top", "root"):
+        sides[name] = -1
+    return make_bundle(
+        MatchingState,
         words=shared_array(MATCHING_WORDS, np.int64),
         orders=orders,
         order_keys=orders["order_id"],
         order_map=private_array(_power_of_two(2 * capacities.max_orders), np.int32),
-        texts=shared_array((capacities.max_orders, 2), np.int64),
-        levels=shared_array(capacities.max_levels, LEVEL),
+        texts=shared_array((capacities.max_orders, 4), np.int64),
+        levels=shared_array(max_levels, LEVEL),
         sides=sides,
-        ladder_keys=shared_array(entries, np.int64),
-        ladder_levels=shared_array(entries, np.int32),
-        ladder_words=ladder_words,
+        markets=shared_array(capacities.max_instruments + 1, MARKET),
+        specials=shared_array(max_specials, SPECIAL),
+        timers=shared_array((2 * max_specials, 2), np.int64),
+        taker=private_array(1, TAKER),
+        blocks=shared_array(blocks, BLOCK),
+        block_keys=shared_array((blocks, BLOCK_KEYS), np.int64),
+        block_rows=shared_array((blocks, BLOCK_KEYS), np.int32),
         pending=pending,
         pending_words=np.asarray(pending).view(np.int64).reshape(-1, 16),
         digests=shared_array(DIGEST_SLOTS, np.int64),

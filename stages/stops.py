@@ -20,10 +20,18 @@ from protocols.codes import (
     TYPE_TRAILING_STOP,
 )
 from ringbuffer.kernel import inlined, kernel
-from stages.book import STOP_SIDES, best_level, dequeue, enqueue, has_level_room, ladder_key, side_row
+from stages.book import best_level, dequeue, enqueue, has_level_room
 from stages.emit import emit_order
 from stages.entry import expire_taker, make_row, stand, taker_of_order
-from stages.orders import chain_trailing, drop_special, forget_order, give_special, leave_stop_side, special_row
+from stages.ladder import STOP_SIDES, ladder_key, side_row
+from stages.orders import (
+    chain_trailing,
+    drop_special,
+    forget_order,
+    give_special,
+    leave_stop_side,
+    special_row,
+)
 from stages.state import MARK_STOP
 from stages.trading import market_limit_key, trade
 
@@ -61,9 +69,7 @@ def enter_stop(s, command):  # type: ignore[no-untyped-def]
     if ord_type == TYPE_TRAILING_STOP:
         special.trail_ticks = command.aux0
         special.reference_ticks = market.last_ticks
-        record.price_ticks = trailing_price(
-            record.side, np.int64(market.last_ticks), np.int64(command.aux0)
-        )
+        record.price_ticks = trailing_price(record.side, np.int64(market.last_ticks), np.int64(command.aux0))
         chain_trailing(s, order)
     else:
         record.price_ticks = command.aux0
@@ -130,7 +136,7 @@ def _elect(s, command, order):  # type: ignore[no-untyped-def]
     t = taker_of_order(s, order, leaves, np.int64(s.taker[0].trade_index))
     t.price_ticks = record.price_ticks
     if is_limit:
-        t.limit_key = ladder_key(3 - side, np.int64(record.price_ticks))
+        t.limit_key = ladder_key(2 - side, np.int64(record.price_ticks))
     else:
         t.limit_key = market_limit_key(s, instrument, side)
     trade(s, command)

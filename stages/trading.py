@@ -19,13 +19,13 @@ from protocols.codes import (
     STP_OLDEST,
 )
 from ringbuffer.kernel import inlined, kernel
-from stages.book import best_level, dequeue, ladder_key, side_row, worse_level
+from stages.book import best_level, dequeue, worse_level
 from stages.emit import emit_maker_fill, emit_order, emit_taker, emit_taker_fill
+from stages.ladder import LEAST_KEY, ladder_key, side_row
 from stages.orders import forget_order, leaves_of, refill, special_row, take_lots
 from stages.state import MARK_SPECIAL, MARK_STP_SHIFT
 from stages.state_words import MW_OPEN
 
-ANY_PRICE = -(2**63) + 1  # the limit key of a market order
 SAFE_ORDERS = 7  # of at most 2**60 lots each: the sum of a level of more orders may have wrapped
 MAX_PRICE = 2**63 - 1
 
@@ -42,11 +42,11 @@ def market_limit_key(s, instrument, side):  # type: ignore[no-untyped-def]
     points = np.int64(s.markets[instrument].protection_ticks)
     level = best_level(s, side_row(instrument, 3 - side))
     if points == 0 or level < 0:
-        return np.int64(ANY_PRICE)
+        return LEAST_KEY
     best = np.int64(s.levels[level].price_ticks)
     if side == 1:
-        return ladder_key(np.int64(2), min(best, np.int64(MAX_PRICE) - points) + points)
-    return ladder_key(np.int64(1), best - points)
+        return ladder_key(np.int64(1), min(best, np.int64(MAX_PRICE) - points) + points)
+    return ladder_key(np.int64(0), best - points)
 
 
 @inlined
@@ -162,7 +162,7 @@ def trade(s, command):  # type: ignore[no-untyped-def]
         if level < 0:
             break
         price = np.int64(s.levels[level].price_ticks)
-        if ladder_key(3 - side, price) < limit_key:
+        if ladder_key(2 - side, price) < limit_key:
             break
         is_gone = False
         while leaves > 0 and not is_gone:
@@ -253,7 +253,7 @@ def tradable(s, wanted):  # type: ignore[no-untyped-def]
     traded = np.int64(0)
     while level >= 0 and left > 0:
         queue = s.levels[level]
-        if ladder_key(3 - side, np.int64(queue.price_ticks)) < limit_key:
+        if ladder_key(2 - side, np.int64(queue.price_ticks)) < limit_key:
             break
         if is_plain and queue.order_count <= SAFE_ORDERS:
             some = min(left, np.int64(queue.qty_lots))

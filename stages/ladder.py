@@ -331,7 +331,7 @@ def mend(s, row, block):  # type: ignore[no-untyped-def]
         block = parent
 
 
-@kernel
+@inlined
 def insert_key(s, row, leaf, place, key, level):  # type: ignore[no-untyped-def]
     """Insert a key with its level at the place that :func:`find_leaf` and :func:`keys_below` gave."""
     side = s.sides[row]
@@ -348,10 +348,9 @@ def insert_key(s, row, leaf, place, key, level):  # type: ignore[no-untyped-def]
     insert_entry(s, leaf, place, key, level)
     s.levels[level].block = leaf
     side.count += 1
-    return 0
 
 
-@kernel
+@inlined
 def remove_key(s, row, level, key):  # type: ignore[no-untyped-def]
     """Remove the key of a level."""
     side = s.sides[row]
@@ -363,4 +362,3 @@ def remove_key(s, row, level, key):  # type: ignore[no-untyped-def]
     if side.best == level:
         top = np.int64(side.top)
         side.best = s.block_rows[top, np.int64(s.blocks[top].count) - 1] if top >= 0 else np.int64(-1)
-    return 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ringbuffer.kernel import inlined, kernel
-from stages.hashing import map_insert, map_remove
+from stages.hashing import id_insert, id_remove
 from stages.ladder import find_leaf, insert_key, keys_below, ladder_key, remove_key, worse_place
 from stages.state import BLOCK_KEYS
 from stages.state_words import (
@@ -159,14 +159,14 @@ def take_order_row(s):  # type: ignore[no-untyped-def]
 @inlined
 def register_order(s, order):  # type: ignore[no-untyped-def]
     """Make an order row findable by its id."""
-    map_insert(s.order_map, np.int64(s.orders[order].order_id), order)
+    id_insert(s.order_map, np.int64(s.orders[order].order_id), order)
 
 
 @inlined
 def forget_order(s, order):  # type: ignore[no-untyped-def]
     """Free an order row that is in no level any more."""
     record = s.orders[order]
-    map_remove(s.order_map, s.order_keys, np.int64(record.order_id))
+    id_remove(s.order_map, np.int64(record.order_id), order)
     record.next = s.words[MW_ORDER_FREE]
     s.words[MW_ORDER_FREE] = order + 1
     s.words[MW_OPEN] -= 1

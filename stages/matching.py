@@ -66,7 +66,7 @@ from stages.book import (
     take_order_row,
 )
 from stages.emit import emit_command, emit_maker_fill, emit_request, emit_taker_fill
-from stages.hashing import fold, home_cell, map_find
+from stages.hashing import fold, id_find, id_home, id_probe
 from stages.ladder import LEAST_KEY, best_place, ladder_key, side_row, worse_place
 from stages.state_words import (
     MW_CHECKPOINT_SEQ,
@@ -247,7 +247,7 @@ def match_new(s, command, target_id):  # type: ignore[no-untyped-def]
     if may_rest and (s.words[MW_OPEN] >= s.orders.shape[0] or s.words[MW_LEVELS] >= s.levels.shape[0]):
         reason = REASON_NO_ROOM
     elif ord_type == TYPE_DIRECTED:
-        target = map_find(s.order_map, s.order_keys, target_id)
+        target = id_find(s.order_map, s.order_keys, target_id)
         if target < 0:
             reason = REASON_UNKNOWN_ORDER
         else:
@@ -344,7 +344,7 @@ def match_request(s, command, target_id):  # type: ignore[no-untyped-def]
     session = np.int64(command.session)
     qty = np.int64(command.qty_lots)
     price = np.int64(command.price_ticks)
-    order = map_find(s.order_map, s.order_keys, target_id)
+    order = id_find(s.order_map, s.order_keys, target_id)
     if order < 0 or np.int64(s.orders[order].session) != session:
         reason = REASON_TOO_LATE if command.order_id == 0 else REASON_UNKNOWN_ORDER
         emit_command(
@@ -579,10 +579,17 @@ def look_ahead(s, in_slots, verdicts, first, count):  # type: ignore[no-untyped-
     mask = np.int64(in_slots.shape[0] - 1)
     map_mask = np.int64(s.order_map.shape[0] - 1)
     for seq in range(first, first + count):
-        prefetch(s.order_map, home_cell(np.int64(verdicts[seq & mask].order_id), map_mask))
+        prefetch(s.order_map, id_home(np.int64(verdicts[seq & mask].order_id), map_mask))
     for seq in range(first, first + count):
-        row = np.int64(s.order_map[home_cell(np.int64(verdicts[seq & mask].order_id), map_mask)]) - 1
-        prefetch(s.orders, max(row, np.int64(0)))
+        row = max(id_probe(s.order_map, np.int64(verdicts[seq & mask].order_id)), np.int64(0))
+        prefetch(s.orders, row)
+        prefetch(s.texts, row)
+    for seq in range(first, first + count):
+        row = max(id_probe(s.order_map, np.int64(verdicts[seq & mask].order_id)), np.int64(0))
+        record = s.orders[row]
+        prefetch(s.levels, max(np.int64(record.level), np.int64(0)))
+        prefetch(s.orders, max(np.int64(record.next), np.int64(0)))
+        prefetch(s.orders, max(np.int64(record.prev), np.int64(0)))
 
 
 @kernel

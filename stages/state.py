@@ -320,7 +320,7 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
         words=shared_array(MATCHING_WORDS, np.int64),
         orders=orders,
         order_keys=orders["order_id"],
-        order_map=private_array(_power_of_two(2 * capacities.max_orders), np.int32),
+        order_map=private_array(_power_of_two(2 * capacities.max_orders), np.int64),
         texts=shared_array((capacities.max_orders, 2), np.int64),
         levels=shared_array(capacities.max_levels, LEVEL),
         sides=sides,

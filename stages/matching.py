@@ -55,7 +55,6 @@ from protocols.codes import (
 )
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
-from ringbuffer.native import prefetch
 from stages.book import (
     best_level,
     dequeue,
@@ -66,8 +65,9 @@ from stages.book import (
     take_order_row,
 )
 from stages.emit import emit_command, emit_maker_fill, emit_request, emit_taker_fill
-from stages.hashing import fold, id_find, id_home, id_probe
+from stages.hashing import fold, id_find
 from stages.ladder import LEAST_KEY, best_place, ladder_key, side_row, worse_place
+from stages.look_ahead import look_ahead
 from stages.state_words import (
     MW_CHECKPOINT_SEQ,
     MW_COMMANDS,
@@ -568,28 +568,6 @@ def flush_pending(s, out_words, out_slot_words):  # type: ignore[no-untyped-def]
         return True
     s.words[MW_PENDING_HEAD] = head
     return False
-
-
-@inlined
-def look_ahead(s, in_slots, verdicts, first, count):  # type: ignore[no-untyped-def]
-    """Fetch what the ``count`` commands from sequence ``first`` will look up: cells of the index, then orders.
-
-    Decides nothing; the cache misses of many commands overlap.
-    """
-    mask = np.int64(in_slots.shape[0] - 1)
-    map_mask = np.int64(s.order_map.shape[0] - 1)
-    for seq in range(first, first + count):
-        prefetch(s.order_map, id_home(np.int64(verdicts[seq & mask].order_id), map_mask))
-    for seq in range(first, first + count):
-        row = max(id_probe(s.order_map, np.int64(verdicts[seq & mask].order_id)), np.int64(0))
-        prefetch(s.orders, row)
-        prefetch(s.texts, row)
-    for seq in range(first, first + count):
-        row = max(id_probe(s.order_map, np.int64(verdicts[seq & mask].order_id)), np.int64(0))
-        record = s.orders[row]
-        prefetch(s.levels, max(np.int64(record.level), np.int64(0)))
-        prefetch(s.orders, max(np.int64(record.next), np.int64(0)))
-        prefetch(s.orders, max(np.int64(record.prev), np.int64(0)))
 
 
 @kernel

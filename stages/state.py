@@ -173,7 +173,7 @@ DIGEST_SLOTS = 1 << 21
 HUGE_PAGE_BYTES = 2 << 20
 
 SIDES_PER_INSTRUMENT = 2  # a power of two; see stages.ladder.side_row
-BLOCK_KEYS = 64  # of a block of a ladder; a power of two
+BLOCK_KEYS = 32  # of a block of a ladder; a power of two
 
 
 class Capacities(NamedTuple):
@@ -221,6 +221,8 @@ class MatchingState(NamedTuple):
     blocks: Any
     block_keys: Any
     block_rows: Any
+    flat_keys: Any  # the same as one row, to be fetched by the line
+    flat_rows: Any
     pending: Any
     pending_words: Any
     digests: Any  # after each input, by sequence
@@ -312,6 +314,8 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
     """Allocate empty books."""
     orders = shared_array(capacities.max_orders, ORDER)
     blocks = room_for_blocks(capacities.max_levels, capacities.max_instruments)
+    block_keys = shared_array((blocks, BLOCK_KEYS), np.int64)
+    block_rows = shared_array((blocks, BLOCK_KEYS), np.int32)
     pending = private_array(2 * capacities.max_orders + 16, OUTCOME)
     sides = shared_array(SIDES_PER_INSTRUMENT * (capacities.max_instruments + 1), BOOK_SIDE)
     for name in ("best", "top", "root"):
@@ -325,8 +329,10 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
         levels=shared_array(capacities.max_levels, LEVEL),
         sides=sides,
         blocks=shared_array(blocks, BLOCK),
-        block_keys=shared_array((blocks, BLOCK_KEYS), np.int64),
-        block_rows=shared_array((blocks, BLOCK_KEYS), np.int32),
+        block_keys=block_keys,
+        block_rows=block_rows,
+        flat_keys=block_keys.reshape(-1),
+        flat_rows=block_rows.reshape(-1),
         pending=pending,
         pending_words=np.asarray(pending).view(np.int64).reshape(-1, 16),
         digests=shared_array(DIGEST_SLOTS, np.int64),

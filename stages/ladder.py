@@ -204,9 +204,9 @@ def move_up(s, left, right, count):  # type: ignore[no-untyped-def]
     left_count = np.int64(s.blocks[left].count) - count
     right_count = np.int64(s.blocks[right].count)
     for back in range(right_count):
-        offset = right_count - 1 - back
-        s.block_keys[right, offset + count] = s.block_keys[right, offset]
-        s.block_rows[right, offset + count] = s.block_rows[right, offset]
+        place = right_count - 1 - back
+        s.block_keys[right, place + count] = s.block_keys[right, place]
+        s.block_rows[right, place + count] = s.block_rows[right, place]
     for offset in range(count):
         place = left_count + offset
         adopt(s, right, offset, s.block_keys[left, place], s.block_rows[left, place])

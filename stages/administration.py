@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from protocols.codes import (
+    FLAG_CANCEL_ON_CLOSE,
     KIND_ACCOUNT,
     KIND_CHECKPOINT,
     KIND_INSTRUMENT,
@@ -33,6 +34,7 @@ from stages.state_words import (
 
 MAX_LIMIT = 1 << 60
 MAX_TICK_VALUE = 1 << 40
+MAX_PROTECTION_TICKS = 1 << 60
 
 
 @inlined
@@ -56,6 +58,7 @@ def open_session(s, command, verdict):  # type: ignore[no-untyped-def]
         fresh.name2 = command.cl2
         s.words[RW_SESSIONS] = session
     s.sessions[session].is_open = 1
+    s.sessions[session].cancels_on_close = 1 if command.flags & FLAG_CANCEL_ON_CLOSE != 0 else 0
     verdict.session = session
     return REASON_NONE
 
@@ -68,6 +71,8 @@ def define_instrument(s, command):  # type: ignore[no-untyped-def]
     low = np.int64(command.order_id)
     high = np.int64(command.aux1)
     if not (0 < identity < s.instruments.shape[0]):
+        return REASON_INVALID_COMMAND
+    if command.orig0 < 0 or command.orig0 > MAX_PROTECTION_TICKS:
         return REASON_INVALID_COMMAND
     if command.cl0 == 0 or command.price_ticks <= 0 or command.qty_lots <= 0:
         return REASON_INVALID_COMMAND
@@ -131,6 +136,7 @@ def administer(s, command, verdict):  # type: ignore[no-untyped-def]
         if not session_is_open(s, session):
             return REASON_UNKNOWN_SESSION
         s.sessions[session].is_open = 0
+        verdict.order_id = s.sessions[session].cancels_on_close  # tells matching to cancel its orders
         return REASON_NONE
     if kind == KIND_INSTRUMENT:
         return define_instrument(s, command)

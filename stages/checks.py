@@ -8,11 +8,20 @@ from protocols.codes import (
     FLAG_BOOK_ONLY,
     FLAG_OFF_LOT,
     FLAG_OFF_TICK,
+    FLAG_POST_ONLY,
+    FLAG_POST_REPRICE,
+    FLAG_STP_MASK,
+    FLAG_STP_SHIFT,
     LIMIT_MAX_LONG,
     LIMIT_MAX_SHORT,
+    REASON_INVALID_DISPLAY_QTY,
+    REASON_INVALID_EXPIRE_TIME,
+    REASON_INVALID_MIN_QTY,
     REASON_INVALID_PRICE,
     REASON_INVALID_QTY,
+    REASON_INVALID_SELF_TRADE_GROUP,
     REASON_INVALID_SIDE,
+    REASON_INVALID_STOP_PRICE,
     REASON_NONE,
     REASON_PRICE_NOT_ON_TICK,
     REASON_PRICE_OUT_OF_BAND,
@@ -21,20 +30,27 @@ from protocols.codes import (
     REASON_UNSUPPORTED_TIF,
     SIDE_BUY,
     SIDE_SELL,
+    STP_DECREMENT,
     TIF_DAY,
-    TIF_FOK,
     TIF_GTC,
+    TIF_GTD,
     TYPE_DIRECTED,
     TYPE_LIMIT,
     TYPE_MARKET,
+    TYPE_STOP,
+    TYPE_STOP_LIMIT,
+    TYPE_TRAILING_STOP,
 )
-from ringbuffer.kernel import inlined
+from ringbuffer.kernel import inlined, kernel
 from stages.hashing import blend, text_find, text_insert
+from stages.state import MAX_REFILLS
 from stages.state_words import (
     RW_CL_IDS,
     RW_CL_SUM,
     RW_SESSIONS,
 )
+
+MAX_STOP_TICKS = 1 << 60
 
 
 @inlined
@@ -124,18 +140,79 @@ def position_key(account, instrument):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def may_wait(command):  # type: ignore[no-untyped-def]
+    """Tell whether the time in force of a command lets an order rest."""
+    return command.tif == TIF_GTC or command.tif == TIF_DAY or command.tif == TIF_GTD
+
+
+@inlined
+def is_stop(ord_type):  # type: ignore[no-untyped-def]
+    """Tell whether a type is STOP, STOP_LIMIT or TRAILING_STOP."""
+    return TYPE_STOP <= ord_type <= TYPE_TRAILING_STOP
+
+
+@kernel
+def check_special_terms(command):  # type: ignore[no-untyped-def]
+    """Judge the flags and the self-trade group of a NEW that has any."""
+    flags = np.int64(command.flags)
+    resting = flags & (FLAG_BOOK_ONLY | FLAG_POST_ONLY | FLAG_POST_REPRICE)
+    if resting != 0 and (
+        resting & (resting - 1) != 0 or command.ord_type != TYPE_LIMIT or not may_wait(command)
+    ):
+        return REASON_UNSUPPORTED_ORDER_TYPE
+    if command.ord_type != TYPE_DIRECTED:
+        mode = (flags >> FLAG_STP_SHIFT) & FLAG_STP_MASK
+        if mode > STP_DECREMENT or command.orig2 < 0 or (mode == 0) != (command.orig2 == 0):
+            return REASON_INVALID_SELF_TRADE_GROUP
+    return REASON_NONE
+
+
+@inlined
 def check_terms(command):  # type: ignore[no-untyped-def]
     """Judge side, order type, time in force and their combination."""
     ord_type = np.int64(command.ord_type)
     tif = np.int64(command.tif)
     if command.side != SIDE_BUY and command.side != SIDE_SELL:
         return REASON_INVALID_SIDE
-    if ord_type != TYPE_MARKET and ord_type != TYPE_LIMIT and ord_type != TYPE_DIRECTED:
+    if (ord_type < TYPE_MARKET or ord_type > TYPE_TRAILING_STOP) and ord_type != TYPE_DIRECTED:
         return REASON_UNSUPPORTED_ORDER_TYPE
-    if tif < TIF_GTC or tif > TIF_FOK:
+    if tif < TIF_GTC or tif > TIF_GTD or (is_stop(ord_type) and not may_wait(command)):
         return REASON_UNSUPPORTED_TIF
-    if (np.int64(command.flags) & FLAG_BOOK_ONLY) != 0 and (
-        ord_type != TYPE_LIMIT or (tif != TIF_GTC and tif != TIF_DAY)
-    ):
-        return REASON_UNSUPPORTED_ORDER_TYPE
+    if (np.int64(command.flags) | np.int64(command.orig2)) != 0:
+        return check_special_terms(command)
+    return REASON_NONE
+
+
+@kernel
+def check_special_amounts(command):  # type: ignore[no-untyped-def]
+    """Judge display and minimum quantity, expiry and stop price of a NEW that has any."""
+    ord_type = np.int64(command.ord_type)
+    qty = np.int64(command.qty_lots)
+    display = np.int64(command.order_id)
+    least = np.int64(command.orig0)
+    if display != 0:
+        can_hide = (ord_type == TYPE_LIMIT or ord_type == TYPE_STOP_LIMIT) and may_wait(command)
+        if not can_hide or display < 0 or display > qty or (qty - 1) // MAX_REFILLS >= display:
+            return REASON_INVALID_DISPLAY_QTY
+    if least != 0:
+        passive = np.int64(command.flags) & (FLAG_BOOK_ONLY | FLAG_POST_ONLY | FLAG_POST_REPRICE)
+        can_trade = (ord_type == TYPE_LIMIT or ord_type == TYPE_MARKET) and passive == 0
+        if not can_trade or least < 0 or least > qty:
+            return REASON_INVALID_MIN_QTY
+    if command.tif == TIF_GTD and command.aux1 <= command.time_ns:
+        return REASON_INVALID_EXPIRE_TIME
+    if is_stop(ord_type) and (command.aux0 <= 0 or command.aux0 > MAX_STOP_TICKS):
+        return REASON_INVALID_STOP_PRICE
+    return REASON_NONE
+
+
+@inlined
+def check_amounts(command):  # type: ignore[no-untyped-def]
+    """Judge what special orders have beside price and quantity."""
+    ord_type = np.int64(command.ord_type)
+    is_special = (command.order_id | command.orig0) != 0 or command.tif == TIF_GTD or is_stop(ord_type)
+    if is_special and ord_type != TYPE_DIRECTED:
+        return check_special_amounts(command)
+    if ord_type == TYPE_DIRECTED and command.tif == TIF_GTD and command.aux1 <= command.time_ns:
+        return REASON_INVALID_EXPIRE_TIME
     return REASON_NONE

@@ -14,7 +14,7 @@ import numpy as np
 from ringbuffer.kernel import inlined, kernel
 from stages.book import level_at
 from stages.expiry import EXPIRY, ORDER_ID
-from stages.hashing import blend, fold, map_find
+from stages.hashing import blend, fold, id_find
 from stages.ladder import best_place, worse_place
 from stages.orders import special_row
 from stages.state import MARK_SPECIAL
@@ -68,7 +68,7 @@ def _digest_books(books, digest):  # type: ignore[no-untyped-def]
     total = np.int64(0)
     for entry in range(books.words[MW_TIMERS]):
         order_id = books.timers[entry, ORDER_ID]
-        if map_find(books.order_map, books.order_keys, order_id) >= 0:
+        if id_find(books.order_map, books.order_keys, order_id) >= 0:
             total += blend(books.timers[entry, EXPIRY], order_id)
     return fold(digest, total)
 
@@ -96,7 +96,7 @@ def _digest_risk(risk, digest):  # type: ignore[no-untyped-def]
     for row in range(1, risk.words[RW_SESSIONS] + 1):
         session = risk.sessions[row]
         digest = fold(digest, blend(session.name0, session.name1) + np.int64(session.name2))
-        digest = fold(digest, np.int64(session.is_open))
+        digest = fold(digest, np.int64(session.is_open) * 2 + np.int64(session.cancels_on_close))
     total = np.int64(0)
     for row in range(risk.words[RW_POSITIONS]):
         position = risk.positions[row]

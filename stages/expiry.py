@@ -14,7 +14,7 @@ import numpy as np
 from protocols.codes import OUT_EXPIRED, OUTFLAG_UNSOLICITED, REASON_GTD_EXPIRED
 from ringbuffer.kernel import inlined, kernel
 from stages.emit import emit_order
-from stages.hashing import map_find
+from stages.hashing import id_find
 from stages.orders import leaves_of, remove_order
 from stages.state_words import MW_TIMERS
 
@@ -71,7 +71,7 @@ def sift_down(timers, entry, count):  # type: ignore[no-untyped-def]
 def _sweep_timers(s):  # type: ignore[no-untyped-def]
     kept = np.int64(0)
     for entry in range(s.words[MW_TIMERS]):
-        if map_find(s.order_map, s.order_keys, s.timers[entry, ORDER_ID]) >= 0:
+        if id_find(s.order_map, s.order_keys, s.timers[entry, ORDER_ID]) >= 0:
             s.timers[kept, EXPIRY] = s.timers[entry, EXPIRY]
             s.timers[kept, ORDER_ID] = s.timers[entry, ORDER_ID]
             kept += 1
@@ -98,7 +98,7 @@ def set_timer(s, expiry_ns, order_id):  # type: ignore[no-untyped-def]
 def expire_orders(s, command):  # type: ignore[no-untyped-def]
     """End all orders that are due when ``command`` comes."""
     while s.words[MW_TIMERS] > 0 and s.timers[0, EXPIRY] <= command.time_ns:
-        order = map_find(s.order_map, s.order_keys, s.timers[0, ORDER_ID])
+        order = id_find(s.order_map, s.order_keys, s.timers[0, ORDER_ID])
         last = s.words[MW_TIMERS] - 1
         s.words[MW_TIMERS] = last
         swap(s.timers, np.int64(0), last)

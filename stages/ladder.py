@@ -1,7 +1,7 @@
 """Ladders: the levels of a book side in price order, as a tree of blocks of sorted keys.
 
 A key is a price seen from its side: larger is better, whatever the side (:func:`ladder_key`). The levels of a
-side stand in *leaves*, blocks of up to 64 keys in ascending order with the row of the level beside each; the
+side stand in *leaves*, blocks of up to 32 keys in ascending order with the row of the level beside each; the
 best level is the last of the last leaf. Blocks above hold their children in the same way, each with the least
 key that may stand below it. All blocks of one height are linked to their neighbours, ``worse`` and ``better``::
 
@@ -11,11 +11,11 @@ key that may stand below it. All blocks of one height are linked to their neighb
          └─ top ─┐   │ 7 8 31 │ ◄► │ 40 55 │ ◄► │ 91 97 │   height 0, leaves
                  └────────────────────────────────▲
 
-Searching compares a key with all 64 of a block at once, without a branch: unused cells hold the largest
+Searching compares a key with all 32 of a block at once, without a branch: unused cells hold the largest
 number. Most activity is near the best price, hence the last leaf is looked at first. The side and the level know
 their blocks, so that the best level is one load and dropping a level needs no search from the root.
 
-Invariants (MIN_KEYS = 16): each block but the last of its height has at least MIN_KEYS entries, each has one,
+Invariants (MIN_KEYS = 8): each block but the last of its height has at least MIN_KEYS entries, each has one,
 a root above others has two. So the blocks of height *i* number at most 1 + (those below − 1) / MIN_KEYS, and
 a side of *n* levels has at most 1 + 2 (n − 1) / (MIN_KEYS − 1) of them: :func:`stages.state.room_for_blocks`
 provides that, and room for blocks never runs out before room for levels. The key of a block's first child is
@@ -207,9 +207,9 @@ def move_up(s, left, right, count):  # type: ignore[no-untyped-def]
     left_count = np.int64(s.blocks[left].count) - count
     right_count = np.int64(s.blocks[right].count)
     for back in range(right_count):
-        offset = right_count - 1 - back
-        s.block_keys[right, offset + count] = s.block_keys[right, offset]
-        s.block_rows[right, offset + count] = s.block_rows[right, offset]
+        place = right_count - 1 - back
+        s.block_keys[right, place + count] = s.block_keys[right, place]
+        s.block_rows[right, place + count] = s.block_rows[right, place]
     for offset in range(count):
         place = left_count + offset
         adopt(s, right, offset, s.block_keys[left, place], s.block_rows[left, place])
@@ -334,7 +334,7 @@ def mend(s, row, block):  # type: ignore[no-untyped-def]
         block = parent
 
 
-@kernel
+@inlined
 def insert_key(s, row, leaf, place, key, level):  # type: ignore[no-untyped-def]
     """Insert a key with its level at the place that :func:`find_leaf` and :func:`keys_below` gave."""
     side = s.sides[row]
@@ -351,10 +351,9 @@ def insert_key(s, row, leaf, place, key, level):  # type: ignore[no-untyped-def]
     insert_entry(s, leaf, place, key, level)
     s.levels[level].block = leaf
     side.count += 1
-    return 0
 
 
-@kernel
+@inlined
 def remove_key(s, row, level, key):  # type: ignore[no-untyped-def]
     """Remove the key of a level."""
     side = s.sides[row]
@@ -366,4 +365,3 @@ def remove_key(s, row, level, key):  # type: ignore[no-untyped-def]
     if side.best == level:
         top = np.int64(side.top)
         side.best = s.block_rows[top, np.int64(s.blocks[top].count) - 1] if top >= 0 else np.int64(-1)
-    return 0

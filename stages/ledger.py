@@ -17,8 +17,11 @@ from protocols.codes import (
     OUT_FILLED,
     OUT_REJECTED,
     OUT_REPLACED,
+    OUT_TRIGGERED,
     OUTFLAG_NEW,
+    OUTFLAG_REPRICED,
     OUTFLAG_RISK,
+    OUTFLAG_UNSOLICITED,
     SIDE_BUY,
 )
 from ringbuffer.atomics import load_acquire, store_release
@@ -120,10 +123,11 @@ def apply_outcome(s, fed):  # type: ignore[no-untyped-def]
             record = s.orders[order]
             if kind == OUT_REPLACED:
                 record.leaves_lots = fed.leaves_lots
+            if fed.price_ticks != 0 and kind != OUT_REJECTED:
                 record.price_ticks = fed.price_ticks
-            if fed.kind == KIND_REPLACE:
+            if fed.kind == KIND_REPLACE and fed.flags & OUTFLAG_UNSOLICITED == 0:
                 record.pending -= 1
-            if (kind == OUT_REPLACED or fed.kind == KIND_REPLACE) and record.pending == 0:
+            if record.pending == 0:
                 reserve(s, order, np.int64(record.leaves_lots), np.int64(record.price_ticks))
 
 
@@ -161,7 +165,9 @@ def drain_output(s, out_words, out_slots):  # type: ignore[no-untyped-def]
         cursor += 1
         out = out_slots[cursor & mask]
         kind = np.int64(out.type)
-        relevant = kind != OUT_ACCEPTED and (out.flags & OUTFLAG_RISK) == 0
+        relevant = kind < OUT_TRIGGERED and (out.flags & OUTFLAG_RISK) == 0
+        if kind == OUT_ACCEPTED and (out.flags & OUTFLAG_REPRICED) == 0:
+            relevant = False
         if kind == OUT_REJECTED and (out.flags & OUTFLAG_NEW) == 0 and out.kind != KIND_REPLACE:
             relevant = False
         if relevant:

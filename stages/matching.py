@@ -64,7 +64,6 @@ from protocols.codes import (
 )
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
-from ringbuffer.native import prefetch
 from stages.book import best_level, has_level_room
 from stages.emit import emit_command, emit_taker
 from stages.entry import (
@@ -76,8 +75,9 @@ from stages.entry import (
     taker_of_command,
 )
 from stages.expiry import EXPIRY, expire_orders
-from stages.hashing import fold, home_cell, map_find
+from stages.hashing import fold, id_find
 from stages.ladder import ladder_key, side_row
+from stages.look_ahead import look_ahead
 from stages.requests import cancel_many, match_request
 from stages.state import MARK_STOP
 from stages.state_words import (
@@ -106,8 +106,8 @@ from stages.topology import (
 )
 from stages.trading import market_limit_key, tradable, trade, trade_directed
 
-PUBLISH_EVERY = 16  # commands between two stores of the cursors: fewer cache-line transfers, little delay
 LOOK_AHEAD = 16  # commands; about as many cache misses as a core can have in flight
+PUBLISH_EVERY = 16  # commands between two stores of the cursors: fewer cache-line transfers, little delay
 
 
 @inlined
@@ -151,7 +151,7 @@ def _special_problem(s, command, display):  # type: ignore[no-untyped-def]
 @kernel
 def match_directed(s, command, target_id):  # type: ignore[no-untyped-def]
     """Process an accepted NEW that names the order with which it trades."""
-    target = map_find(s.order_map, s.order_keys, target_id)
+    target = id_find(s.order_map, s.order_keys, target_id)
     if target < 0:
         reject_new(s, command, np.int64(REASON_UNKNOWN_ORDER))
         return 0
@@ -417,21 +417,6 @@ def flush_pending(s, out_words, out_slot_words):  # type: ignore[no-untyped-def]
         return True
     s.words[MW_PENDING_HEAD] = head
     return False
-
-
-@inlined
-def look_ahead(s, in_slots, verdicts, first, count):  # type: ignore[no-untyped-def]
-    """Fetch what the ``count`` commands from sequence ``first`` will look up: cells of the index, then orders.
-
-    Decides nothing; the cache misses of many commands overlap.
-    """
-    mask = np.int64(in_slots.shape[0] - 1)
-    map_mask = np.int64(s.order_map.shape[0] - 1)
-    for seq in range(first, first + count):
-        prefetch(s.order_map, home_cell(np.int64(verdicts[seq & mask].order_id), map_mask))
-    for seq in range(first, first + count):
-        row = np.int64(s.order_map[home_cell(np.int64(verdicts[seq & mask].order_id), map_mask)]) - 1
-        prefetch(s.orders, max(row, np.int64(0)))
 
 
 @kernel

@@ -15,7 +15,7 @@ import numpy as np
 from protocols.codes import SIDE_BUY, TYPE_TRAILING_STOP
 from ringbuffer.kernel import inlined, kernel
 from stages.book import dequeue, enqueue
-from stages.hashing import map_insert, map_remove
+from stages.hashing import id_insert, id_remove
 from stages.ladder import side_row
 from stages.state import MARK_RARE, MARK_SPECIAL, MARK_STOP, MARK_TIMED
 from stages.state_words import (
@@ -95,7 +95,7 @@ def take_order_row(s):  # type: ignore[no-untyped-def]
 @inlined
 def register_order(s, order):  # type: ignore[no-untyped-def]
     """Make an order row findable by its id."""
-    map_insert(s.order_map, np.int64(s.orders[order].order_id), order)
+    id_insert(s.order_map, np.int64(s.orders[order].order_id), order)
 
 
 @kernel
@@ -218,7 +218,7 @@ def forget_order(s, order):  # type: ignore[no-untyped-def]
     record = s.orders[order]
     if record.marks & MARK_RARE != 0:
         _forget_rare(s, order)
-    map_remove(s.order_map, s.order_keys, np.int64(record.order_id))
+    id_remove(s.order_map, np.int64(record.order_id), order)
     record.next = s.words[MW_ORDER_FREE]
     s.words[MW_ORDER_FREE] = order + 1
     s.words[MW_OPEN] -= 1

@@ -30,7 +30,7 @@ from ringbuffer.kernel import inlined, kernel
 from stages.book import best_level, dequeue, has_level_room, worse_level
 from stages.emit import emit_command, emit_order, emit_request
 from stages.entry import NO_PRICE, post_price, stand, taker_of_order
-from stages.hashing import map_find
+from stages.hashing import id_find
 from stages.ladder import ladder_key
 from stages.orders import (
     forget_order,
@@ -184,7 +184,7 @@ def match_request(s, command, target_id):  # type: ignore[no-untyped-def]
     """Process an accepted CANCEL, REDUCE, REPLACE or STATUS."""
     kind = np.int64(command.kind)
     qty = np.int64(command.qty_lots)
-    order = map_find(s.order_map, s.order_keys, target_id)
+    order = id_find(s.order_map, s.order_keys, target_id)
     if order < 0 or s.orders[order].session != command.session:
         reason = np.int64(REASON_TOO_LATE if command.order_id == 0 else REASON_UNKNOWN_ORDER)
         reject_request(s, command, target_id, reason, np.int64(0), np.int64(0))

@@ -17,9 +17,11 @@ import numpy as np
 
 from protocols.codes import (
     KIND_CANCEL,
+    KIND_MASS_CANCEL,
     KIND_NEW,
     KIND_REDUCE,
     KIND_REPLACE,
+    KIND_STATUS,
     LIMIT_CREDIT,
     LIMIT_MAX_OPEN_ORDERS,
     LIMIT_MAX_ORDER_NOTIONAL,
@@ -28,6 +30,8 @@ from protocols.codes import (
     REASON_CREDIT_LIMIT,
     REASON_CURRENCY_MISMATCH,
     REASON_DUPLICATE_CL_ORD_ID,
+    REASON_INVALID_SIDE,
+    REASON_INVALID_STOP_PRICE,
     REASON_MAX_OPEN_ORDERS,
     REASON_MAX_ORDER_NOTIONAL,
     REASON_MAX_ORDER_QTY,
@@ -44,14 +48,19 @@ from protocols.codes import (
     REASON_UNKNOWN_ORDER,
     REASON_UNKNOWN_SESSION,
     SIDE_BUY,
+    SIDE_SELL,
     TYPE_DIRECTED,
     TYPE_MARKET,
+    TYPE_STOP,
+    TYPE_TRAILING_STOP,
 )
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import prefetch
-from stages.administration import administer
+from stages.administration import administer, is_known_account
 from stages.checks import (
+    MAX_STOP_TICKS,
+    check_amounts,
     check_exposure,
     check_price,
     check_qty,
@@ -80,6 +89,14 @@ PUBLISH_EVERY = 16
 LOOK_AHEAD = 16  # commands; about as many cache misses as a core can have in flight
 
 
+@inlined
+def reference_price(instrument, stop_ticks):  # type: ignore[no-untyped-def]
+    """Return the check price of an order without a limit; 0 if there is none."""
+    if instrument.high_ticks != 0:
+        return np.int64(instrument.high_ticks)
+    return max(np.int64(instrument.last_ticks), stop_ticks)
+
+
 @kernel
 def judge_new(s, command, verdict):  # type: ignore[no-untyped-def]
     """Decide a NEW and, if it passes, reserve what it may use; return the reason."""
@@ -106,11 +123,14 @@ def judge_new(s, command, verdict):  # type: ignore[no-untyped-def]
     reason = check_qty(command)
     if reason != REASON_NONE:
         return reason
+    reason = check_amounts(command)
+    if reason != REASON_NONE:
+        return reason
     price = np.int64(command.price_ticks)
-    if command.ord_type == TYPE_MARKET:
-        price = np.int64(instrument.high_ticks)
-        if price == 0:
-            price = np.int64(instrument.last_ticks)
+    ord_type = np.int64(command.ord_type)
+    if ord_type == TYPE_MARKET or ord_type == TYPE_STOP or ord_type == TYPE_TRAILING_STOP:
+        stop_ticks = np.int64(command.aux0) if ord_type == TYPE_STOP else np.int64(0)
+        price = reference_price(instrument, stop_ticks)
         if price == 0:
             return REASON_NO_REFERENCE_PRICE
     else:
@@ -188,6 +208,7 @@ def judge_new(s, command, verdict):  # type: ignore[no-untyped-def]
     record.pending = 0
     record.session = session
     record.side = side
+    record.ord_type = ord_type
     map_insert(s.order_map, order_id, order)
     account.open_orders += 1
     reserve(s, order, qty, price)
@@ -209,8 +230,26 @@ def resolve_target(s, command, session, verdict):  # type: ignore[no-untyped-def
 
 
 @kernel
+def judge_mass_cancel(s, command):  # type: ignore[no-untyped-def]
+    """Decide a MASS_CANCEL; return the reason."""
+    instrument = np.int64(command.instrument)
+    account = np.int64(command.account)
+    if command.session != 0 and not session_is_open(s, np.int64(command.session)):
+        return REASON_UNKNOWN_SESSION
+    if instrument != 0 and (
+        not (0 < instrument < s.instruments.shape[0]) or s.instruments[instrument].known == 0
+    ):
+        return REASON_UNKNOWN_INSTRUMENT
+    if account != 0 and not is_known_account(s, account):
+        return REASON_UNKNOWN_ACCOUNT
+    if command.side > SIDE_SELL:
+        return REASON_INVALID_SIDE
+    return REASON_NONE
+
+
+@kernel
 def judge_cancel(s, command, verdict):  # type: ignore[no-untyped-def]
-    """Decide a CANCEL or REDUCE; return the reason."""
+    """Decide a CANCEL, REDUCE or STATUS; return the reason."""
     session = np.int64(command.session)
     if not session_is_open(s, session):
         return REASON_UNKNOWN_SESSION
@@ -254,11 +293,17 @@ def judge_replace(s, command, verdict):  # type: ignore[no-untyped-def]
     reason = check_qty(command)
     if reason != REASON_NONE:
         return reason
-    reason = check_price(command, instrument)
-    if reason != REASON_NONE:
-        return reason
-    qty = np.int64(command.qty_lots)
     price = np.int64(command.price_ticks)
+    if record.ord_type == TYPE_STOP or record.ord_type == TYPE_TRAILING_STOP:
+        stop_ticks = np.int64(command.aux0) if record.ord_type == TYPE_STOP else np.int64(0)
+        price = max(np.int64(record.price_ticks), reference_price(instrument, stop_ticks))
+    else:
+        reason = check_price(command, instrument)
+        if reason != REASON_NONE:
+            return reason
+    if command.aux0 < 0 or command.aux0 > MAX_STOP_TICKS:
+        return REASON_INVALID_STOP_PRICE
+    qty = np.int64(command.qty_lots)
     tick_value = np.int64(instrument.tick_value)
     if qty <= record.cum_lots:
         return REASON_QTY_BELOW_EXECUTED
@@ -284,6 +329,8 @@ def judge_replace(s, command, verdict):  # type: ignore[no-untyped-def]
     if s.words[RW_CL_IDS] >= s.cl_entries.shape[0]:
         return REASON_NO_ROOM
     use_cl_ord_id(s, command, session, target)
+    if record.ord_type == TYPE_STOP or record.ord_type == TYPE_TRAILING_STOP:
+        record.price_ticks = price
     record.pending += 1
     reserve(s, order, new_lots, new_price)
     return REASON_NONE
@@ -299,10 +346,12 @@ def judge(s, command, verdict):  # type: ignore[no-untyped-def]
         reason = judge_new(s, command, verdict)
         if reason != REASON_NONE:
             verdict.order_id = 0
-    elif kind == KIND_CANCEL or kind == KIND_REDUCE:
+    elif kind == KIND_CANCEL or kind == KIND_REDUCE or kind == KIND_STATUS:
         reason = judge_cancel(s, command, verdict)
     elif kind == KIND_REPLACE:
         reason = judge_replace(s, command, verdict)
+    elif kind == KIND_MASS_CANCEL:
+        reason = judge_mass_cancel(s, command)
     else:
         reason = administer(s, command, verdict)
     verdict.reason = reason

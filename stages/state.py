@@ -152,8 +152,8 @@ RISK_ORDER = np.dtype(
         ("pending", "<i4"),
         ("session", "<u2"),
         ("side", "u1"),
-        ("spare0", "u1"),
-        ("spare1", "<i4"),
+        ("ord_type", "u1"),
+        ("spare", "<i4"),
     ],
     align=True,
 )
@@ -203,8 +203,8 @@ SESSION = np.dtype(
         ("name1", "<i8"),
         ("name2", "<i4"),
         ("is_open", "u1"),
-        ("spare0", "u1"),
-        ("spare1", "<u2"),
+        ("cancels_on_close", "u1"),
+        ("spare", "<u2"),
     ],
     align=True,
 )
@@ -239,7 +239,7 @@ HUGE_PAGE_BYTES = 2 << 20
 MAP_NORESERVE = 0x4000  # Linux; mmap names it from Python 3.13 on
 
 SIDES_PER_INSTRUMENT = 4  # a power of two; see stages.ladder.side_row
-BLOCK_KEYS = 64  # of a block of a ladder; a power of two
+BLOCK_KEYS = 32  # of a block of a ladder; a power of two
 
 
 class Capacities(NamedTuple):
@@ -295,6 +295,8 @@ class MatchingState(NamedTuple):
     blocks: Any
     block_keys: Any
     block_rows: Any
+    flat_keys: Any  # the same as one row, to be fetched by the line
+    flat_rows: Any
     pending: Any
     pending_words: Any
     digests: Any  # after each input, by sequence
@@ -396,6 +398,8 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
     # what a command can do to each order: elect it, one more trade of it as a taker, its end as maker or taker;
     # refills of icebergs come on top
     pending = private_array(4 * capacities.max_orders + 2 * MAX_REFILLS * max_specials + 64, OUTCOME)
+    block_keys = shared_array((blocks, BLOCK_KEYS), np.int64)
+    block_rows = shared_array((blocks, BLOCK_KEYS), np.int32)
     sides = shared_array(SIDES_PER_INSTRUMENT * (capacities.max_instruments + 1), BOOK_SIDE)
     for name in ("best", "top", "root"):
         sides[name] = -1
@@ -404,7 +408,7 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
         words=shared_array(MATCHING_WORDS, np.int64),
         orders=orders,
         order_keys=orders["order_id"],
-        order_map=private_array(_power_of_two(2 * capacities.max_orders), np.int32),
+        order_map=private_array(_power_of_two(2 * capacities.max_orders), np.int64),
         texts=shared_array((capacities.max_orders, 4), np.int64),
         levels=shared_array(max_levels, LEVEL),
         sides=sides,
@@ -413,8 +417,10 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
         timers=shared_array((2 * max_specials, 2), np.int64),
         taker=private_array(1, TAKER),
         blocks=shared_array(blocks, BLOCK),
-        block_keys=shared_array((blocks, BLOCK_KEYS), np.int64),
-        block_rows=shared_array((blocks, BLOCK_KEYS), np.int32),
+        block_keys=block_keys,
+        block_rows=block_rows,
+        flat_keys=block_keys.reshape(-1),
+        flat_rows=block_rows.reshape(-1),
         pending=pending,
         pending_words=np.asarray(pending).view(np.int64).reshape(-1, 16),
         digests=shared_array(DIGEST_SLOTS, np.int64),

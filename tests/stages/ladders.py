@@ -8,7 +8,7 @@ import numpy as np
 
 from stages import book
 from stages.ladder import LEAST_KEY, MIN_KEYS, NO_KEY, best_place, ladder_key, worse_place
-from stages.state import BLOCK_KEYS, Capacities, MatchingState, allocate_matching, room_for_blocks
+from stages.state import BLOCK_KEYS, Capacities, MatchingState, allocate_matching
 from stages.state_words import (
     MW_BLOCK_FREE,
     MW_BLOCKS,
@@ -134,9 +134,3 @@ def walk(s: MatchingState, row: int) -> list[int]:
         levels.append(int(book.level_at(s, place)))
         place = worse_place(s, place)
     return levels
-
-
-def bound(ladders: Ladders) -> int:
-    """Return how many blocks the state has."""
-    capacities = ladders.capacities
-    return room_for_blocks(capacities.max_levels, capacities.max_instruments)

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from ringbuffer.kernel import JIT_DISABLED
 from stages.ladder import MIN_KEYS, ladder_key
-from stages.state import BLOCK_KEYS
+from stages.state import BLOCK_KEYS, SIDES_PER_INSTRUMENT
 from stages.state_words import MW_BLOCKS
 from tests.stages.ladders import Ladders
 
@@ -169,7 +169,8 @@ def test_each_side_has_room_for_one_level() -> None:
 def test_keys_order_prices_from_their_side() -> None:
     """A better price has a larger key on each side, and the key of a key is the price."""
     prices = [LOWEST, LOWEST + 1, -1, 0, 1, HIGHEST - 1, HIGHEST]
-    for row, direction in ((0, 1), (1, -1), (2, 1), (3, -1)):
+    for row in range(2 * SIDES_PER_INSTRUMENT):
+        direction = (1, -1, -1, 1)[row % SIDES_PER_INSTRUMENT]
         keys = [int(ladder_key(np.int64(row), np.int64(price))) for price in prices]
         assert keys == sorted(keys)[::direction]
         assert [int(ladder_key(np.int64(row), np.int64(key))) for key in keys] == prices

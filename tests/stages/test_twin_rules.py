@@ -13,7 +13,7 @@ import pytest
 
 from protocols.codes import CommandFlag, Kind, Limit, OrdType, OutcomeFlag, OutcomeType, Reason, Side, Tif
 from protocols.text import pack_text
-from tests.twin.book import MatchingTwin
+from tests.twin.matching import MatchingTwin
 from tests.twin.compiled import core_makers
 from tests.twin.records import Outcome, make_command
 from tests.twin.risk import Verdict

@@ -16,6 +16,7 @@ from tests.twin.records import Command, Outcome, from_row, to_array
 from tests.twin.scenario import AnyCore
 from tests.twin.view import AccountRow, BookRow, PositionRow
 
+KNOWS_THE_RULES = False  # whether the compiled core follows the rules of special orders, self-trade groups, mass cancel
 INPUT_SLOTS = 16
 OUTPUT_SLOTS = 16
 
@@ -37,13 +38,17 @@ class CompiledCore:
         return [from_row(row) for row in self._core.process(to_array(commands))]
 
     def dump_books(self) -> list[BookRow]:
-        """Return all resting orders."""
+        """Return all open orders; the core's rows hold what follows the price in a :class:`BookRow`."""
         return [
             BookRow(instrument, side, price, *order)
             for (instrument, side), levels in sorted(self._core.dump_books().items())
             for price, orders in levels
             for order in orders
         ]
+
+    def dump_last_prices(self) -> dict[int, int]:
+        """Return the last trade price of each instrument that has one."""
+        return dict(sorted(self._core.dump_last_prices().items()))
 
     def dump_positions(self) -> list[PositionRow]:
         """Return all position rows by account and instrument."""
@@ -55,8 +60,8 @@ class CompiledCore:
 
 
 def compiled_exists() -> bool:
-    """Tell whether the tree holds the compiled core."""
-    return find_spec("stages") is not None and find_spec("stages.core") is not None
+    """Tell whether the tree holds a compiled core of the same rules."""
+    return KNOWS_THE_RULES and find_spec("stages") is not None and find_spec("stages.core") is not None
 
 
 def core_makers() -> dict[str, Callable[..., AnyCore]]:

@@ -1,4 +1,4 @@
-"""Risk, naively: the section "Risk" of ``docs/rules.md`` with dicts and Python's unbounded ints.
+"""Risk, naively: ``docs/rules.md`` with dicts and Python's unbounded ints.
 
 Each check is one :func:`require` line in the order of the rules; the first that fails raises, and the verdict
 carries its reason. State changes only after the last check. Outcomes of matching come in through
@@ -9,13 +9,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from protocols import codes
-from protocols.codes import CommandFlag, Kind, Limit, OrdType, OutcomeFlag, OutcomeType, Reason, Side, Tif
+from protocols.codes import (
+    FLAG_STP_MASK,
+    FLAG_STP_SHIFT,
+    CommandFlag,
+    Kind,
+    Limit,
+    OrdType,
+    OutcomeFlag,
+    OutcomeType,
+    Reason,
+    SelfTradeMode,
+    Side,
+    Tif,
+)
 from tests.twin.records import NO_TEXT, Command, Outcome, Text
 
 MAX_LIMIT = 2**60
 MAX_TICK_VALUE = 2**40
 MAX_CASH = 2**61
+MAX_STOP_PRICE = 2**60
+MAX_PROTECTION = 2**60
+MAX_DISPLAYS = 64
+
+STOP_TYPES = (OrdType.STOP, OrdType.STOP_LIMIT, OrdType.TRAILING_STOP)
+PRICED_TYPES = (OrdType.LIMIT, OrdType.STOP_LIMIT, OrdType.DIRECTED)
+RESTING_TIFS = (Tif.GTC, Tif.DAY, Tif.GTD)
+POSTING_FLAGS = (CommandFlag.BOOK_ONLY, CommandFlag.POST_ONLY, CommandFlag.POST_REPRICE)
 
 
 @dataclass
@@ -130,8 +150,10 @@ class RiskTwin:
             match command.kind:
                 case Kind.NEW:
                     self._new(command, verdict)
-                case Kind.CANCEL | Kind.REDUCE:
-                    self._cancel_or_reduce(command, verdict)
+                case Kind.CANCEL | Kind.REDUCE | Kind.STATUS:
+                    self._cancel_reduce_or_status(command, verdict)
+                case Kind.MASS_CANCEL:
+                    self._mass_cancel(command)
                 case Kind.REPLACE:
                     self._replace(command, verdict)
                 case Kind.CHECKPOINT | Kind.TICK:
@@ -193,6 +215,7 @@ class RiskTwin:
             and defined.low >= 0
             and defined.high >= 0
             and (defined.high == 0 or defined.low <= defined.high)
+            and 0 <= command.orig0 <= MAX_PROTECTION
         )
         require(valid, Reason.INVALID_COMMAND)
         known = self.instruments.setdefault(command.instrument, defined)
@@ -219,18 +242,11 @@ class RiskTwin:
         account = self.accounts[command.account]
         require(not account.killed, Reason.ACCOUNT_KILLED)
         require(command.side in set(Side), Reason.INVALID_SIDE)
-        require(command.ord_type in set(OrdType), Reason.UNSUPPORTED_ORDER_TYPE)
-        require(command.tif in set(Tif), Reason.UNSUPPORTED_TIF)
-        if command.flags & CommandFlag.BOOK_ONLY:
-            require(command.ord_type == OrdType.LIMIT, Reason.UNSUPPORTED_ORDER_TYPE)
-            require(command.tif in (Tif.GTC, Tif.DAY), Reason.UNSUPPORTED_ORDER_TYPE)
+        self._check_terms(command)
         self._check_qty(command)
-        if command.ord_type == OrdType.MARKET:
-            check_price = instrument.high or instrument.last_price
-            require(check_price != 0, Reason.NO_REFERENCE_PRICE)
-        else:
-            self._check_price(command, instrument)
-            check_price = command.price_ticks
+        if command.ord_type != OrdType.DIRECTED:
+            self._check_amounts(command)
+        check_price = self._check_price_of_new(command, instrument)
         require(account.currency == instrument.currency, Reason.CURRENCY_MISMATCH)
         notional = self._check_size(command.qty_lots, check_price, instrument, account)
         require(account.open_orders + 1 <= account.limits[Limit.MAX_OPEN_ORDERS], Reason.MAX_OPEN_ORDERS)
@@ -259,7 +275,58 @@ class RiskTwin:
         self._reserve(command.seq, command.qty_lots, check_price)
         account.open_orders += 1
 
-    def _cancel_or_reduce(self, command: Command, verdict: Verdict) -> None:
+    @staticmethod
+    def _check_terms(command: Command) -> None:
+        require(command.ord_type in set(OrdType), Reason.UNSUPPORTED_ORDER_TYPE)
+        require(command.tif in set(Tif), Reason.UNSUPPORTED_TIF)
+        require(command.ord_type not in STOP_TYPES or command.tif in RESTING_TIFS, Reason.UNSUPPORTED_TIF)
+        posting = [flag for flag in POSTING_FLAGS if command.flags & flag]
+        require(len(posting) <= 1, Reason.UNSUPPORTED_ORDER_TYPE)
+        if posting:
+            require(command.ord_type == OrdType.LIMIT, Reason.UNSUPPORTED_ORDER_TYPE)
+            require(command.tif in RESTING_TIFS, Reason.UNSUPPORTED_ORDER_TYPE)
+        if command.ord_type != OrdType.DIRECTED:
+            mode, group = command.flags >> FLAG_STP_SHIFT & FLAG_STP_MASK, command.orig2
+            require(mode in set(SelfTradeMode), Reason.INVALID_SELF_TRADE_GROUP)
+            require(group >= 0, Reason.INVALID_SELF_TRADE_GROUP)
+            require((mode == 0) == (group == 0), Reason.INVALID_SELF_TRADE_GROUP)
+
+    @staticmethod
+    def _check_amounts(command: Command) -> None:
+        """Check the amounts of special orders: display, minimum, expiry, stop price or distance."""
+        ord_type, qty = command.ord_type, command.qty_lots
+        display, minimum = command.order_id, command.orig0
+        if display != 0:
+            require(ord_type in (OrdType.LIMIT, OrdType.STOP_LIMIT), Reason.INVALID_DISPLAY_QTY)
+            require(command.tif in RESTING_TIFS, Reason.INVALID_DISPLAY_QTY)
+            require(0 < display <= qty <= MAX_DISPLAYS * display, Reason.INVALID_DISPLAY_QTY)
+        if minimum != 0:
+            posting = any(command.flags & flag for flag in POSTING_FLAGS)
+            require(ord_type in (OrdType.MARKET, OrdType.LIMIT) and not posting, Reason.INVALID_MIN_QTY)
+            require(0 < minimum <= qty, Reason.INVALID_MIN_QTY)
+        if command.tif == Tif.GTD:
+            require(command.aux1 > command.time_ns, Reason.INVALID_EXPIRE_TIME)
+        if ord_type in STOP_TYPES:
+            require(1 <= command.aux0 <= MAX_STOP_PRICE, Reason.INVALID_STOP_PRICE)
+
+    def _check_price_of_new(self, command: Command, instrument: Instrument) -> int:
+        """Check the price where the type has one; return the price at which the order is checked and reserved."""
+        if command.ord_type in PRICED_TYPES:
+            self._check_price(command, instrument)
+            return command.price_ticks
+        if command.ord_type == OrdType.STOP:
+            return instrument.high or command.aux0
+        check_price = instrument.high or instrument.last_price
+        require(check_price != 0, Reason.NO_REFERENCE_PRICE)
+        return check_price
+
+    def _mass_cancel(self, command: Command) -> None:
+        require(command.session == 0 or command.session in self.open_sessions, Reason.UNKNOWN_SESSION)
+        require(command.instrument == 0 or command.instrument in self.instruments, Reason.UNKNOWN_INSTRUMENT)
+        require(command.account == 0 or command.account in self.accounts, Reason.UNKNOWN_ACCOUNT)
+        require(command.side in (0, 1, 2), Reason.INVALID_SIDE)
+
+    def _cancel_reduce_or_status(self, command: Command, verdict: Verdict) -> None:
         require(command.session in self.open_sessions, Reason.UNKNOWN_SESSION)
         verdict.target = self._target(command)
         if command.kind == Kind.REDUCE:
@@ -282,6 +349,7 @@ class RiskTwin:
         require(not account.killed, Reason.ACCOUNT_KILLED)
         self._check_qty(command)
         self._check_price(command, instrument)
+        require(0 <= command.aux0 <= MAX_STOP_PRICE, Reason.INVALID_STOP_PRICE)
         require(command.qty_lots > order.cum, Reason.QTY_BELOW_EXECUTED)
         self._check_size(command.qty_lots, command.price_ticks, instrument, account)
         new_res = max(order.res_lots, command.qty_lots - order.cum)
@@ -370,8 +438,8 @@ class RiskTwin:
             self._reserve(order_id, order.leaves, order.price)
 
     def apply(self, outcome: Outcome) -> None:
-        """Take in one outcome of matching."""
-        if outcome.kind >= codes.KIND_SESSION_OPEN or outcome.flags & OutcomeFlag.RISK:
+        """Take in one outcome of matching; those that are not named here do nothing."""
+        if outcome.flags & OutcomeFlag.RISK:
             return
         if outcome.type == OutcomeType.FILLED:
             self.instruments[outcome.instrument].last_price = outcome.price_ticks
@@ -385,9 +453,12 @@ class RiskTwin:
                 self._release(outcome.order_id)
             case OutcomeType.REJECTED if outcome.flags & OutcomeFlag.NEW:
                 self._release(outcome.order_id)
+            case OutcomeType.ACCEPTED if outcome.flags & OutcomeFlag.REPRICED:
+                order.price = outcome.price_ticks
+                self._settle(outcome.order_id)
             case OutcomeType.REPLACED:
-                order.leaves, order.price = outcome.leaves_lots, outcome.price_ticks
-                if outcome.kind == Kind.REPLACE:
+                order.leaves, order.price = outcome.leaves_lots, outcome.price_ticks or order.price
+                if outcome.kind == Kind.REPLACE and not outcome.flags & OutcomeFlag.UNSOLICITED:
                     order.pending -= 1
                 self._settle(outcome.order_id)
             case OutcomeType.REJECTED if outcome.kind == Kind.REPLACE:

@@ -16,7 +16,9 @@ from tests.twin.records import Command, Outcome, from_row, to_array
 from tests.twin.scenario import AnyCore
 from tests.twin.view import AccountRow, BookRow, PositionRow
 
-KNOWS_THE_RULES = False  # whether the compiled core follows the rules of special orders, self-trade groups, mass cancel
+KNOWS_THE_RULES = (
+    False  # whether the compiled core follows the rules of special orders, self-trade groups, mass cancel
+)
 INPUT_SLOTS = 16
 OUTPUT_SLOTS = 16
 

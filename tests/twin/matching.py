@@ -279,8 +279,6 @@ class MatchingTwin:
                     if command.flags & CommandFlag.CANCEL_ON_CLOSE:
                         self.cancel_on_close.add(verdict.session)
                 case Kind.SESSION_CLOSE if command.session in self.cancel_on_close:
-                    own = [
-                        order for order in self.books.all_in_order() if order.session == command.session
-                    ]
+                    own = [order for order in self.books.all_in_order() if order.session == command.session]
                     self._cancel_all(own, Reason.DISCONNECTED)
         self._told.administered(verdict.reason, verdict.session)

@@ -8,6 +8,7 @@ can be drawn with names instead of sequences.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from protocols.codes import (
@@ -23,13 +24,14 @@ from protocols.codes import (
     Tif,
 )
 from protocols.text import pack_text
-from tests.twin.records import Command, Outcome, Text, make_command
 from tests.twin.book import STOP_BUY, STOP_SELL
+from tests.twin.records import Command, Outcome, Text, make_command
 from tests.twin.view import AccountRow, BookRow, PositionRow, draw_book, line
 
 USD = pack_text("USD")[0]
 EUR = pack_text("EUR")[0]
 AMPLE = 2**60
+BUY, SELL = Side.BUY, Side.SELL
 
 CAPACITIES = {
     "max_orders": 8,
@@ -263,9 +265,7 @@ class Desk:
 
     def status(self, orig: str = "", cl: str = "X", **fields: int) -> list[Outcome]:
         """Ask how an order stands."""
-        return self.send(
-            make_command(Kind.STATUS, orig=orig, cl=cl, **{"session": self.session, **fields})
-        )
+        return self.send(make_command(Kind.STATUS, orig=orig, cl=cl, **{"session": self.session, **fields}))
 
     def mass_cancel(self, cl: str = "M", **fields: int) -> list[Outcome]:
         """Cancel all orders of the session that the fields name."""
@@ -291,6 +291,9 @@ class Desk:
     def money(self, account: int = 1) -> AccountRow:
         """Return one account row as risk has it."""
         return next(row for row in self.core.dump_accounts() if row.account == account)
+
+
+MakeDesk = Callable[..., Desk]
 
 
 def open_desk(core: AnyCore, capacities: dict[str, int] | None = None) -> Desk:

@@ -174,6 +174,7 @@ OUTFLAG_NEW: Final = 4
 OUTFLAG_RISK: Final = 8
 OUTFLAG_UNSOLICITED: Final = 16
 OUTFLAG_REPRICED: Final = 32
+OUTFLAG_ANSWER: Final = 64
 
 
 class OutcomeFlag(IntFlag):
@@ -181,7 +182,8 @@ class OutcomeFlag(IntFlag):
 
     TAKER and MAKER tell the liquidity of a fill; NEW marks the rejection of a new order; RISK a rejection
     that risk decided (nothing was reserved for it); UNSOLICITED what happened to an order that its owner did
-    not ask for with this command; REPRICED an acceptance at another price than asked for.
+    not ask for with this command; REPRICED an acceptance at another price than asked for; ANSWER marks the one
+    outcome of a command that answers it.
     """
 
     TAKER = OUTFLAG_TAKER
@@ -190,6 +192,7 @@ class OutcomeFlag(IntFlag):
     RISK = OUTFLAG_RISK
     UNSOLICITED = OUTFLAG_UNSOLICITED
     REPRICED = OUTFLAG_REPRICED
+    ANSWER = OUTFLAG_ANSWER
 
 
 LIMIT_MAX_ORDER_QTY: Final = 1

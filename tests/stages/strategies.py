@@ -1,30 +1,26 @@
 """Hypothesis strategies for command sequences that a core has to decide identically everywhere.
 
-A sequence is drawn as steps that refer to what came before them relatively ("the second last order") and is
-then assembled into stamped commands, so that a shrunken sequence still makes sense: a step can be dropped
-and the others find other targets. Ranges are small on purpose: a handful of prices, quantities, accounts and
-ClOrdIDs, tight limits and little room, so that crossings, partial fills, duplicates, replaces in flight and
+A sequence is drawn as steps (:mod:`tests.stages.steps`) that refer to what came before them relatively, so that a
+shrunken sequence still makes sense: a step can be dropped and the others find other targets. Ranges are small on
+purpose: a handful of prices, quantities, accounts, groups and ClOrdIDs, small stop distances and displays, tight limits
+and little room, so that crossings, partial fills, cascades, self-trades, duplicates, replaces in flight and
 every kind of limit are met often; now and then a value is invalid or near the end of its type.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
 
 from protocols.codes import FLAG_STP_SHIFT, CommandFlag, Kind, Limit, OrdType, SelfTradeMode, Side, Tif
-from tests.twin.core import CoreTwin
-from tests.twin.records import Command, Text, make_command
-from tests.twin.scenario import AMPLE, EUR, USD, venue_command
+from tests.stages.steps import LARGEST, Assembler, Sequence, Step
+from tests.twin.scenario import AMPLE, EUR, USD
 
-LENGTHS = {"tight": (0, 20, 60), "extreme": (0, 20, 60), "deep": (0, 60, 140), "special": (0, 20, 60)}
+LENGTHS = {"tight": (0, 20, 60), "extreme": (0, 20, 60), "deep": (0, 60, 140), "special": (0, 40, 80)}
 MORE_STEPS = 20  # than the least length
 MAX_LAG = 5
-LARGEST = 2**63 - 1
 SMALLEST = -(2**63)
-NO_COMMAND = Command(session=1)
 NAMES = {1: "ALICE", 2: "BOB", 3: "CAROL", 4: "DAVE"}
 
 SMALL_ROOM = {
@@ -57,42 +53,13 @@ ROOMS = {
     EXTREME: [SMALL_ROOM, MUCH_ROOM],
     DEEP: [DEEP_ROOM],
     SPECIAL: [
-        MUCH_ROOM,
-        MUCH_ROOM,
+        *[MUCH_ROOM] * 3,
         SMALL_ROOM,
+        {**MUCH_ROOM, "max_levels": 3},
         {**MUCH_ROOM, "max_levels": 5},
         {**MUCH_ROOM, "max_specials": 2},
     ],
 }
-
-
-@dataclass
-class Step:
-    """One command before it knows its sequence and what came before it."""
-
-    kind: int
-    values: dict[str, int]
-    lag: int = 0  # inputs whose outcomes risk has not seen
-    cl: str = "fresh"  # fresh, long, used, empty, or a name
-    back: int = 0  # which earlier order is meant: 0 the last
-    resting: bool = False  # of those that rest, as far as there are any
-    named: str = "nothing"  # how a target is named: id, orig, latest, both, unknown id, unknown orig
-    own: set[str] = field(default_factory=set)  # the fields that are copied from the order that is meant
-    opposite: bool = False  # take the other side than the order that is meant
-    gap_ns: int = 0  # that passes before it, beside the usual step
-    lives_ns: int = 0  # until the expiry of an order with GTD
-
-
-class Sequence:
-    """Commands with the capacities of the core that they are for."""
-
-    def __init__(self, capacities: dict[str, int], commands: list[Command]) -> None:
-        self.capacities = capacities
-        self.commands = commands
-
-    def __repr__(self) -> str:
-        """Show one command a line."""
-        return "\n".join(["", str(self.capacities), *map(str, self.commands)])
 
 
 LAGS = st.integers(0, MAX_LAG)
@@ -122,7 +89,7 @@ KINDS = st.sampled_from(
 DEEP_KINDS = st.sampled_from([Kind.NEW] * 24 + [Kind.CANCEL] * 8 + [Kind.REPLACE] * 5 + [Kind.REDUCE] * 3)
 SPECIAL_KINDS = st.sampled_from(
     [Kind.NEW] * 22
-    + [Kind.REPLACE] * 6
+    + [Kind.REPLACE] * 8
     + [Kind.REDUCE] * 2
     + [Kind.CANCEL, Kind.CANCEL, Kind.STATUS, Kind.MASS_CANCEL]
     + [Kind.TICK] * 3
@@ -143,8 +110,8 @@ SELDOM_KINDS = st.sampled_from(
 )
 SPECIAL_SELDOM_KINDS = st.sampled_from(
     [Kind.TICK, Kind.CHECKPOINT, Kind.KILL, Kind.LIMIT, Kind.INVALID]
-    + [Kind.SESSION_OPEN] * 5
-    + [Kind.SESSION_CLOSE]
+    + [Kind.SESSION_OPEN] * 6
+    + [Kind.SESSION_CLOSE] * 3
     + [Kind.INSTRUMENT] * 3
 )
 ORDER_KINDS = frozenset({Kind.NEW, Kind.CANCEL, Kind.REPLACE, Kind.REDUCE, Kind.STATUS, Kind.MASS_CANCEL})
@@ -152,21 +119,25 @@ ORDER_KINDS = frozenset({Kind.NEW, Kind.CANCEL, Kind.REPLACE, Kind.REDUCE, Kind.
 # What makes an order special; the amounts follow from its quantity, its price and a small number.
 PLAIN = "plain"
 SPECIALTIES = st.sampled_from(
-    [PLAIN] * 7
-    + ["iceberg"] * 4
-    + ["stop", "stop", "stop limit", "stop limit", "stop iceberg", "trailing", "trailing", "trailing"]
+    [PLAIN] * 12
+    + ["iceberg"] * 5
     + [
-        "post only",
-        "post reprice",
-        "minimum",
-        "minimum now",
-        "fill or kill",
-        "market",
-        "book only",
-        "directed",
+        "stop",
+        "stop",
+        "stop limit",
+        "stop limit",
+        "stop iceberg",
+        "trailing",
+        "trailing",
+        "trailing",
+        "trailing",
     ]
+    + ["market", "market", "market", "post only", "post only", "post reprice", "post reprice"]
+    + ["minimum", "minimum now", "fill or kill", "fill or kill", "book only", "directed"]
+    + ["now", "now", "now"]
 )
-STOP_PRICES = st.sampled_from([7, 8, 9, 9, 10, 10, 11, 11, 12, 13])
+STOP_PRICES = st.sampled_from([7, 8, 9, 9, 9, 10, 10, 11, 11, 11, 12, 13])
+SPECIAL_PRICES = st.sampled_from([6, 8, 8, 9, 9, 10, 10, 10, 11, 11, 12, 12, 14])
 SMALL = st.integers(1, 3)
 SELF_TRADE = st.sampled_from(
     [(0, 0)] * 6 + [(group, mode) for group in (1, 1, 2) for mode in SelfTradeMode if mode]
@@ -175,7 +146,7 @@ GTD_LIVES_NS = st.sampled_from([0] * 20 + [1, 10, 40, 100, 300])
 GAPS_NS = st.sampled_from([0] * 12 + [1, 9, 30, 100])
 NEW_STOPS = st.sampled_from([0, 0, 0, 1, 2, 3, 7, 9, 10, 11, 13])
 EXTREME_STOPS = st.sampled_from([1, 2**20, 2**59, 2**60 - 1, 2**60, 2**60 + 1, 2**62, LARGEST])
-PROTECTIONS = st.sampled_from([0, 0, 1, 2, 3])
+PROTECTIONS = st.sampled_from([0, 1, 1, 2])
 
 # What a step may do wrong: most do nothing wrong, the others one thing, with one of these values.
 WRONG: dict[str, list[Any]] = {
@@ -215,6 +186,7 @@ WRONG_LIMITS = [
     *(("qty_lots", value) for value in (-1, AMPLE + 1, LARGEST, SMALLEST)),
 ]
 MISTAKES = st.sampled_from([""] * 40 + list(WRONG))
+FEW_MISTAKES = st.sampled_from([""] * 200 + list(WRONG))
 
 
 def err(draw: st.DrawFn, step: Step, mistake: str) -> Step:
@@ -232,8 +204,10 @@ def err(draw: st.DrawFn, step: Step, mistake: str) -> Step:
 @st.composite
 def amounts(draw: st.DrawFn, shape: str, instrument: int, side: int = 0) -> dict[str, int]:
     """Draw a price and a quantity; extreme ones multiply to about the largest limit."""
-    if shape in (TIGHT, SPECIAL):
+    if shape == TIGHT:
         return {"price_ticks": draw(PRICES), "qty_lots": draw(QUANTITIES)}
+    if shape == SPECIAL:
+        return {"price_ticks": draw(SPECIAL_PRICES), "qty_lots": draw(QUANTITIES)}
     if shape == DEEP:
         low, high = DEEP_PRICES[side]
         return {"price_ticks": draw(st.integers(low, high)), "qty_lots": draw(QUANTITIES)}
@@ -309,6 +283,9 @@ def special_steps(draw: st.DrawFn, shape: str) -> Step:
             values["tif"] = Tif.FOK
         case "market":
             values["ord_type"], values["tif"] = OrdType.MARKET, draw(TIFS)
+            values["qty_lots"] = qty if shape == EXTREME else qty * small
+        case "now":
+            values["tif"] = Tif.IOC
         case "directed":
             values["ord_type"] = OrdType.DIRECTED
             step.named, step.back, step.resting = draw(NAMED), draw(BACK), draw(st.booleans())
@@ -322,7 +299,7 @@ def special_steps(draw: st.DrawFn, shape: str) -> Step:
     if specialty != "directed":
         values["orig2"] = group
     values["flags"] = flags
-    return err(draw, step, draw(MISTAKES))
+    return err(draw, step, draw(FEW_MISTAKES if shape == SPECIAL else MISTAKES))
 
 
 @st.composite
@@ -350,6 +327,8 @@ def change_steps(draw: st.DrawFn, kind: int, shape: str = TIGHT) -> Step:
         step.own |= {keep} - {""}
         if shape == SPECIAL:
             values["aux0"] = draw(NEW_STOPS)
+            if draw(st.integers(0, 11)) == 0:
+                values["qty_lots"] = draw(st.integers(63, 70))  # about 64 displays and what has traded
         elif shape == EXTREME:
             values["aux0"] = draw(st.sampled_from([0, 0, 1, 2**60, LARGEST]))
     if shape == SPECIAL:
@@ -357,7 +336,7 @@ def change_steps(draw: st.DrawFn, kind: int, shape: str = TIGHT) -> Step:
     step.own |= draw(
         st.sampled_from([set(), set(), {"instrument"}, {"side"}, {"instrument", "side", "account"}])
     )
-    return err(draw, step, draw(MISTAKES))
+    return err(draw, step, draw(FEW_MISTAKES if shape == SPECIAL else MISTAKES))
 
 
 @st.composite
@@ -378,11 +357,13 @@ def administrative_steps(draw: st.DrawFn, kind: int) -> Step:
             values["account"] = draw(ACCOUNTS)
             values["side"] = draw(st.sampled_from([1, 2, 2, 2] if not mistake else [0, 3, 255]))
         case Kind.SESSION_OPEN:
-            cl = draw(st.sampled_from(["GW1", "GW2", "GW3", "GW3" + "x" * 17, "GW4", "empty"]))
+            cl = draw(
+                st.sampled_from(["GW1", "GW1", "GW1", "GW2", "GW2", "GW3", "GW3" + "x" * 17, "GW4", "empty"])
+            )
             values["orig0"] = draw(st.sampled_from([0, 5, LARGEST]))
             values["flags"] = draw(st.sampled_from([0, CommandFlag.CANCEL_ON_CLOSE]))
         case Kind.SESSION_CLOSE:
-            values["session"] = draw(st.sampled_from([1, 2, 3, 4, 0, 65535]))
+            values["session"] = draw(st.sampled_from([1, 1, 1, 2, 2, 2, 3, 4, 0, 65535]))
         case Kind.INSTRUMENT:
             return draw(instrument_steps())
         case Kind.ACCOUNT:
@@ -441,13 +422,17 @@ def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
     }
     for account in (1, 2, 3):
         steps.append(Step(Kind.ACCOUNT, {"account": account, "orig2": USD}, cl=NAMES[account]))
-        ample = shape not in (TIGHT, SPECIAL) or account == 1 or draw(st.booleans())
+        ample = account == 1 or shape in (EXTREME, DEEP) or draw(st.booleans())
         for which, values_of in tight.items():
             value = AMPLE if ample else draw(st.sampled_from(values_of))
             steps.append(Step(Kind.LIMIT, {"account": account, "ord_type": which, "qty_lots": value}, cl=""))
     for name in ("GW1", "GW2"):
         flags = draw(st.sampled_from([0, CommandFlag.CANCEL_ON_CLOSE])) if shape == SPECIAL else 0
         steps.append(Step(Kind.SESSION_OPEN, {"flags": flags}, cl=name))
+    if shape == SPECIAL:
+        order = {"session": 1, "account": 1, "instrument": 1, "ord_type": OrdType.LIMIT, "tif": Tif.GTC}
+        order |= {"price_ticks": 10, "qty_lots": 1}
+        steps += [Step(Kind.NEW, {**order, "side": side}) for side in Side]  # a last trade price
     return steps
 
 
@@ -460,80 +445,6 @@ def steps(draw: st.DrawFn, shape: str = TIGHT) -> Step:
     if kind == Kind.MASS_CANCEL:
         return draw(mass_cancel_steps())
     return draw(new_steps(shape) if kind == Kind.NEW else change_steps(kind, shape))
-
-
-class Assembler:
-    """Turns steps into commands: knows the orders so far and resolves what steps refer to.
-
-    A twin runs along, so that most changes can be aimed at orders that rest.
-    """
-
-    def __init__(self, capacities: dict[str, int]) -> None:
-        self.commands: list[Command] = []
-        self.news: dict[int, Command] = {}  # by sequence
-        self.latest: dict[int, Text] = {}  # the newest ClOrdID of an order, by its sequence
-        self.twin = CoreTwin(**capacities)
-        self.time_ns = 1_000_000
-        self._append(venue_command(capacities), lag=0)
-
-    def _append(self, command: Command, lag: int, gap_ns: int = 0, lives_ns: int = 0) -> None:
-        command.seq = len(self.commands) + 1
-        self.time_ns += 10 + gap_ns
-        command.time_ns = self.time_ns
-        if lives_ns:
-            command.aux1 = self.time_ns + lives_ns
-        seen_before = self.commands[-1].seen_seq if self.commands else 0
-        command.seen_seq = max(seen_before, command.seq - 1 - lag)
-        self.commands.append(command)
-        self.twin.process(command)
-
-    def _meant(self, step: Step) -> Command:
-        """Return the NEW that a step refers to."""
-        resting = list(self.twin.matching.books.orders) if step.resting else []
-        ids = resting or list(self.news)
-        return self.news[ids[-1 - step.back % len(ids)]] if ids else NO_COMMAND
-
-    def add(self, step: Step) -> None:
-        """Append the command of a step."""
-        seq = len(self.commands) + 1
-        meant = self._meant(step)
-        values = {**step.values, **{name: getattr(meant, name) for name in step.own}}
-        if step.opposite:
-            values["side"] = 3 - meant.side if meant.side in (1, 2) else 1
-        orig: str | Text = ""
-        match step.named:
-            case "id":
-                values["order_id"] = meant.seq
-            case "orig":
-                orig = meant.cl
-            case "latest":
-                orig = self.latest.get(meant.seq, meant.cl)
-            case "both":
-                orig, values["order_id"] = meant.cl, meant.seq
-            case "unknown id":
-                orig, values["order_id"] = meant.cl, (seq, 1, -1, LARGEST)[step.back % 4]
-            case "unknown orig":
-                orig = "NEVER"
-        command = make_command(step.kind, cl=self._cl(step, seq, meant), orig=orig, **values)
-        lives_ns = step.lives_ns if "aux1" not in values else 0
-        self._append(command, step.lag, step.gap_ns, lives_ns)
-        if command.kind == Kind.NEW:
-            self.news[seq] = command
-        elif command.kind == Kind.REPLACE:
-            self.latest[meant.seq] = command.cl
-
-    @staticmethod
-    def _cl(step: Step, seq: int, meant: Command) -> str | Text:
-        match step.cl:
-            case "fresh":
-                return f"C{seq}"
-            case "long":
-                return f"LONG-CL-ORD-ID-{seq:05d}"
-            case "used":
-                return meant.cl
-            case "empty":
-                return ""
-        return step.cl
 
 
 @st.composite

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.codes import CommandFlag, Kind, OrdType, OutcomeFlag, OutcomeType, Reason, Side, Tif
-from tests.stages.strategies import DEEP, EXTREME, ORDER_KINDS, SPECIAL, TIGHT, Sequence, sequences
+from tests.stages.steps import Sequence
+from tests.stages.strategies import DEEP, EXTREME, ORDER_KINDS, SPECIAL, TIGHT, sequences
 from tests.twin.book import STOP_BUY, STOP_SELL
 from tests.twin.compiled import CompiledCore, compiled_exists, core_makers
 from tests.twin.core import CoreTwin
@@ -26,6 +27,7 @@ from tests.twin.view import BookRow
 
 MAKERS = core_makers()
 EVERY_CORE = pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS.keys())
+SILENT_KINDS = (Kind.TICK, Kind.CHECKPOINT)
 ANY_SEQUENCES = st.sampled_from([TIGHT, SPECIAL, SPECIAL]).flatmap(sequences)
 
 
@@ -175,6 +177,8 @@ def test_books_after_every_command(maker: Callable[..., AnyCore], sequence: Sequ
     for position, command in enumerate(sequence.commands, start=1):
         told = core.process(command)
         assert [outcome.index for outcome in told] == list(range(len(told)))
+        answers = sum(bool(outcome.flags & OutcomeFlag.ANSWER) for outcome in told)
+        assert answers == (0 if position == 1 or command.kind in SILENT_KINDS else 1)
         last_prices |= {o.instrument: o.price_ticks for o in told if o.type == OutcomeType.FILLED}
         rows = core.dump_books()
         assert core.dump_last_prices() == last_prices

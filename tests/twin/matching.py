@@ -29,6 +29,7 @@ from tests.twin.trading import Trading, may_rest
 ADMINISTRATIVE = (
     Kind.SESSION_OPEN, Kind.SESSION_CLOSE, Kind.INSTRUMENT, Kind.ACCOUNT, Kind.LIMIT, Kind.KILL,
 )  # fmt: skip
+ANSWER = OutcomeFlag.ANSWER
 PRICED_TYPES = (OrdType.LIMIT, OrdType.STOP_LIMIT, OrdType.DIRECTED)
 MAX_DISPLAYS = 64
 
@@ -116,8 +117,8 @@ class MatchingTwin:
         asked, reason = order.price, self._refusal(order, target)
         if reason != Reason.NONE:
             return self._told.rejected(reason, order.order_id, flags=OutcomeFlag.NEW)
-        repriced = OutcomeFlag.REPRICED if order.price != asked else 0
-        self._told.about(OutcomeType.ACCEPTED, order, qty=order.leaves, flags=repriced)
+        flags = ANSWER | OutcomeFlag.REPRICED if order.price != asked else ANSWER
+        self._told.about(OutcomeType.ACCEPTED, order, qty=order.leaves, flags=flags)
         if order.is_stop:
             self._stops.enter(order)
         elif target is not None:
@@ -134,8 +135,9 @@ class MatchingTwin:
         if may_rest(order) and self.books.has_no_room(order):
             return Reason.NO_ROOM
         if order.ord_type == OrdType.DIRECTED:
-            named = target is not None and not target.is_stop and target.instrument == order.instrument
-            return Reason.NONE if named and target.side != order.side else Reason.UNKNOWN_ORDER
+            if target is None or target.is_stop or target.instrument != order.instrument:
+                return Reason.UNKNOWN_ORDER
+            return Reason.NONE if target.side != order.side else Reason.UNKNOWN_ORDER
         if order.ord_type == OrdType.TRAILING_STOP and order.instrument not in self.books.last_prices:
             return Reason.NO_REFERENCE_PRICE
         price = self._posted_price(order, order.price)
@@ -178,17 +180,23 @@ class MatchingTwin:
         same = command.instrument in (0, order.instrument) and command.side in (0, order.side)
         if not same:
             return self._told.rejected(Reason.ORDER_MISMATCH, target, order)
-        texts = {"cl": command.cl, "orig": order.cl}
+        cl, orig = command.cl, order.cl
         if command.kind == Kind.STATUS:
-            self._told.about(OutcomeType.STATUS, order, qty=order.cum + order.leaves, **texts)
+            self._told.about(
+                OutcomeType.STATUS, order, qty=order.cum + order.leaves, cl=cl, orig=orig, flags=ANSWER
+            )
         elif command.kind == Kind.REPLACE:
             self._replace(order)
         elif command.kind == Kind.CANCEL or command.qty_lots >= order.leaves:
             self.books.remove(order)
-            self._told.ended(OutcomeType.CANCELLED, order, Reason.CLIENT_REQUEST, **texts)
+            self._told.ended(
+                OutcomeType.CANCELLED, order, Reason.CLIENT_REQUEST, cl=cl, orig=orig, flags=ANSWER
+            )
         else:
             order.lose(command.qty_lots)
-            self._told.about(OutcomeType.REPLACED, order, qty=order.cum + order.leaves, **texts)
+            self._told.about(
+                OutcomeType.REPLACED, order, qty=order.cum + order.leaves, cl=cl, orig=orig, flags=ANSWER
+            )
         return None
 
     def _replace(self, order: Order) -> None:
@@ -246,7 +254,7 @@ class MatchingTwin:
     def _replaced(self, order: Order, leaves: int) -> None:
         orig, order.cl = order.cl, self._command.cl
         order.lose(order.leaves - leaves)
-        self._told.about(OutcomeType.REPLACED, order, qty=order.cum + order.leaves, orig=orig)
+        self._told.about(OutcomeType.REPLACED, order, qty=order.cum + order.leaves, orig=orig, flags=ANSWER)
 
     # MASS_CANCEL, SESSION_CLOSE
 

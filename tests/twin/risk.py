@@ -10,50 +10,31 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from protocols.codes import (
-    FLAG_STP_MASK,
-    FLAG_STP_SHIFT,
-    CommandFlag,
     Kind,
     Limit,
     OrdType,
     OutcomeFlag,
     OutcomeType,
     Reason,
-    SelfTradeMode,
     Side,
-    Tif,
+)
+from tests.twin.checks import (
+    MAX_STOP_PRICE,
+    PRICED_TYPES,
+    Instrument,
+    Rejection,
+    check_amounts,
+    check_price,
+    check_qty,
+    check_terms,
+    require,
 )
 from tests.twin.records import NO_TEXT, Command, Outcome, Text
 
 MAX_LIMIT = 2**60
 MAX_TICK_VALUE = 2**40
 MAX_CASH = 2**61
-MAX_STOP_PRICE = 2**60
 MAX_PROTECTION = 2**60
-MAX_DISPLAYS = 64
-
-STOP_TYPES = (OrdType.STOP, OrdType.STOP_LIMIT, OrdType.TRAILING_STOP)
-PRICED_TYPES = (OrdType.LIMIT, OrdType.STOP_LIMIT, OrdType.DIRECTED)
-RESTING_TIFS = (Tif.GTC, Tif.DAY, Tif.GTD)
-POSTING_FLAGS = (CommandFlag.BOOK_ONLY, CommandFlag.POST_ONLY, CommandFlag.POST_REPRICE)
-
-
-@dataclass
-class Instrument:
-    """One instrument; ``high`` and ``last_price`` are 0 where there is none."""
-
-    symbol: Text
-    tick_e8: int
-    lot_e8: int
-    tick_value: int
-    currency: int
-    low: int
-    high: int
-    last_price: int = 0
-
-    def terms(self) -> tuple[object, ...]:
-        """Return all that a second definition may not change."""
-        return (self.symbol, self.tick_e8, self.lot_e8, self.tick_value, self.currency)
 
 
 @dataclass
@@ -101,20 +82,6 @@ class Verdict:
     reason: Reason = Reason.NONE
     target: int = 0
     session: int = 0
-
-
-class Rejection(Exception):
-    """The first check that failed."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.name)
-        self.reason = reason
-
-
-def require(condition: bool, reason: Reason) -> None:
-    """Go on if the condition holds, else reject for this reason."""
-    if not condition:
-        raise Rejection(reason)
 
 
 class RiskTwin:
@@ -242,13 +209,13 @@ class RiskTwin:
         account = self.accounts[command.account]
         require(not account.killed, Reason.ACCOUNT_KILLED)
         require(command.side in set(Side), Reason.INVALID_SIDE)
-        self._check_terms(command)
-        self._check_qty(command)
+        check_terms(command)
+        check_qty(command)
         if command.ord_type != OrdType.DIRECTED:
-            self._check_amounts(command)
-        check_price = self._check_price_of_new(command, instrument)
+            check_amounts(command)
+        checked_at = self._check_price_of_new(command, instrument)
         require(account.currency == instrument.currency, Reason.CURRENCY_MISMATCH)
-        notional = self._check_size(command.qty_lots, check_price, instrument, account)
+        notional = self._check_size(command.qty_lots, checked_at, instrument, account)
         require(account.open_orders + 1 <= account.limits[Limit.MAX_OPEN_ORDERS], Reason.MAX_OPEN_ORDERS)
         key = (command.account, command.instrument)
         self._check_position(key, command.side, command.qty_lots)
@@ -270,55 +237,21 @@ class RiskTwin:
             side=command.side,
             session=command.session,
             leaves=command.qty_lots,
-            price=check_price,
+            price=checked_at,
         )
-        self._reserve(command.seq, command.qty_lots, check_price)
+        self._reserve(command.seq, command.qty_lots, checked_at)
         account.open_orders += 1
-
-    @staticmethod
-    def _check_terms(command: Command) -> None:
-        require(command.ord_type in set(OrdType), Reason.UNSUPPORTED_ORDER_TYPE)
-        require(command.tif in set(Tif), Reason.UNSUPPORTED_TIF)
-        require(command.ord_type not in STOP_TYPES or command.tif in RESTING_TIFS, Reason.UNSUPPORTED_TIF)
-        posting = [flag for flag in POSTING_FLAGS if command.flags & flag]
-        require(len(posting) <= 1, Reason.UNSUPPORTED_ORDER_TYPE)
-        if posting:
-            require(command.ord_type == OrdType.LIMIT, Reason.UNSUPPORTED_ORDER_TYPE)
-            require(command.tif in RESTING_TIFS, Reason.UNSUPPORTED_ORDER_TYPE)
-        if command.ord_type != OrdType.DIRECTED:
-            mode, group = command.flags >> FLAG_STP_SHIFT & FLAG_STP_MASK, command.orig2
-            require(mode in set(SelfTradeMode), Reason.INVALID_SELF_TRADE_GROUP)
-            require(group >= 0, Reason.INVALID_SELF_TRADE_GROUP)
-            require((mode == 0) == (group == 0), Reason.INVALID_SELF_TRADE_GROUP)
-
-    @staticmethod
-    def _check_amounts(command: Command) -> None:
-        """Check the amounts of special orders: display, minimum, expiry, stop price or distance."""
-        ord_type, qty = command.ord_type, command.qty_lots
-        display, minimum = command.order_id, command.orig0
-        if display != 0:
-            require(ord_type in (OrdType.LIMIT, OrdType.STOP_LIMIT), Reason.INVALID_DISPLAY_QTY)
-            require(command.tif in RESTING_TIFS, Reason.INVALID_DISPLAY_QTY)
-            require(0 < display <= qty <= MAX_DISPLAYS * display, Reason.INVALID_DISPLAY_QTY)
-        if minimum != 0:
-            posting = any(command.flags & flag for flag in POSTING_FLAGS)
-            require(ord_type in (OrdType.MARKET, OrdType.LIMIT) and not posting, Reason.INVALID_MIN_QTY)
-            require(0 < minimum <= qty, Reason.INVALID_MIN_QTY)
-        if command.tif == Tif.GTD:
-            require(command.aux1 > command.time_ns, Reason.INVALID_EXPIRE_TIME)
-        if ord_type in STOP_TYPES:
-            require(1 <= command.aux0 <= MAX_STOP_PRICE, Reason.INVALID_STOP_PRICE)
 
     def _check_price_of_new(self, command: Command, instrument: Instrument) -> int:
         """Check the price where the type has one; return the price at which the order is checked and reserved."""
         if command.ord_type in PRICED_TYPES:
-            self._check_price(command, instrument)
+            check_price(command, instrument)
             return command.price_ticks
         if command.ord_type == OrdType.STOP:
             return instrument.high or command.aux0
-        check_price = instrument.high or instrument.last_price
-        require(check_price != 0, Reason.NO_REFERENCE_PRICE)
-        return check_price
+        checked_at = instrument.high or instrument.last_price
+        require(checked_at != 0, Reason.NO_REFERENCE_PRICE)
+        return checked_at
 
     def _mass_cancel(self, command: Command) -> None:
         require(command.session == 0 or command.session in self.open_sessions, Reason.UNKNOWN_SESSION)
@@ -330,7 +263,7 @@ class RiskTwin:
         require(command.session in self.open_sessions, Reason.UNKNOWN_SESSION)
         verdict.target = self._target(command)
         if command.kind == Kind.REDUCE:
-            self._check_qty(command)
+            check_qty(command)
 
     def _replace(self, command: Command, verdict: Verdict) -> None:
         require(command.session in self.open_sessions, Reason.UNKNOWN_SESSION)
@@ -347,8 +280,8 @@ class RiskTwin:
         account = self.accounts[order.account]
         instrument = self.instruments[order.instrument]
         require(not account.killed, Reason.ACCOUNT_KILLED)
-        self._check_qty(command)
-        self._check_price(command, instrument)
+        check_qty(command)
+        check_price(command, instrument)
         require(0 <= command.aux0 <= MAX_STOP_PRICE, Reason.INVALID_STOP_PRICE)
         require(command.qty_lots > order.cum, Reason.QTY_BELOW_EXECUTED)
         self._check_size(command.qty_lots, command.price_ticks, instrument, account)
@@ -374,18 +307,6 @@ class RiskTwin:
         require(command.orig != NO_TEXT, Reason.MISSING_CL_ORD_ID)
         require((command.session, command.orig) in self.cl_ord_ids, Reason.UNKNOWN_ORDER)
         return self.cl_ord_ids[command.session, command.orig]
-
-    @staticmethod
-    def _check_qty(command: Command) -> None:
-        require(not command.flags & CommandFlag.OFF_LOT, Reason.QTY_NOT_ON_LOT)
-        require(command.qty_lots > 0, Reason.INVALID_QTY)
-
-    @staticmethod
-    def _check_price(command: Command, instrument: Instrument) -> None:
-        require(not command.flags & CommandFlag.OFF_TICK, Reason.PRICE_NOT_ON_TICK)
-        require(command.price_ticks > 0, Reason.INVALID_PRICE)
-        require(instrument.low <= command.price_ticks, Reason.PRICE_OUT_OF_BAND)
-        require(instrument.high == 0 or command.price_ticks <= instrument.high, Reason.PRICE_OUT_OF_BAND)
 
     @staticmethod
     def _check_size(qty: int, price: int, instrument: Instrument, account: Account) -> int:

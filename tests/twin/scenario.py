@@ -17,6 +17,7 @@ from protocols.codes import (
     Kind,
     Limit,
     OrdType,
+    OutcomeFlag,
     OutcomeType,
     Reason,
     SelfTradeMode,
@@ -32,6 +33,9 @@ USD = pack_text("USD")[0]
 EUR = pack_text("EUR")[0]
 AMPLE = 2**60
 BUY, SELL = Side.BUY, Side.SELL
+ANSWER = OutcomeFlag.ANSWER
+BY_RISK = ANSWER | OutcomeFlag.RISK
+NOT_TAKEN = ANSWER | OutcomeFlag.NEW  # a new order that matching rejected
 
 CAPACITIES = {
     "max_orders": 8,
@@ -117,7 +121,7 @@ class Desk:
     # Administration
 
     def open_session(
-        self, name: str | Text = "GW1", *, cancel_on_close: bool = False, **fields: int
+        self, name: str | Text = "GW1", *, cancel_on_close: bool = False, **fields: Any
     ) -> list[Outcome]:
         """Open a session by name."""
         flags = CommandFlag.CANCEL_ON_CLOSE if cancel_on_close else 0
@@ -263,11 +267,11 @@ class Desk:
         command = make_command(Kind.REPLACE, orig=orig, cl=cl, qty_lots=qty, price_ticks=at, **values)
         return self.send(command, seen)
 
-    def status(self, orig: str = "", cl: str = "X", **fields: int) -> list[Outcome]:
+    def status(self, orig: str = "", cl: str = "X", **fields: Any) -> list[Outcome]:
         """Ask how an order stands."""
         return self.send(make_command(Kind.STATUS, orig=orig, cl=cl, **{"session": self.session, **fields}))
 
-    def mass_cancel(self, cl: str = "M", **fields: int) -> list[Outcome]:
+    def mass_cancel(self, cl: str = "M", **fields: Any) -> list[Outcome]:
         """Cancel all orders of the session that the fields name."""
         return self.send(make_command(Kind.MASS_CANCEL, cl=cl, **{"session": self.session, **fields}))
 

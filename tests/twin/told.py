@@ -1,7 +1,8 @@
 """What one command leads to, naively: its outcomes in the order in which they are told.
 
 :class:`Told` fills what all outcomes of a command have in common (sequence, time, kind, index) and takes the rest
-from the order that an outcome is about, or from the command where it is about the command itself.
+from the order that an outcome is about, or from the command where it is about the command itself. What is about the
+command itself answers it.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class Told:
             cl=command.cl,
             orig=NO_TEXT if command.kind == Kind.NEW else command.orig,
             reason=reason,
-            flags=flags,
+            flags=flags | OutcomeFlag.ANSWER,
         )
 
     def administered(self, reason: Reason, session: int) -> None:
@@ -92,13 +93,17 @@ class Told:
             type=OutcomeType.ACCEPTED if accepted else OutcomeType.REJECTED,
             session=session,
             reason=reason,
-            flags=0 if accepted else OutcomeFlag.RISK,
+            flags=OutcomeFlag.ANSWER if accepted else OutcomeFlag.ANSWER | OutcomeFlag.RISK,
         )
 
     def mass_cancelled(self, count: int) -> None:
         """Tell how many orders a MASS_CANCEL took."""
-        session = self.command.session
-        self._about_the_command(type=OutcomeType.MASS_CANCELLED, session=session, qty_lots=count)
+        self._about_the_command(
+            type=OutcomeType.MASS_CANCELLED,
+            session=self.command.session,
+            qty_lots=count,
+            flags=OutcomeFlag.ANSWER,
+        )
 
     def _about_the_command(self, **values: int) -> None:
         command = self.command

@@ -10,13 +10,14 @@ import pytest
 from protocols.codes import (
     Kind,
     Limit,
-    OutcomeFlag,
     OutcomeType,
     Reason,
 )
 from protocols.text import pack_text
 from tests.twin.records import Outcome, make_command
 from tests.twin.scenario import (
+    ANSWER,
+    BY_RISK,
     CAPACITIES,
     EUR,
     USD,
@@ -288,7 +289,7 @@ def test_administrative_outcome(
             orig2=command.orig2,
             side=command.side,
             type=OutcomeType.REJECTED if rejected else OutcomeType.ACCEPTED,
-            flags=OutcomeFlag.RISK if rejected else 0,
+            flags=BY_RISK if rejected else ANSWER,
             **expected,
         )
     ]
@@ -309,7 +310,7 @@ def test_outcome_of_an_invalid_kind(desk: Desk, kind: int) -> None:
             session=6,
             type=OutcomeType.REJECTED,
             reason=Reason.INVALID_COMMAND,
-            flags=OutcomeFlag.RISK,
+            flags=BY_RISK,
             **{**values, "order_id": 0},
         )
     ]

@@ -10,6 +10,7 @@ from protocols.codes import (
     Tif,
 )
 from tests.twin.scenario import (
+    ANSWER,
     BUY,
     SELL,
     Desk,
@@ -139,7 +140,7 @@ def test_replace_keeps_the_bound_of_displays(desk: Desk, qty: int, expected: Rea
     told = desk.replace("A", "B", qty, at=11)
     assert reason(told) is expected
     if expected:
-        assert (told[0].leaves_lots, told[0].cum_lots, told[0].flags) == (9, 1, 0)
+        assert (told[0].leaves_lots, told[0].cum_lots, told[0].flags) == (9, 1, ANSWER)
 
 
 def test_replace_may_leave_less_than_the_display(desk: Desk) -> None:

@@ -13,6 +13,7 @@ from protocols.codes import (
 from protocols.text import pack_text
 from tests.twin.records import Outcome
 from tests.twin.scenario import (
+    ANSWER,
     BUY,
     SELL,
     Desk,
@@ -86,6 +87,7 @@ def test_what_a_mass_cancel_tells(desk: Desk) -> None:
         ),
         Outcome(
             **common, index=1, type=OutcomeType.MASS_CANCELLED, cl0=pack_text("M")[0], orig0=5, orig2=6, qty_lots=1,
+            flags=ANSWER,
         ),
     ]  # fmt: skip
     desk.tick()

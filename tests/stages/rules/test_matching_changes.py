@@ -12,6 +12,7 @@ from protocols.codes import (
 )
 from tests.twin.records import make_command
 from tests.twin.scenario import (
+    ANSWER,
     BUY,
     SELL,
     Desk,
@@ -56,7 +57,11 @@ def test_too_late_by_name_unknown_by_id(desk: Desk, kind: Kind) -> None:
     ):
         values: dict[str, Any] = {"qty_lots": 9, "price_ticks": 10, "cl": expected.name[:9], **named}
         told = desk.send(make_command(kind, session=1, **values), seen=seen)
-        assert (told[0].reason, told[0].flags, told[0].order_id) == (expected, 0, desk.ids["A"])
+        assert (told[0].reason, told[0].flags, told[0].order_id) == (
+            expected,
+            ANSWER,
+            desk.ids["A"],
+        )
         assert (told[0].leaves_lots, told[0].cum_lots, told[0].qty_lots) == (0, 0, 9)
 
 
@@ -167,7 +172,7 @@ def test_replace_needs_room_for_a_level(make_desk: MakeDesk) -> None:
     desk.buy(5, at=10, cl="A")
     desk.sell(5, at=20, cl="B")
     told = desk.replace("A", "C", 5, at=11)
-    assert (reason(told), told[0].flags, told[0].leaves_lots) == (Reason.NO_ROOM, 0, 5)
+    assert (reason(told), told[0].flags, told[0].leaves_lots) == (Reason.NO_ROOM, ANSWER, 5)
     assert reason(desk.replace("A", "D", 6, at=10)) is Reason.NO_ROOM
     assert reason(desk.replace("A", "F", 5, at=10)) is Reason.NO_ROOM
     assert lines(desk.replace("A", "E", 4, at=10)) == ["replaced E 4@10 leaves 4 cum 0 was A"]

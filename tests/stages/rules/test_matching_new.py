@@ -10,7 +10,6 @@ from protocols.codes import (
     CommandFlag,
     Kind,
     OrdType,
-    OutcomeFlag,
     Reason,
     Tif,
 )
@@ -19,6 +18,7 @@ from tests.twin.records import make_command
 from tests.twin.risk import Verdict
 from tests.twin.scenario import (
     BUY,
+    NOT_TAKEN,
     SELL,
     Desk,
     MakeDesk,
@@ -229,7 +229,7 @@ def test_directed_needs_an_open_target_of_the_other_side(desk: Desk) -> None:
         assert (reason(told), told[0].order_id, told[0].flags) == (
             Reason.UNKNOWN_ORDER,
             desk.seq,
-            OutcomeFlag.NEW,
+            NOT_TAKEN,
         )
         assert (told[0].qty_lots, told[0].price_ticks, told[0].leaves_lots) == (2, 10, 0)
     assert reason(desk.directed(BUY, 2, 10, "D", order_id=desk.ids["S"], session=2)) is Reason.NONE
@@ -242,7 +242,11 @@ def test_room_for_levels(make_desk: MakeDesk) -> None:
     desk.buy(1, at=10, cl="A")
     desk.sell(1, at=20, cl="B", instrument=2)
     told = desk.buy(1, at=10, cl="C")
-    assert (reason(told), told[0].order_id, told[0].flags) == (Reason.NO_ROOM, desk.seq, OutcomeFlag.NEW)
+    assert (reason(told), told[0].order_id, told[0].flags) == (
+        Reason.NO_ROOM,
+        desk.seq,
+        NOT_TAKEN,
+    )
     assert reason(desk.sell(1, at=10, cl="D", tif=Tif.DAY)) is Reason.NO_ROOM
     assert reason(desk.sell(1, at=10, cl="E", tif=Tif.IOC)) is Reason.NONE
     assert reason(desk.buy(1, at=10, cl="F")) is Reason.NONE

@@ -11,13 +11,14 @@ from protocols.codes import (
     CommandFlag,
     Kind,
     Limit,
-    OutcomeFlag,
     Reason,
 )
 from tests.twin.records import make_command
 from tests.twin.scenario import (
     AMPLE,
+    ANSWER,
     BUY,
+    BY_RISK,
     SELL,
     Desk,
     reason,
@@ -115,7 +116,7 @@ def test_replace_checks_in_order(desk: Desk) -> None:
     ]
     for expected, mend in steps:
         told = desk.replace(**order)
-        assert (reason(told), told[0].flags) == (expected, OutcomeFlag.RISK)
+        assert (reason(told), told[0].flags) == (expected, BY_RISK)
         if callable(mend):
             mend()
         else:
@@ -127,7 +128,7 @@ def test_replace_needs_a_cl_ord_id(desk: Desk) -> None:
     """A replace of a good order without a ClOrdID of its own is rejected by risk."""
     desk.buy(5, at=10, cl="A")
     told = desk.replace("A", "", 4, at=10)
-    assert (reason(told), told[0].flags) == (Reason.MISSING_CL_ORD_ID, OutcomeFlag.RISK)
+    assert (reason(told), told[0].flags) == (Reason.MISSING_CL_ORD_ID, BY_RISK)
 
 
 def test_replace_position_limit(desk: Desk) -> None:
@@ -202,7 +203,7 @@ def test_replace_checks_the_lots_that_risk_has_seen(desk: Desk) -> None:
     desk.buy(5, at=10, cl="A")
     desk.sell(3, at=10, cl="S", account=2)
     told = desk.replace("A", "B", 3, at=10, seen=desk.seq - 1)
-    assert (reason(told), told[0].flags) == (Reason.QTY_BELOW_EXECUTED, 0)
+    assert (reason(told), told[0].flags) == (Reason.QTY_BELOW_EXECUTED, ANSWER)
     told = desk.replace("A", "C", 3, at=10)
-    assert (reason(told), told[0].flags) == (Reason.QTY_BELOW_EXECUTED, OutcomeFlag.RISK)
+    assert (reason(told), told[0].flags) == (Reason.QTY_BELOW_EXECUTED, BY_RISK)
     assert reason(desk.replace("A", "D", 4, at=10)) is Reason.NONE

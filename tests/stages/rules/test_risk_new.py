@@ -20,7 +20,9 @@ from protocols.codes import (
 )
 from tests.twin.scenario import (
     BUY,
+    BY_RISK,
     EUR,
+    NOT_TAKEN,
     USD,
     Desk,
     MakeDesk,
@@ -89,7 +91,10 @@ def test_new_checks_in_order(desk: Desk) -> None:
     ]
     for expected, mend in steps:
         told = desk.new(**order)
-        assert (reason(told), told[0].flags) == (expected, OutcomeFlag.RISK | OutcomeFlag.NEW)
+        assert (reason(told), told[0].flags) == (
+            expected,
+            BY_RISK | OutcomeFlag.NEW,
+        )
         if callable(mend):
             mend()
         else:
@@ -325,7 +330,7 @@ def test_directed_names_its_target(desk: Desk) -> None:
     assert reason(desk.directed(BUY, 1, 10, "A", orig="S")) is Reason.NONE
     assert reason(desk.directed(BUY, 1, 10, "B", orig="NONE", order_id=desk.ids["S"])) is Reason.NONE
     told = desk.directed(BUY, 1, 10, "C", order_id=999)
-    assert (reason(told), told[0].flags) == (Reason.UNKNOWN_ORDER, OutcomeFlag.NEW)
+    assert (reason(told), told[0].flags) == (Reason.UNKNOWN_ORDER, NOT_TAKEN)
 
 
 def test_room_for_orders(make_desk: MakeDesk) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from protocols.codes import (
@@ -19,6 +21,7 @@ from protocols.codes import (
 from tests.twin.records import make_command
 from tests.twin.scenario import (
     BUY,
+    BY_RISK,
     Desk,
     MakeDesk,
     reason,
@@ -157,14 +160,17 @@ def test_icebergs_are_limit_orders_that_rest(make_desk: MakeDesk, ord_type: OrdT
         *((1, {"flags": flag}, Reason.INVALID_MIN_QTY) for flag in POSTING),
     ],
 )
-def test_minimum_quantities(desk: Desk, minimum: int, fields: dict[str, int], expected: Reason) -> None:
+def test_minimum_quantities(desk: Desk, minimum: int, fields: dict[str, Any], expected: Reason) -> None:
     """A minimum is positive, at most the quantity, and for orders that trade at once."""
     desk.instrument(1, high=50)
     told = desk.buy(5, at=10, orig0=minimum, **fields)
     if expected is Reason.NONE:  # risk takes it; with an empty book it cannot trade
         assert told[-1].reason in (Reason.MIN_QTY_NOT_MET, Reason.FOK_NOT_FILLABLE)
     else:
-        assert (reason(told), told[0].flags) == (expected, OutcomeFlag.RISK | OutcomeFlag.NEW)
+        assert (reason(told), told[0].flags) == (
+            expected,
+            BY_RISK | OutcomeFlag.NEW,
+        )
 
 
 @pytest.mark.parametrize(
@@ -286,7 +292,7 @@ def test_the_stop_price_of_a_replace_is_checked_after_its_price(desk: Desk) -> N
         ({"side": 2, "account": 2, "instrument": 1}, Reason.NONE),
     ],
 )
-def test_mass_cancel_checks(desk: Desk, fields: dict[str, int], expected: Reason) -> None:
+def test_mass_cancel_checks(desk: Desk, fields: dict[str, Any], expected: Reason) -> None:
     """A MASS_CANCEL names an open session or all, and a known instrument, account and side or any."""
     assert reason(desk.mass_cancel(**fields)) is expected
 
@@ -296,7 +302,11 @@ def test_mass_cancel_of_a_closed_session(desk: Desk) -> None:
     desk.buy(1, at=10, cl="A")
     desk.close_session(1)
     told = desk.mass_cancel()
-    assert (reason(told), told[0].order_id, told[0].flags) == (Reason.UNKNOWN_SESSION, 0, OutcomeFlag.RISK)
+    assert (reason(told), told[0].order_id, told[0].flags) == (
+        Reason.UNKNOWN_SESSION,
+        0,
+        BY_RISK,
+    )
 
 
 def test_status_names_its_target(desk: Desk) -> None:

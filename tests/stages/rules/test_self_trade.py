@@ -12,6 +12,7 @@ from protocols.codes import (
     Tif,
 )
 from tests.twin.scenario import (
+    ANSWER,
     BUY,
     SELL,
     Desk,
@@ -239,7 +240,7 @@ def test_a_replaced_order_keeps_its_group(desk: Desk) -> None:
         "replaced B 3@12 leaves 3 cum 0 was A",
         "cancelled B 3@12 leaves 0 cum 0 SELF_TRADE",
     ]
-    assert [outcome.flags for outcome in told] == [0, OutcomeFlag.UNSOLICITED]
+    assert [outcome.flags for outcome in told] == [ANSWER, OutcomeFlag.UNSOLICITED]
     desk.tick()
     assert desk.money() == AccountRow(1, 1, 0, 0)
 

@@ -20,7 +20,9 @@ from tests.twin.matching import MatchingTwin
 from tests.twin.records import make_command
 from tests.twin.risk import Verdict
 from tests.twin.scenario import (
+    ANSWER,
     BUY,
+    NOT_TAKEN,
     SELL,
     Desk,
     MakeDesk,
@@ -46,7 +48,11 @@ def test_post_only(desk: Desk, side: Side, price: int, expected: Reason) -> None
     told = desk.new(side, 3, price, "A", flags=POST_ONLY)
     assert reason(told) is expected
     if expected:
-        assert (told[0].order_id, told[0].flags, told[0].leaves_lots) == (desk.seq, OutcomeFlag.NEW, 0)
+        assert (told[0].order_id, told[0].flags, told[0].leaves_lots) == (
+            desk.seq,
+            NOT_TAKEN,
+            0,
+        )
         assert (told[0].price_ticks, told[0].qty_lots) == (price, 3)
         desk.tick()
         assert desk.money() == AccountRow(1, 0, 0, 0)
@@ -63,7 +69,7 @@ def test_post_reprice(desk: Desk, side: Side, price: int, posted: int) -> None:
     desk.buy(5, at=9, cl="B", account=2)
     told = desk.new(side, 3, price, "A", flags=POST_REPRICE)
     assert lines(told) == [f"accepted A 3@{posted} leaves 3 cum 0"]
-    assert told[0].flags == (OutcomeFlag.REPRICED if posted != price else 0)
+    assert bool(told[0].flags & OutcomeFlag.REPRICED) is (posted != price)
     assert [(row.side, row.price) for row in desk.core.dump_books() if row.order_id == desk.seq] == [
         (side, posted)
     ]
@@ -106,11 +112,15 @@ def test_replace_of_posted_orders(desk: Desk) -> None:
     desk.buy(5, at=10, cl="A", flags=POST_ONLY)
     desk.buy(5, at=10, cl="B", flags=POST_REPRICE)
     told = desk.replace("A", "A2", 5, at=12)
-    assert (reason(told), told[0].flags, told[0].leaves_lots) == (Reason.POST_ONLY_WOULD_TRADE, 0, 5)
+    assert (reason(told), told[0].flags, told[0].leaves_lots) == (
+        Reason.POST_ONLY_WOULD_TRADE,
+        ANSWER,
+        5,
+    )
     assert lines(desk.replace("A", "A3", 5, at=11)) == ["replaced A3 5@11 leaves 5 cum 0 was A"]
     told = desk.replace("B", "B2", 4, at=15)
     assert lines(told) == ["replaced B2 4@11 leaves 4 cum 0 was B"]
-    assert told[0].flags == 0
+    assert told[0].flags == ANSWER
     assert desk.book() == table("""
                 buy | price | sell
                     |    12 | S:5
@@ -343,7 +353,7 @@ def test_room_for_gtd_orders(make_desk: MakeDesk) -> None:
     desk.until(BUY, 1, 10, "A", expiry=expiry)
     desk.until(BUY, 2, 10, "B", expiry=expiry, order_id=1)
     told = desk.until(BUY, 1, 10, "C", expiry=expiry)
-    assert (reason(told), told[0].flags) == (Reason.NO_ROOM, OutcomeFlag.NEW)
+    assert (reason(told), told[0].flags) == (Reason.NO_ROOM, NOT_TAKEN)
     assert reason(desk.stop(BUY, 1, 20, "D")) is Reason.NONE
     assert reason(desk.buy(1, at=10, cl="E")) is Reason.NONE
     desk.instrument(1, high=50)

@@ -20,6 +20,7 @@ from tests.twin.records import make_command
 from tests.twin.risk import Verdict
 from tests.twin.scenario import (
     BUY,
+    NOT_TAKEN,
     SELL,
     Desk,
     MakeDesk,
@@ -230,7 +231,7 @@ def test_a_trailing_stop_needs_a_last_trade(desk: Desk) -> None:
     assert (reason(told), told[0].order_id, told[0].flags) == (
         Reason.NO_REFERENCE_PRICE,
         desk.seq,
-        OutcomeFlag.NEW,
+        NOT_TAKEN,
     )
     desk.tick()
     assert desk.money() == AccountRow(1, 0, 0, 0)
@@ -422,7 +423,11 @@ def test_room_for_special_orders(make_desk: MakeDesk, fields: dict[str, int]) ->
     desk.stop(BUY, 1, 20, "A", limit=20)
     desk.iceberg(BUY, 2, 5, "B", display=2)
     told = desk.buy(1, at=5, cl="C", **fields)
-    assert (reason(told), told[0].order_id, told[0].flags) == (Reason.NO_ROOM, desk.seq, OutcomeFlag.NEW)
+    assert (reason(told), told[0].order_id, told[0].flags) == (
+        Reason.NO_ROOM,
+        desk.seq,
+        NOT_TAKEN,
+    )
     assert reason(desk.buy(1, at=5, cl="D")) is Reason.NONE
     desk.trade(20)  # A rests: a plain order now
     assert reason(desk.buy(1, at=5, cl="E", **{**fields, "aux0": 50})) is Reason.NONE

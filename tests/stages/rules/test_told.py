@@ -15,7 +15,9 @@ from protocols.codes import (
 from protocols.text import pack_text
 from tests.twin.records import Outcome
 from tests.twin.scenario import (
+    ANSWER,
     BUY,
+    BY_RISK,
     SELL,
     Desk,
     stp,
@@ -33,12 +35,16 @@ def test_risk_rejection_fields(desk: Desk) -> None:
     expected = Outcome(
         input_seq=desk.seq, time_ns=1000 + 7 * desk.seq, price_ticks=10, qty_lots=3, account=1, instrument=1,
         cl0=a[0], reason=Reason.CREDIT_LIMIT, session=1,
-        type=OutcomeType.REJECTED, side=BUY, flags=OutcomeFlag.RISK | OutcomeFlag.NEW, kind=Kind.NEW,
+        type=OutcomeType.REJECTED, side=BUY, flags=BY_RISK | OutcomeFlag.NEW, kind=Kind.NEW,
     )  # fmt: skip
     assert told == [expected]
     told = desk.replace("O" * 20, "A", 3, at=10, order_id=77, side=SELL, instrument=2, account=9)
     expected.input_seq, expected.time_ns, expected.order_id = desk.seq, 1000 + 7 * desk.seq, 77
-    expected.reason, expected.flags, expected.kind = Reason.UNKNOWN_ORDER, OutcomeFlag.RISK, Kind.REPLACE
+    expected.reason, expected.flags, expected.kind = (
+        Reason.UNKNOWN_ORDER,
+        BY_RISK,
+        Kind.REPLACE,
+    )
     expected.side, expected.instrument, expected.account = SELL, 2, 9
     expected.orig0, expected.orig1, expected.orig2 = o
     assert told == [expected]
@@ -56,7 +62,15 @@ def test_accepted_and_filled_fields(desk: Desk) -> None:
     maker |= {"cl0": s[0], "cl1": s[1], "cl2": s[2]}
     trade = {"price_ticks": 10, "qty_lots": 5, "cum_lots": 5, "type": OutcomeType.FILLED, "trade_index": 1}
     assert told == [
-        Outcome(**taker, index=0, price_ticks=12, qty_lots=9, leaves_lots=9, type=OutcomeType.ACCEPTED),
+        Outcome(
+            **taker,
+            index=0,
+            price_ticks=12,
+            qty_lots=9,
+            leaves_lots=9,
+            type=OutcomeType.ACCEPTED,
+            flags=ANSWER,
+        ),
         Outcome(**taker, **trade, index=1, leaves_lots=4, flags=OutcomeFlag.TAKER),
         Outcome(**maker, **trade, index=2, leaves_lots=0, flags=OutcomeFlag.MAKER),
         Outcome(
@@ -82,7 +96,7 @@ def test_a_change_of_another_session_fields(desk: Desk) -> None:
     expected = Outcome(
         input_seq=desk.seq, time_ns=1000 + 7 * desk.seq, order_id=desk.ids["A"], price_ticks=3, qty_lots=4,
         cl0=pack_text("X")[0], orig0=pack_text("ORIG")[0], reason=Reason.UNKNOWN_ORDER, session=2,
-        type=OutcomeType.REJECTED, side=SELL, kind=Kind.CANCEL,
+        type=OutcomeType.REJECTED, side=SELL, kind=Kind.CANCEL, flags=ANSWER,
     )  # fmt: skip
     assert told == [expected]
     told = desk.cancel("ORIG", cl="X", order_id=desk.ids["A"], qty_lots=4, price_ticks=3, side=SELL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from protocols.codes import (
@@ -92,14 +94,13 @@ def test_a_self_trade_remainder_does_not_rest(desk: Desk) -> None:
 
 def test_no_phantom_best_price_after_a_cancel(desk: Desk) -> None:
     """When the last order of the best level leaves, by whatever way, the next level is the best."""
-    for turn, leave in enumerate(
-        (
-            lambda cl: desk.cancel(cl),
-            lambda cl: desk.reduce(cl, 9),
-            lambda cl: desk.replace(cl, cl + "R", 1, at=5),
-            lambda cl: desk.mass_cancel(side=BUY, account=1),
-        )
-    ):
+    ways: list[Callable[[str], object]] = [
+        lambda cl: desk.cancel(cl),
+        lambda cl: desk.reduce(cl, 9),
+        lambda cl: desk.replace(cl, cl + "R", 1, at=5),
+        lambda cl: desk.mass_cancel(side=BUY, account=1),
+    ]
+    for turn, leave in enumerate(ways):
         best = f"BEST{turn}"
         desk.buy(1, at=10, cl=f"NEXT{turn}", account=2)
         desk.buy(1, at=12, cl=best)

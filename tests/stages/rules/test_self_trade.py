@@ -252,3 +252,26 @@ def test_self_trade_prevention_is_no_trade(desk: Desk) -> None:
     desk.buy(2, at=10, cl="B", **stp(1, BOTH))
     assert desk.core.dump_last_prices() == {}
     assert desk.stops().count("A:1") == 1
+
+
+@pytest.mark.parametrize(("minimum", "met"), [(1, True), (2, False)])
+def test_the_walk_takes_all_of_an_own_iceberg_off(desk: Desk, minimum: int, met: bool) -> None:
+    """An own iceberg takes its hidden lots too off what DECREMENT leaves."""
+    desk.iceberg(SELL, 5, 10, "S", display=2, **stp(1))
+    desk.sell(9, at=11, cl="P", account=2)
+    told = desk.buy(6, at=11, cl="B", tif=Tif.IOC, orig0=minimum, **stp(1, DECREMENT))
+    filled = sum(outcome.qty_lots for outcome in told if outcome.flags & OutcomeFlag.TAKER)
+    assert filled == (1 if met else 0)
+
+
+def test_a_decrement_of_a_replaced_order_ends_no_replace(desk: Desk) -> None:
+    """The unsolicited REPLACED of a replaced order is not counted as the answer to its replace by risk."""
+    desk.sell(2, at=12, cl="S", **stp(1))
+    desk.buy(5, at=10, cl="A", **stp(1, DECREMENT))
+    assert lines(desk.replace("A", "B", 5, at=12)) == [
+        "replaced B 5@12 leaves 5 cum 0 was A",
+        "replaced B 3@12 leaves 3 cum 0 SELF_TRADE",
+        "cancelled S 2@12 leaves 0 cum 0 SELF_TRADE",
+    ]
+    desk.tick()
+    assert desk.money() == AccountRow(1, 1, 0, 36)

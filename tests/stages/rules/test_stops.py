@@ -447,3 +447,38 @@ def test_an_iceberg_that_waits_counts_once(make_desk: MakeDesk) -> None:
     assert reason(desk.stop(BUY, 4, 30, "D")) is Reason.NO_ROOM
     desk.cancel("A")
     assert reason(desk.stop(BUY, 4, 30, "E")) is Reason.NONE
+
+
+def test_the_last_trade_price_is_that_of_the_trade(desk: Desk) -> None:
+    """Not the taker's limit but the price of its last trade elects."""
+    desk.sell(1, at=10, cl="S1", account=2)
+    desk.stop(BUY, 1, 12, "A")
+    desk.buy(1, at=15, cl="T", account=2)
+    assert desk.core.dump_last_prices() == {1: 10}
+    assert desk.stops().count("A:1") == 1
+
+
+def test_trailing_stops_of_two_levels_meet_by_order_id(desk: Desk) -> None:
+    """Whichever level they come from, the older order stands first where they meet."""
+    desk.trade(11)
+    desk.stop(SELL, 1, 0, "A", trail=2)
+    desk.trade(10)
+    desk.stop(SELL, 1, 0, "B", trail=2)
+    assert desk.stops() == table("""
+            buy | price | sell
+                |     9 | A:1
+                |     8 | B:1
+    """)
+    desk.trade(12)
+    assert desk.stops() == table("""
+            buy | price | sell
+                |    10 | A:1 B:1
+    """)
+
+
+def test_a_replaced_stop_stays_reserved_at_its_check_price(desk: Desk) -> None:
+    """The price 0 that a STOP is replaced at is none: its lots stay reserved at the price that it was checked at."""
+    desk.stop(BUY, 3, 12, "A")
+    desk.replace("A", "B", 5, at=7)
+    desk.tick()
+    assert desk.money() == AccountRow(1, 1, 0, 5 * 12)

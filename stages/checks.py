@@ -213,6 +213,4 @@ def check_amounts(command):  # type: ignore[no-untyped-def]
     is_special = (command.order_id | command.orig0) != 0 or command.tif == TIF_GTD or is_stop(ord_type)
     if is_special and ord_type != TYPE_DIRECTED:
         return check_special_amounts(command)
-    if ord_type == TYPE_DIRECTED and command.tif == TIF_GTD and command.aux1 <= command.time_ns:
-        return REASON_INVALID_EXPIRE_TIME
     return REASON_NONE

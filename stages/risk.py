@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from protocols.codes import (
+    FLAG_OFF_TICK,
     KIND_CANCEL,
     KIND_MASS_CANCEL,
     KIND_NEW,
@@ -41,6 +42,7 @@ from protocols.codes import (
     REASON_NONE,
     REASON_ORDER_MISMATCH,
     REASON_POSITION_LIMIT,
+    REASON_PRICE_NOT_ON_TICK,
     REASON_QTY_BELOW_EXECUTED,
     REASON_TOO_LATE,
     REASON_UNKNOWN_ACCOUNT,
@@ -90,6 +92,12 @@ LOOK_AHEAD = 16  # commands; about as many cache misses as a core can have in fl
 
 
 @inlined
+def is_priceless(ord_type):  # type: ignore[no-untyped-def]
+    """Tell whether orders of a type have no limit price."""
+    return ord_type == TYPE_MARKET or ord_type == TYPE_STOP or ord_type == TYPE_TRAILING_STOP
+
+
+@inlined
 def reference_price(instrument, stop_ticks):  # type: ignore[no-untyped-def]
     """Return the check price of an order without a limit; 0 if there is none."""
     if instrument.high_ticks != 0:
@@ -128,7 +136,9 @@ def judge_new(s, command, verdict):  # type: ignore[no-untyped-def]
         return reason
     price = np.int64(command.price_ticks)
     ord_type = np.int64(command.ord_type)
-    if ord_type == TYPE_MARKET or ord_type == TYPE_STOP or ord_type == TYPE_TRAILING_STOP:
+    if is_priceless(ord_type):
+        if ord_type != TYPE_MARKET and np.int64(command.flags) & FLAG_OFF_TICK != 0:
+            return REASON_PRICE_NOT_ON_TICK
         stop_ticks = np.int64(command.aux0) if ord_type == TYPE_STOP else np.int64(0)
         price = reference_price(instrument, stop_ticks)
         if price == 0:
@@ -294,7 +304,9 @@ def judge_replace(s, command, verdict):  # type: ignore[no-untyped-def]
     if reason != REASON_NONE:
         return reason
     price = np.int64(command.price_ticks)
-    if record.ord_type == TYPE_STOP or record.ord_type == TYPE_TRAILING_STOP:
+    if is_priceless(record.ord_type):
+        if np.int64(command.flags) & FLAG_OFF_TICK != 0:
+            return REASON_PRICE_NOT_ON_TICK
         stop_ticks = np.int64(command.aux0) if record.ord_type == TYPE_STOP else np.int64(0)
         price = max(np.int64(record.price_ticks), reference_price(instrument, stop_ticks))
     else:
@@ -329,7 +341,7 @@ def judge_replace(s, command, verdict):  # type: ignore[no-untyped-def]
     if s.words[RW_CL_IDS] >= s.cl_entries.shape[0]:
         return REASON_NO_ROOM
     use_cl_ord_id(s, command, session, target)
-    if record.ord_type == TYPE_STOP or record.ord_type == TYPE_TRAILING_STOP:
+    if is_priceless(record.ord_type):
         record.price_ticks = price
     record.pending += 1
     reserve(s, order, new_lots, new_price)

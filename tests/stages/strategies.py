@@ -1,30 +1,26 @@
 """Hypothesis strategies for command sequences that a core has to decide identically everywhere.
 
-A sequence is drawn as steps that refer to what came before them relatively ("the second last order") and is
-then assembled into stamped commands, so that a shrunken sequence still makes sense: a step can be dropped
-and the others find other targets. Ranges are small on purpose: a handful of prices, quantities, accounts and
-ClOrdIDs, tight limits and little room, so that crossings, partial fills, duplicates, replaces in flight and
+A sequence is drawn as steps (:mod:`tests.stages.steps`) that refer to what came before them relatively, so that a
+shrunken sequence still makes sense: a step can be dropped and the others find other targets. Ranges are small on
+purpose: a handful of prices, quantities, accounts, groups and ClOrdIDs, small stop distances and displays, tight limits
+and little room, so that crossings, partial fills, cascades, self-trades, duplicates, replaces in flight and
 every kind of limit are met often; now and then a value is invalid or near the end of its type.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
 
-from protocols.codes import CommandFlag, Kind, Limit, OrdType, Side, Tif
-from tests.twin.core import CoreTwin
-from tests.twin.records import Command, Text, make_command
-from tests.twin.scenario import AMPLE, EUR, USD, venue_command
+from protocols.codes import FLAG_STP_SHIFT, CommandFlag, Kind, Limit, OrdType, SelfTradeMode, Side, Tif
+from tests.stages.steps import LARGEST, Assembler, Sequence, Step
+from tests.twin.scenario import AMPLE, EUR, USD
 
-LENGTHS = {"tight": (0, 20, 60), "extreme": (0, 20, 60), "deep": (0, 60, 140)}
+LENGTHS = {"tight": (0, 20, 60), "extreme": (0, 20, 60), "deep": (0, 60, 140), "special": (0, 40, 80)}
 MORE_STEPS = 20  # than the least length
 MAX_LAG = 5
-LARGEST = 2**63 - 1
 SMALLEST = -(2**63)
-NO_COMMAND = Command(session=1)
 NAMES = {1: "ALICE", 2: "BOB", 3: "CAROL", 4: "DAVE"}
 
 SMALL_ROOM = {
@@ -35,40 +31,35 @@ SMALL_ROOM = {
     "max_positions": 5,
     "max_cl_ord_ids": 40,
     "max_sessions": 3,
+    "max_specials": 3,
 }
-MUCH_ROOM = {**SMALL_ROOM, "max_orders": 32, "max_levels": 24, "max_positions": 12, "max_cl_ord_ids": 200}
+MUCH_ROOM = {
+    **SMALL_ROOM,
+    "max_orders": 32,
+    "max_levels": 24,
+    "max_positions": 12,
+    "max_cl_ord_ids": 200,
+    "max_specials": 16,
+}
 DEEP_ROOM = {**MUCH_ROOM, "max_orders": 96, "max_levels": 80}
 
 TIGHT = "tight"  # few prices and lots, tight limits: everything collides
 EXTREME = "extreme"  # prices and quantities near the ends of what limits and int64 hold
 DEEP = "deep"  # many prices: books of tens of levels that grow and shrink
+SPECIAL = "special"  # stop orders, icebergs, self-trade groups and all else that is rare, few prices
 
-
-@dataclass
-class Step:
-    """One command before it knows its sequence and what came before it."""
-
-    kind: int
-    values: dict[str, int]
-    lag: int = 0  # inputs whose outcomes risk has not seen
-    cl: str = "fresh"  # fresh, long, used, empty, or a name
-    back: int = 0  # which earlier order is meant: 0 the last
-    resting: bool = False  # of those that rest, as far as there are any
-    named: str = "nothing"  # how a target is named: id, orig, latest, both, unknown id, unknown orig
-    own: set[str] = field(default_factory=set)  # the fields that are copied from the order that is meant
-    opposite: bool = False  # take the other side than the order that is meant
-
-
-class Sequence:
-    """Commands with the capacities of the core that they are for."""
-
-    def __init__(self, capacities: dict[str, int], commands: list[Command]) -> None:
-        self.capacities = capacities
-        self.commands = commands
-
-    def __repr__(self) -> str:
-        """Show one command a line."""
-        return "\n".join(["", str(self.capacities), *map(str, self.commands)])
+ROOMS = {
+    TIGHT: [SMALL_ROOM, MUCH_ROOM],
+    EXTREME: [SMALL_ROOM, MUCH_ROOM],
+    DEEP: [DEEP_ROOM],
+    SPECIAL: [
+        *[MUCH_ROOM] * 3,
+        SMALL_ROOM,
+        {**MUCH_ROOM, "max_levels": 3},
+        {**MUCH_ROOM, "max_levels": 5},
+        {**MUCH_ROOM, "max_specials": 2},
+    ],
+}
 
 
 LAGS = st.integers(0, MAX_LAG)
@@ -81,7 +72,12 @@ TIFS = st.sampled_from([Tif.GTC] * 8 + [Tif.DAY, Tif.IOC, Tif.IOC, Tif.FOK])
 FLAGS = st.sampled_from([0] * 19 + [CommandFlag.BOOK_ONLY])
 QUANTITIES = st.integers(1, 6)
 PRICES = st.sampled_from([8, 9, 9, 10, 10, 10, 11, 11, 12])
-CHOICE_OF_INSTRUMENTS = {TIGHT: INSTRUMENTS, EXTREME: st.sampled_from([1, 1, 3]), DEEP: st.just(1)}
+CHOICE_OF_INSTRUMENTS = {
+    TIGHT: INSTRUMENTS,
+    EXTREME: st.sampled_from([1, 1, 3]),
+    DEEP: st.just(1),
+    SPECIAL: st.sampled_from([1, 1, 1, 1, 1, 2]),
+}
 EXTREME_PRICES = st.sampled_from([1, 1, 2**10, 2**20, 2**20, 2**20 + 1, 2**30, 2**59, 2**60, 2**62, LARGEST])
 DEEP_PRICES = {0: (1, 100), Side.BUY: (1, 52), Side.SELL: (49, 100)}
 DEEP_TIFS = st.sampled_from([Tif.GTC] * 30 + [Tif.DAY, Tif.IOC, Tif.FOK])
@@ -91,7 +87,15 @@ KINDS = st.sampled_from(
     [Kind.NEW] * 16 + [Kind.REPLACE] * 6 + [Kind.CANCEL] * 3 + [Kind.REDUCE] * 3 + [Kind.TICK] * 3
 )
 DEEP_KINDS = st.sampled_from([Kind.NEW] * 24 + [Kind.CANCEL] * 8 + [Kind.REPLACE] * 5 + [Kind.REDUCE] * 3)
-STRANGE_KINDS = [Kind.VENUE, Kind.INVALID, 0, 5, 15, 25, 32, 255]
+SPECIAL_KINDS = st.sampled_from(
+    [Kind.NEW] * 22
+    + [Kind.REPLACE] * 8
+    + [Kind.REDUCE] * 2
+    + [Kind.CANCEL, Kind.CANCEL, Kind.STATUS, Kind.MASS_CANCEL]
+    + [Kind.TICK] * 3
+)
+CHOICE_OF_KINDS = {TIGHT: KINDS, EXTREME: KINDS, DEEP: DEEP_KINDS, SPECIAL: SPECIAL_KINDS}
+STRANGE_KINDS = [Kind.VENUE, Kind.INVALID, 0, 7, 15, 25, 32, 255]
 SELDOM_KINDS = st.sampled_from(
     [
         Kind.TICK,
@@ -104,7 +108,45 @@ SELDOM_KINDS = st.sampled_from(
     ]
     + [Kind.LIMIT, Kind.INSTRUMENT] * 2
 )
-ORDER_KINDS = frozenset({Kind.NEW, Kind.CANCEL, Kind.REPLACE, Kind.REDUCE})
+SPECIAL_SELDOM_KINDS = st.sampled_from(
+    [Kind.TICK, Kind.CHECKPOINT, Kind.KILL, Kind.LIMIT, Kind.INVALID]
+    + [Kind.SESSION_OPEN] * 6
+    + [Kind.SESSION_CLOSE] * 3
+    + [Kind.INSTRUMENT] * 3
+)
+ORDER_KINDS = frozenset({Kind.NEW, Kind.CANCEL, Kind.REPLACE, Kind.REDUCE, Kind.STATUS, Kind.MASS_CANCEL})
+
+# What makes an order special; the amounts follow from its quantity, its price and a small number.
+PLAIN = "plain"
+SPECIALTIES = st.sampled_from(
+    [PLAIN] * 12
+    + ["iceberg"] * 5
+    + [
+        "stop",
+        "stop",
+        "stop limit",
+        "stop limit",
+        "stop iceberg",
+        "trailing",
+        "trailing",
+        "trailing",
+        "trailing",
+    ]
+    + ["market", "market", "market", "post only", "post only", "post reprice", "post reprice"]
+    + ["minimum", "minimum now", "fill or kill", "fill or kill", "book only", "directed"]
+    + ["now", "now", "now"]
+)
+STOP_PRICES = st.sampled_from([7, 8, 9, 9, 9, 10, 10, 11, 11, 11, 12, 13])
+SPECIAL_PRICES = st.sampled_from([6, 8, 8, 9, 9, 10, 10, 10, 11, 11, 12, 12, 14])
+SMALL = st.integers(1, 3)
+SELF_TRADE = st.sampled_from(
+    [(0, 0)] * 6 + [(group, mode) for group in (1, 1, 2) for mode in SelfTradeMode if mode]
+)
+GTD_LIVES_NS = st.sampled_from([0] * 20 + [1, 10, 40, 100, 300])
+GAPS_NS = st.sampled_from([0] * 12 + [1, 9, 30, 100])
+NEW_STOPS = st.sampled_from([0, 0, 0, 1, 2, 3, 7, 9, 10, 11, 13])
+EXTREME_STOPS = st.sampled_from([1, 2**20, 2**59, 2**60 - 1, 2**60, 2**60 + 1, 2**62, LARGEST])
+PROTECTIONS = st.sampled_from([0, 1, 1, 2])
 
 # What a step may do wrong: most do nothing wrong, the others one thing, with one of these values.
 WRONG: dict[str, list[Any]] = {
@@ -113,15 +155,26 @@ WRONG: dict[str, list[Any]] = {
     "instrument": [0, 3, 4, 5, -1, -(2**31)],
     "side": [0, 3, 255],
     "ord_type": [0, 3, 255],
-    "tif": [0, 5, 255],
+    "tif": [0, Tif.IOC, Tif.FOK, Tif.GTD, 6, 255],
     "flags": [
         CommandFlag.OFF_TICK,
         CommandFlag.OFF_LOT,
         CommandFlag.FINAL,
         CommandFlag.BOOK_ONLY,
+        CommandFlag.POST_ONLY,
+        CommandFlag.POST_REPRICE,
+        CommandFlag.POST_ONLY | CommandFlag.POST_REPRICE,
+        CommandFlag.POST_ONLY | CommandFlag.BOOK_ONLY,
+        CommandFlag.CANCEL_ON_CLOSE,
+        *(mode << FLAG_STP_SHIFT for mode in (1, 4, 5, 7)),
         0xFFFF,
         0x8000,
     ],
+    "order_id": [-1, 1, 6, 7, 2**57, LARGEST, SMALLEST],
+    "orig0": [-1, 1, 6, 7, LARGEST, SMALLEST],
+    "orig2": [-1, 1, 2, 2**31 - 1, -(2**31)],
+    "aux0": [-1, 0, 1, 2**60, 2**60 + 1, LARGEST, SMALLEST],
+    "aux1": [-1, 0, 1_000_000, 1_000_300, LARGEST, SMALLEST],
     "qty_lots": [0, -1, 7, 20, 2**59, 2**60, 2**60 + 1, LARGEST, SMALLEST],
     "price_ticks": [0, -1, 1, 7, 13, 2**30, 2**60, LARGEST, SMALLEST],
     "cl": ["used", "empty", "long"],
@@ -133,6 +186,7 @@ WRONG_LIMITS = [
     *(("qty_lots", value) for value in (-1, AMPLE + 1, LARGEST, SMALLEST)),
 ]
 MISTAKES = st.sampled_from([""] * 40 + list(WRONG))
+FEW_MISTAKES = st.sampled_from([""] * 200 + list(WRONG))
 
 
 def err(draw: st.DrawFn, step: Step, mistake: str) -> Step:
@@ -152,6 +206,8 @@ def amounts(draw: st.DrawFn, shape: str, instrument: int, side: int = 0) -> dict
     """Draw a price and a quantity; extreme ones multiply to about the largest limit."""
     if shape == TIGHT:
         return {"price_ticks": draw(PRICES), "qty_lots": draw(QUANTITIES)}
+    if shape == SPECIAL:
+        return {"price_ticks": draw(SPECIAL_PRICES), "qty_lots": draw(QUANTITIES)}
     if shape == DEEP:
         low, high = DEEP_PRICES[side]
         return {"price_ticks": draw(st.integers(low, high)), "qty_lots": draw(QUANTITIES)}
@@ -165,6 +221,8 @@ def amounts(draw: st.DrawFn, shape: str, instrument: int, side: int = 0) -> dict
 @st.composite
 def new_steps(draw: st.DrawFn, shape: str = TIGHT) -> Step:
     """Draw a NEW."""
+    if shape == SPECIAL or (shape == EXTREME and draw(st.booleans())):
+        return draw(special_steps(shape))
     instrument = draw(CHOICE_OF_INSTRUMENTS[shape])
     side = draw(st.sampled_from(Side))
     values = {
@@ -186,18 +244,99 @@ def new_steps(draw: st.DrawFn, shape: str = TIGHT) -> Step:
 
 
 @st.composite
+def special_steps(draw: st.DrawFn, shape: str) -> Step:
+    """Draw a NEW of which most have something special: a stop, a display, a minimum, a group, an expiry."""
+    instrument = draw(CHOICE_OF_INSTRUMENTS[shape])
+    side = draw(st.sampled_from(Side))
+    specialty, (group, mode), lives = draw(SPECIALTIES), draw(SELF_TRADE), draw(GTD_LIVES_NS)
+    values = {
+        **draw(amounts(shape, instrument, side)),
+        "session": draw(SESSIONS),
+        "account": draw(ACCOUNTS),
+        "instrument": instrument,
+        "side": side,
+        "ord_type": OrdType.LIMIT,
+        "tif": Tif.GTD if lives else Tif.GTC,
+    }
+    flags = mode << FLAG_STP_SHIFT
+    small, qty = draw(SMALL), values["qty_lots"]
+    stop = draw(STOP_PRICES if shape == SPECIAL else EXTREME_STOPS)
+    step = Step(Kind.NEW, values, lag=draw(LAGS), lives_ns=lives, gap_ns=draw(GAPS_NS))
+    match specialty:
+        case "iceberg" | "stop iceberg":
+            if shape == EXTREME:
+                values["order_id"] = (-(-qty // 64), qty // small, max(qty // 64, 1))[small - 1]
+            elif draw(st.integers(0, 9)) == 0:
+                values["order_id"], values["qty_lots"] = 1, 62 + small  # 63, 64, 65 displays
+            else:
+                values["order_id"] = min(small, qty)
+        case "post only":
+            flags |= CommandFlag.POST_ONLY
+        case "post reprice":
+            flags |= CommandFlag.POST_REPRICE
+        case "book only":
+            flags |= CommandFlag.BOOK_ONLY
+        case "minimum" | "minimum now":
+            values["orig0"] = min(small, qty)
+            values["tif"] = Tif.IOC if specialty == "minimum now" else values["tif"]
+        case "fill or kill":
+            values["tif"] = Tif.FOK
+        case "market":
+            values["ord_type"], values["tif"] = OrdType.MARKET, draw(TIFS)
+            values["qty_lots"] = qty if shape == EXTREME else qty * small
+        case "now":
+            values["tif"] = Tif.IOC
+        case "directed":
+            values["ord_type"] = OrdType.DIRECTED
+            step.named, step.back, step.resting = draw(NAMED), draw(BACK), draw(st.booleans())
+            step.own, step.opposite = {"instrument"}, True
+    if specialty.startswith("stop"):
+        values["ord_type"] = OrdType.STOP if specialty == "stop" else OrdType.STOP_LIMIT
+        values["aux0"] = stop
+    elif specialty == "trailing":
+        values["ord_type"] = OrdType.TRAILING_STOP
+        values["aux0"] = small if shape == SPECIAL else stop
+    if specialty != "directed":
+        values["orig2"] = group
+    values["flags"] = flags
+    return err(draw, step, draw(FEW_MISTAKES if shape == SPECIAL else MISTAKES))
+
+
+@st.composite
+def mass_cancel_steps(draw: st.DrawFn) -> Step:
+    """Draw a MASS_CANCEL with any filters."""
+    values = {
+        "session": draw(st.sampled_from([1, 1, 2, 2, 0])),
+        "account": draw(st.sampled_from([0, 0, 1, 2, 3])),
+        "instrument": draw(st.sampled_from([0, 0, 1, 1, 2])),
+        "side": draw(st.sampled_from([0, 0, 1, 2])),
+    }
+    step = Step(Kind.MASS_CANCEL, values, lag=draw(LAGS))
+    wrong = draw(st.sampled_from([""] * 15 + ["session", "account", "instrument", "side"]))
+    return err(draw, step, wrong)
+
+
+@st.composite
 def change_steps(draw: st.DrawFn, kind: int, shape: str = TIGHT) -> Step:
-    """Draw a CANCEL, REDUCE or REPLACE, most often of an order of its own session."""
+    """Draw a CANCEL, REDUCE, REPLACE or STATUS, most often of an order of its own session."""
     values = draw(amounts(shape, draw(CHOICE_OF_INSTRUMENTS[shape])))
     step = Step(kind, values, lag=draw(LAGS), named=draw(NAMED), back=draw(BACK), own={"session"})
     step.resting = draw(st.sampled_from([True, True, True, False]))
     if kind == Kind.REPLACE:
         keep = draw(st.sampled_from(["", "", "price_ticks", "qty_lots"]))
         step.own |= {keep} - {""}
+        if shape == SPECIAL:
+            values["aux0"] = draw(NEW_STOPS)
+            if draw(st.integers(0, 11)) == 0:
+                values["qty_lots"] = draw(st.integers(63, 70))  # about 64 displays and what has traded
+        elif shape == EXTREME:
+            values["aux0"] = draw(st.sampled_from([0, 0, 1, 2**60, LARGEST]))
+    if shape == SPECIAL:
+        step.gap_ns = draw(GAPS_NS)
     step.own |= draw(
         st.sampled_from([set(), set(), {"instrument"}, {"side"}, {"instrument", "side", "account"}])
     )
-    return err(draw, step, draw(MISTAKES))
+    return err(draw, step, draw(FEW_MISTAKES if shape == SPECIAL else MISTAKES))
 
 
 @st.composite
@@ -218,10 +357,13 @@ def administrative_steps(draw: st.DrawFn, kind: int) -> Step:
             values["account"] = draw(ACCOUNTS)
             values["side"] = draw(st.sampled_from([1, 2, 2, 2] if not mistake else [0, 3, 255]))
         case Kind.SESSION_OPEN:
-            cl = draw(st.sampled_from(["GW1", "GW2", "GW3", "GW3" + "x" * 17, "GW4", "empty"]))
+            cl = draw(
+                st.sampled_from(["GW1", "GW1", "GW1", "GW2", "GW2", "GW3", "GW3" + "x" * 17, "GW4", "empty"])
+            )
             values["orig0"] = draw(st.sampled_from([0, 5, LARGEST]))
+            values["flags"] = draw(st.sampled_from([0, CommandFlag.CANCEL_ON_CLOSE]))
         case Kind.SESSION_CLOSE:
-            values["session"] = draw(st.sampled_from([1, 2, 3, 4, 0, 65535]))
+            values["session"] = draw(st.sampled_from([1, 1, 1, 2, 2, 2, 3, 4, 0, 65535]))
         case Kind.INSTRUMENT:
             return draw(instrument_steps())
         case Kind.ACCOUNT:
@@ -244,6 +386,7 @@ def instrument_steps(draw: st.DrawFn) -> Step:
     values = instrument_values(draw(st.sampled_from([1, 1, 2, 2, 2, 3, 4])))
     values["order_id"] = draw(st.sampled_from([0, 0, 8, 9, 10, 12, -1]))
     values["aux1"] = draw(st.sampled_from([0, 0, 11, 12, 13, LARGEST, -1]))
+    values["orig0"] = draw(st.sampled_from([0, 0, 0, 1, 1, 2, 2**60, 2**60 + 1, -1, LARGEST, SMALLEST]))
     if draw(st.integers(0, 5)) == 0:
         name = draw(st.sampled_from(["instrument", "price_ticks", "qty_lots", "aux0", "orig2"]))
         values[name] = draw(st.sampled_from([0, 1, 2, 5, -1]))
@@ -266,6 +409,8 @@ def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
     steps = []
     for instrument, (low, high) in enumerate(bands, start=1):
         values = {**instrument_values(instrument), "order_id": low, "aux1": high}
+        if shape == SPECIAL:
+            values["orig0"] = draw(PROTECTIONS)
         steps.append(Step(Kind.INSTRUMENT, values, cl=f"SYM{instrument}"))
     tight = {
         Limit.MAX_ORDER_QTY: [5, 6, AMPLE],
@@ -277,90 +422,29 @@ def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
     }
     for account in (1, 2, 3):
         steps.append(Step(Kind.ACCOUNT, {"account": account, "orig2": USD}, cl=NAMES[account]))
-        ample = shape != TIGHT or account == 1 or draw(st.booleans())
+        ample = account == 1 or shape in (EXTREME, DEEP) or draw(st.booleans())
         for which, values_of in tight.items():
             value = AMPLE if ample else draw(st.sampled_from(values_of))
             steps.append(Step(Kind.LIMIT, {"account": account, "ord_type": which, "qty_lots": value}, cl=""))
-    steps += [Step(Kind.SESSION_OPEN, {}, cl=name) for name in ("GW1", "GW2")]
+    for name in ("GW1", "GW2"):
+        flags = draw(st.sampled_from([0, CommandFlag.CANCEL_ON_CLOSE])) if shape == SPECIAL else 0
+        steps.append(Step(Kind.SESSION_OPEN, {"flags": flags}, cl=name))
+    if shape == SPECIAL:
+        order = {"session": 1, "account": 1, "instrument": 1, "ord_type": OrdType.LIMIT, "tif": Tif.GTC}
+        order |= {"price_ticks": 10, "qty_lots": 1}
+        steps += [Step(Kind.NEW, {**order, "side": side}) for side in Side]  # a last trade price
     return steps
 
 
 @st.composite
 def steps(draw: st.DrawFn, shape: str = TIGHT) -> Step:
     """Draw any step."""
-    kind = draw(DEEP_KINDS if shape == DEEP else KINDS)
+    kind = draw(CHOICE_OF_KINDS[shape])
     if kind == Kind.TICK:
-        return draw(administrative_steps(draw(SELDOM_KINDS)))
+        return draw(administrative_steps(draw(SPECIAL_SELDOM_KINDS if shape == SPECIAL else SELDOM_KINDS)))
+    if kind == Kind.MASS_CANCEL:
+        return draw(mass_cancel_steps())
     return draw(new_steps(shape) if kind == Kind.NEW else change_steps(kind, shape))
-
-
-class Assembler:
-    """Turns steps into commands: knows the orders so far and resolves what steps refer to.
-
-    A twin runs along, so that most changes can be aimed at orders that rest.
-    """
-
-    def __init__(self, capacities: dict[str, int]) -> None:
-        self.commands: list[Command] = []
-        self.news: dict[int, Command] = {}  # by sequence
-        self.latest: dict[int, Text] = {}  # the newest ClOrdID of an order, by its sequence
-        self.twin = CoreTwin(**capacities)
-        self._append(venue_command(capacities), lag=0)
-
-    def _append(self, command: Command, lag: int) -> None:
-        command.seq = len(self.commands) + 1
-        command.time_ns = 1_000_000 + 10 * command.seq
-        seen_before = self.commands[-1].seen_seq if self.commands else 0
-        command.seen_seq = max(seen_before, command.seq - 1 - lag)
-        self.commands.append(command)
-        self.twin.process(command)
-
-    def _meant(self, step: Step) -> Command:
-        """Return the NEW that a step refers to."""
-        resting = list(self.twin.matching.orders) if step.resting else []
-        ids = resting or list(self.news)
-        return self.news[ids[-1 - step.back % len(ids)]] if ids else NO_COMMAND
-
-    def add(self, step: Step) -> None:
-        """Append the command of a step."""
-        seq = len(self.commands) + 1
-        meant = self._meant(step)
-        values = {**step.values, **{name: getattr(meant, name) for name in step.own}}
-        if step.opposite:
-            values["side"] = 3 - meant.side if meant.side in (1, 2) else 1
-        orig: str | Text = ""
-        match step.named:
-            case "id":
-                values["order_id"] = meant.seq
-            case "orig":
-                orig = meant.cl
-            case "latest":
-                orig = self.latest.get(meant.seq, meant.cl)
-            case "both":
-                orig, values["order_id"] = meant.cl, meant.seq
-            case "unknown id":
-                orig, values["order_id"] = meant.cl, (seq, 1, -1, LARGEST)[step.back % 4]
-            case "unknown orig":
-                orig = "NEVER"
-        command = make_command(step.kind, cl=self._cl(step, seq, meant), orig=orig, **values)
-        self._append(command, step.lag)
-        if command.kind == Kind.NEW:
-            self.news[seq] = command
-        elif command.kind == Kind.REPLACE:
-            self.latest[meant.seq] = command.cl
-
-    @staticmethod
-    def _cl(step: Step, seq: int, meant: Command) -> str | Text:
-        match step.cl:
-            case "fresh":
-                return f"C{seq}"
-            case "long":
-                return f"LONG-CL-ORD-ID-{seq:05d}"
-            case "used":
-                return meant.cl
-            case "empty":
-                return ""
-        return step.cl
 
 
 @st.composite
@@ -369,8 +453,7 @@ def sequences(draw: st.DrawFn, shape: str = TIGHT, kinds: frozenset[int] | None 
 
     With ``kinds`` only steps of these kinds are kept.
     """
-    rooms = [DEEP_ROOM] if shape == DEEP else [SMALL_ROOM, MUCH_ROOM]
-    capacities = draw(st.sampled_from(rooms))
+    capacities = draw(st.sampled_from(ROOMS[shape]))
     assembler = Assembler(capacities)
     least = draw(st.sampled_from(LENGTHS[shape]))  # lists are short unless they must not be
     drawn = draw(st.lists(steps(shape), min_size=least, max_size=least + MORE_STEPS))

@@ -1,8 +1,9 @@
 """The compiled core against its naive twin: the same outcomes, field by field, and the same state after them.
 
-Both implement ``docs/rules.md`` independently. A difference names the command, what the twin says and what
-the kernels say. Beside that, what must hold of any sequence, whoever decides it: books that are not crossed,
-quantities that add up, positions and cash that sum to zero, reservations that end with their orders.
+Both implement ``docs/rules.md`` and ``docs/matching-rules.md`` independently. A difference names the command, what the
+twin says and what the kernels say. Beside that, what must hold of any sequence, whoever decides it: books that are
+not crossed, stop orders that wait rightly, quantities that add up, positions and cash that sum to zero, reservations
+that end with their orders.
 """
 
 from __future__ import annotations
@@ -14,16 +15,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.codes import CommandFlag, Kind, OutcomeFlag, OutcomeType, Side
-from tests.stages.strategies import DEEP, EXTREME, ORDER_KINDS, Sequence, sequences
+from protocols.codes import CommandFlag, Kind, OrdType, OutcomeFlag, OutcomeType, Reason, Side, Tif
+from tests.stages.steps import Sequence
+from tests.stages.strategies import DEEP, EXTREME, ORDER_KINDS, SPECIAL, TIGHT, sequences
+from tests.twin.book import STOP_BUY, STOP_SELL
 from tests.twin.compiled import CompiledCore, compiled_exists, core_makers
 from tests.twin.core import CoreTwin
 from tests.twin.records import Command, Outcome, make_command
 from tests.twin.scenario import AnyCore
+from tests.twin.view import BookRow
 
 MAKERS = core_makers()
 EVERY_CORE = pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS.keys())
-MAX_FILLED_MONEY = 2**60
+SILENT_KINDS = (Kind.TICK, Kind.CHECKPOINT)
+ANY_SEQUENCES = st.sampled_from([TIGHT, SPECIAL, SPECIAL]).flatmap(sequences)
 
 
 def assert_same_outcomes(commands: list[Command], twin: list[Outcome], compiled: list[Outcome]) -> None:
@@ -39,6 +44,7 @@ def assert_same_outcomes(commands: list[Command], twin: list[Outcome], compiled:
 def assert_same_state(twin: CoreTwin, compiled: CompiledCore) -> None:
     """Compare books, positions and accounts."""
     assert compiled.dump_books() == twin.dump_books()
+    assert compiled.dump_last_prices() == twin.dump_last_prices()
     assert compiled.dump_positions() == twin.dump_positions()
     assert compiled.dump_accounts() == twin.dump_accounts()
 
@@ -58,6 +64,19 @@ if compiled_exists():
     def test_core_equals_twin(sequence: Sequence, cut: int) -> None:
         """Any sequence of commands has the same outcomes and leaves the same state in both cores."""
         compare(sequence, cut)
+
+    @given(sequence=sequences(SPECIAL), cut=st.integers(0, 100))
+    def test_core_equals_twin_in_special_orders(sequence: Sequence, cut: int) -> None:
+        """Stop orders, icebergs, self-trade groups, expiries and mass cancels are decided alike."""
+        compare(sequence, cut)
+
+    @given(sequence=sequences(SPECIAL))
+    def test_core_equals_twin_after_every_command(sequence: Sequence) -> None:
+        """Books, last prices, positions and accounts are the same after every single command."""
+        twin, compiled = CoreTwin(**sequence.capacities), CompiledCore(**sequence.capacities)
+        for command in sequence.commands:
+            assert_same_outcomes([command], twin.process(command), compiled.process(command))
+            assert_same_state(twin, compiled)
 
     @given(sequence=sequences(EXTREME), cut=st.integers(0, 100))
     def test_core_equals_twin_at_the_ends_of_int64(sequence: Sequence, cut: int) -> None:
@@ -81,80 +100,142 @@ def run(core: AnyCore, commands: list[Command]) -> list[Outcome]:
     return [outcome for command in commands for outcome in core.process(command)]
 
 
-def wind_up(core: AnyCore, commands: list[Command]) -> list[Outcome]:
-    """Open all sessions, cancel every resting order, and let risk see all of it."""
+def wind_up(core: AnyCore, commands: list[Command], *, at_once: bool) -> list[Outcome]:
+    """Open all sessions, cancel every open order one by one or all at once, and let risk see all of it."""
     rest = [make_command(Kind.SESSION_OPEN, cl=name) for name in ("GW1", "GW2", "GW3", "GW3" + "x" * 17)]
-    rest += [
-        make_command(Kind.CANCEL, session=row.session, order_id=row.order_id) for row in core.dump_books()
-    ]
+    if at_once:
+        rest.append(make_command(Kind.MASS_CANCEL))
+    else:
+        rest += [
+            make_command(Kind.CANCEL, session=row.session, order_id=row.order_id) for row in core.dump_books()
+        ]
     rest.append(make_command(Kind.TICK))
     for command in rest:
-        command.seq = commands[-1].seq + 1
+        command.seq, command.time_ns = commands[-1].seq + 1, commands[-1].time_ns
         command.seen_seq = command.seq - 1
         commands = [*commands, command]
     return run(core, rest)
 
 
-@EVERY_CORE
-@given(sequence=sequences())
-def test_books_are_not_crossed(maker: Callable[..., AnyCore], sequence: Sequence) -> None:
-    """Without BOOK_ONLY the best buy is below the best sell, after every command."""
-    core = maker(**sequence.capacities)
-    for command in sequence.commands:
-        command.flags &= ~CommandFlag.BOOK_ONLY
-        core.process(command)
-        best_buy: dict[int, int] = {}
-        for row in core.dump_books():
-            if row.side == Side.BUY:
-                best_buy.setdefault(row.instrument, row.price)
-            else:
-                assert best_buy.get(row.instrument, 0) < row.price
+def assert_not_crossed(rows: list[BookRow]) -> None:
+    """The best buy is below the best sell."""
+    best_buy: dict[int, int] = {}
+    for row in rows:
+        if row.side == Side.BUY:
+            best_buy.setdefault(row.instrument, row.price)
+        elif row.side == Side.SELL:
+            assert best_buy.get(row.instrument, 0) < row.price, f"crossed by {row}"
 
 
-@EVERY_CORE
-@given(sequence=sequences())
-def test_books_are_in_order(maker: Callable[..., AnyCore], sequence: Sequence) -> None:
-    """Levels stand best first and each once, every order has leaves, and no order stands twice."""
-    core = maker(**sequence.capacities)
-    run(core, sequence.commands)
-    rows = core.dump_books()
-    keys = [(row.instrument, row.side, -row.price if row.side == Side.BUY else row.price) for row in rows]
+def assert_in_order(rows: list[BookRow], capacities: dict[str, int]) -> None:
+    """Levels stand best first and each once, no order stands twice, rooms are kept."""
+    descending = (Side.BUY, STOP_SELL)
+    keys = [(row.instrument, row.side, -row.price if row.side in descending else row.price) for row in rows]
     assert keys == sorted(keys)
-    assert all(row.leaves > 0 and row.cum >= 0 for row in rows)
-    assert len({row.order_id for row in rows}) == len(rows) <= sequence.capacities["max_orders"]
-    assert len(set(keys)) <= sequence.capacities["max_levels"]
+    assert len({row.order_id for row in rows}) == len(rows) <= capacities["max_orders"]
+    stops = sum(row.side in (STOP_BUY, STOP_SELL) for row in rows)
+    assert stops <= capacities["max_specials"]
+    assert len(set(keys)) <= capacities["max_levels"] + stops  # trailing stops find a level to spare
+
+
+def assert_stops_wait(rows: list[BookRow], last_prices: dict[int, int]) -> None:
+    """No stop order waits that the last trade price should have elected."""
+    for row in rows:
+        last = last_prices.get(row.instrument)
+        if last is not None and row.side == STOP_BUY:
+            assert row.price > last, f"{row} with last price {last}"
+        if last is not None and row.side == STOP_SELL:
+            assert row.price < last, f"{row} with last price {last}"
+
+
+def assert_shown(rows: list[BookRow], commands: list[Command]) -> None:
+    """An order shows all its lots, an iceberg in the book no more than its display quantity; none shows nothing."""
+    for row in rows:
+        display = commands[row.order_id - 1].order_id
+        if display and row.side in set(Side):
+            assert 0 < row.shown <= min(display, row.leaves), f"{row} with display {display}"
+        else:
+            assert 0 < row.shown == row.leaves, f"{row} is no iceberg in the book"
+        assert row.cum >= 0
+        assert row.cum == 0 or row.side in set(Side), f"{row} waits, but has traded"
+
+
+def assert_not_overdue(rows: list[BookRow], commands: list[Command]) -> None:
+    """No order with GTD is open at or after its expiry."""
+    for row in rows:
+        new = commands[row.order_id - 1]
+        assert new.tif != Tif.GTD or new.aux1 > commands[-1].time_ns, f"{row} should have expired"
 
 
 @EVERY_CORE
-@given(sequence=sequences())
+@given(sequence=ANY_SEQUENCES)
+def test_books_after_every_command(maker: Callable[..., AnyCore], sequence: Sequence) -> None:
+    """Books are in order and, BOOK_ONLY apart, not crossed; stops, icebergs and expiries are as they should be."""
+    core = maker(**sequence.capacities)
+    last_prices: dict[int, int] = {}
+    may_cross = False
+    for position, command in enumerate(sequence.commands, start=1):
+        told = core.process(command)
+        assert [outcome.index for outcome in told] == list(range(len(told)))
+        answers = sum(bool(outcome.flags & OutcomeFlag.ANSWER) for outcome in told)
+        assert answers == (0 if position == 1 or command.kind in SILENT_KINDS else 1)
+        last_prices |= {o.instrument: o.price_ticks for o in told if o.type == OutcomeType.FILLED}
+        rows = core.dump_books()
+        assert core.dump_last_prices() == last_prices
+        may_cross |= bool(command.flags & CommandFlag.BOOK_ONLY)
+        if not may_cross:
+            assert_not_crossed(rows)
+        assert_in_order(rows, sequence.capacities)
+        assert_stops_wait(rows, last_prices)
+        assert_shown(rows, sequence.commands[:position])
+        assert_not_overdue(rows, sequence.commands[:position])
+
+
+def follow(outcome: Outcome, leaves: dict[int, int], cum: dict[int, int]) -> None:
+    """Follow one outcome about an order that risk let pass: what it says must follow from what was told before."""
+    order_id = outcome.order_id
+    match outcome.type:
+        case OutcomeType.ACCEPTED:
+            assert order_id not in leaves, "an order came twice"
+            leaves[order_id], cum[order_id] = outcome.qty_lots, 0
+        case OutcomeType.FILLED:
+            leaves[order_id] -= outcome.qty_lots
+            cum[order_id] += outcome.qty_lots
+        case OutcomeType.REPLACED:
+            left = outcome.qty_lots - cum[order_id]
+            unsolicited = bool(outcome.flags & OutcomeFlag.UNSOLICITED)
+            assert unsolicited == (outcome.reason == Reason.SELF_TRADE)
+            assert left < leaves[order_id] or not unsolicited
+            leaves[order_id] = left
+        case OutcomeType.TRIGGERED:
+            assert outcome.qty_lots == leaves[order_id]
+        case OutcomeType.STATUS:
+            assert outcome.qty_lots == leaves[order_id] + cum[order_id]
+        case OutcomeType.CANCELLED | OutcomeType.EXPIRED:
+            assert outcome.qty_lots == leaves[order_id] > 0, "an order ended twice, or with other lots"
+            leaves[order_id] = 0
+    assert (outcome.leaves_lots, outcome.cum_lots) == (leaves[order_id], cum[order_id])
+    assert leaves[order_id] >= 0
+
+
+@EVERY_CORE
+@given(sequence=ANY_SEQUENCES)
 def test_quantities_add_up(maker: Callable[..., AnyCore], sequence: Sequence) -> None:
     """Told in order, each order's leaves and cum follow from its fills, changes and end; the book agrees."""
     core = maker(**sequence.capacities)
     leaves: dict[int, int] = {}
     cum: dict[int, int] = {}
     for outcome in run(core, sequence.commands):
-        order_id, kind = outcome.order_id, outcome.type
-        if kind == OutcomeType.REJECTED or outcome.kind not in ORDER_KINDS:
-            continue
-        if kind == OutcomeType.ACCEPTED:
-            leaves[order_id], cum[order_id] = outcome.qty_lots, 0
-        elif kind == OutcomeType.FILLED:
-            leaves[order_id] -= outcome.qty_lots
-            cum[order_id] += outcome.qty_lots
-        elif kind == OutcomeType.REPLACED:
-            leaves[order_id] = outcome.qty_lots - cum[order_id]
-        else:
-            assert outcome.qty_lots == leaves[order_id]
-            leaves[order_id] = 0
-        assert (outcome.leaves_lots, outcome.cum_lots) == (leaves[order_id], cum[order_id])
+        if outcome.type != OutcomeType.REJECTED and outcome.order_id != 0:
+            follow(outcome, leaves, cum)
     open_orders = {order_id: (left, cum[order_id]) for order_id, left in leaves.items() if left}
     assert {row.order_id: (row.leaves, row.cum) for row in core.dump_books()} == open_orders
 
 
 @EVERY_CORE
-@given(sequence=sequences())
+@given(sequence=ANY_SEQUENCES)
 def test_trades_have_two_sides(maker: Callable[..., AnyCore], sequence: Sequence) -> None:
-    """Every trade is told twice in a row, taker then maker, of two sides, with one price and quantity."""
+    """Every trade is told twice in a row, taker then maker: two sides, no common group, one price and quantity."""
     outcomes = run(maker(**sequence.capacities), sequence.commands)
     fills = [outcome for outcome in outcomes if outcome.type == OutcomeType.FILLED]
     trades: dict[int, int] = defaultdict(int)
@@ -166,15 +247,36 @@ def test_trades_have_two_sides(maker: Callable[..., AnyCore], sequence: Sequence
         assert taker.trade_index == maker_fill.trade_index == trades[taker.input_seq]
         same = ("input_seq", "time_ns", "kind", "instrument", "price_ticks", "qty_lots")
         assert [getattr(taker, name) for name in same] == [getattr(maker_fill, name) for name in same]
+        orders = [sequence.commands[fill.order_id - 1] for fill in (taker, maker_fill)]
+        if orders[0].ord_type != OrdType.DIRECTED:
+            assert orders[0].orig2 == 0 or orders[0].orig2 != orders[1].orig2, "a self-trade"
 
 
 @EVERY_CORE
-@given(sequence=sequences())
-def test_nothing_stays_reserved(maker: Callable[..., AnyCore], sequence: Sequence) -> None:
+@given(sequence=ANY_SEQUENCES)
+def test_all_or_nothing(maker: Callable[..., AnyCore], sequence: Sequence) -> None:
+    """A FOK order trades all its lots or none, one with a minimum at least that or none, a poster none."""
+    core = maker(**sequence.capacities)
+    for command in sequence.commands:
+        told = core.process(command)
+        if command.kind != Kind.NEW or command.ord_type not in (OrdType.LIMIT, OrdType.MARKET):
+            continue
+        own = [outcome for outcome in told if outcome.order_id == command.seq]
+        filled = sum(outcome.qty_lots for outcome in own if outcome.flags & OutcomeFlag.TAKER)
+        if command.tif == Tif.FOK:
+            assert filled in (0, command.qty_lots)
+        assert filled == 0 or filled >= command.orig0
+        if command.flags & (CommandFlag.POST_ONLY | CommandFlag.POST_REPRICE | CommandFlag.BOOK_ONLY):
+            assert filled == 0
+
+
+@EVERY_CORE
+@given(sequence=ANY_SEQUENCES, at_once=st.booleans())
+def test_nothing_stays_reserved(maker: Callable[..., AnyCore], sequence: Sequence, at_once: bool) -> None:
     """When all orders are cancelled and seen, nothing is open or reserved, and positions and cash sum to zero."""
     core = maker(**sequence.capacities)
     run(core, sequence.commands)
-    told = wind_up(core, sequence.commands)
+    told = wind_up(core, sequence.commands, at_once=at_once)
     assert all(outcome.type == OutcomeType.CANCELLED for outcome in told if outcome.kind == Kind.CANCEL), (
         "a resting order was not cancelled"
     )
@@ -189,9 +291,29 @@ def test_nothing_stays_reserved(maker: Callable[..., AnyCore], sequence: Sequenc
 
 
 @EVERY_CORE
-@given(sequence=sequences(kinds=ORDER_KINDS))
-def test_position_limits_hold_in_the_worst_case(maker: Callable[..., AnyCore], sequence: Sequence) -> None:
+@given(sequence=ANY_SEQUENCES)
+def test_reservations_follow_the_books(maker: Callable[..., AnyCore], sequence: Sequence) -> None:
+    """Once risk has seen everything, it counts the orders that are open and reserves the lots that they have left."""
+    core = maker(**sequence.capacities)
+    run(core, sequence.commands)
+    last = sequence.commands[-1]
+    core.process(make_command(Kind.TICK, seq=last.seq + 1, time_ns=last.time_ns, seen_seq=last.seq))
+    rows = core.dump_books()
+    for account in core.dump_accounts():
+        assert account.open_orders == sum(row.account == account.account for row in rows)
+    for position in core.dump_positions():
+        own = [row for row in rows if (row.account, row.instrument) == position[:2]]
+        buys = sum(row.leaves for row in own if row.side in (Side.BUY, STOP_BUY))
+        assert (position.open_buy, position.open_sell) == (buys, sum(row.leaves for row in own) - buys)
+
+
+@EVERY_CORE
+@given(shape=st.sampled_from([TIGHT, SPECIAL]), data=st.data())
+def test_position_limits_hold_in_the_worst_case(
+    maker: Callable[..., AnyCore], shape: str, data: st.DataObject
+) -> None:
     """While limits do not change, no feedback lag lets a position pass its limits, open orders included."""
+    sequence = data.draw(sequences(shape, kinds=ORDER_KINDS))
     core = maker(**sequence.capacities)
     limits = {
         (command.account, command.ord_type): command.qty_lots

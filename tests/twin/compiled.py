@@ -37,13 +37,17 @@ class CompiledCore:
         return [from_row(row) for row in self._core.process(to_array(commands))]
 
     def dump_books(self) -> list[BookRow]:
-        """Return all resting orders."""
+        """Return all open orders; the core's rows hold what follows the price in a :class:`BookRow`."""
         return [
             BookRow(instrument, side, price, *order)
             for (instrument, side), levels in sorted(self._core.dump_books().items())
             for price, orders in levels
             for order in orders
         ]
+
+    def dump_last_prices(self) -> dict[int, int]:
+        """Return the last trade price of each instrument that has one."""
+        return dict(sorted(self._core.dump_last_prices().items()))
 
     def dump_positions(self) -> list[PositionRow]:
         """Return all position rows by account and instrument."""

@@ -6,7 +6,7 @@ however many more matching has produced: the twin keeps what risk has not seen y
 
 from __future__ import annotations
 
-from tests.twin.book import MatchingTwin
+from tests.twin.matching import MatchingTwin
 from tests.twin.records import Command, Outcome
 from tests.twin.risk import RiskTwin
 from tests.twin.view import AccountRow, BookRow, PositionRow
@@ -24,11 +24,12 @@ class CoreTwin:
         max_positions: int,
         max_cl_ord_ids: int,
         max_sessions: int,
+        max_specials: int = 1 << 16,
     ) -> None:
         self.risk = RiskTwin(
             max_orders, max_accounts, max_instruments, max_positions, max_cl_ord_ids, max_sessions
         )
-        self.matching = MatchingTwin(max_orders, max_levels)
+        self.matching = MatchingTwin(max_orders, max_levels, max_specials)
         self.last_seq = 0
         self.seen_seq = 0
         self._unseen: list[Outcome] = []
@@ -43,29 +44,31 @@ class CoreTwin:
         while self._unseen and self._unseen[0].input_seq <= seen:
             self.risk.apply(self._unseen.pop(0))
         verdict = self.risk.judge(command)
-        outcomes = self.matching.process(command, verdict) if verdict else []
+        outcomes = self.matching.process(command, verdict)
         self._unseen += outcomes
         return outcomes
 
     def dump_books(self) -> list[BookRow]:
-        """Return all resting orders: instruments ascending, buys first, best level first, oldest first."""
-        rows = []
-        for (instrument, side), levels in sorted(self.matching.books.items()):
-            for price in sorted(levels, reverse=side == 1):
-                for order in levels[price]:
-                    rows.append(
-                        BookRow(
-                            instrument,
-                            side,
-                            price,
-                            order.order_id,
-                            order.leaves,
-                            order.cum,
-                            order.account,
-                            order.session,
-                        )
-                    )
-        return rows
+        """Return all orders: instruments ascending, sides 1 to 4, best level first, first in the queue first."""
+        return [
+            BookRow(
+                order.instrument,
+                order.book_side,
+                order.level_price,
+                order.order_id,
+                order.leaves,
+                order.cum,
+                order.account,
+                order.session,
+                order.queued,
+                order.price if order.is_stop else 0,
+            )
+            for order in self.matching.books.all_in_order()
+        ]
+
+    def dump_last_prices(self) -> dict[int, int]:
+        """Return the last trade price of each instrument that has one."""
+        return dict(sorted(self.matching.books.last_prices.items()))
 
     def dump_positions(self) -> list[PositionRow]:
         """Return all position rows by account and instrument."""

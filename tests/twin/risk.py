@@ -1,4 +1,4 @@
-"""Risk, naively: the section "Risk" of ``docs/rules.md`` with dicts and Python's unbounded ints.
+"""Risk, naively: ``docs/rules.md`` with dicts and Python's unbounded ints.
 
 Each check is one :func:`require` line in the order of the rules; the first that fails raises, and the verdict
 carries its reason. State changes only after the last check. Outcomes of matching come in through
@@ -9,31 +9,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from protocols import codes
-from protocols.codes import CommandFlag, Kind, Limit, OrdType, OutcomeFlag, OutcomeType, Reason, Side, Tif
+from protocols.codes import (
+    Kind,
+    Limit,
+    OrdType,
+    OutcomeFlag,
+    OutcomeType,
+    Reason,
+    Side,
+)
+from tests.twin.checks import (
+    MAX_STOP_PRICE,
+    PRICED_TYPES,
+    Instrument,
+    Rejection,
+    check_amounts,
+    check_price,
+    check_qty,
+    check_terms,
+    require,
+)
 from tests.twin.records import NO_TEXT, Command, Outcome, Text
 
 MAX_LIMIT = 2**60
 MAX_TICK_VALUE = 2**40
 MAX_CASH = 2**61
-
-
-@dataclass
-class Instrument:
-    """One instrument; ``high`` and ``last_price`` are 0 where there is none."""
-
-    symbol: Text
-    tick_e8: int
-    lot_e8: int
-    tick_value: int
-    currency: int
-    low: int
-    high: int
-    last_price: int = 0
-
-    def terms(self) -> tuple[object, ...]:
-        """Return all that a second definition may not change."""
-        return (self.symbol, self.tick_e8, self.lot_e8, self.tick_value, self.currency)
+MAX_PROTECTION = 2**60
 
 
 @dataclass
@@ -68,6 +69,7 @@ class RiskOrder:
     session: int
     leaves: int
     price: int
+    ord_type: int
     cum: int = 0
     res_lots: int = 0
     res_price: int = 0
@@ -83,18 +85,9 @@ class Verdict:
     session: int = 0
 
 
-class Rejection(Exception):
-    """The first check that failed."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.name)
-        self.reason = reason
-
-
-def require(condition: bool, reason: Reason) -> None:
-    """Go on if the condition holds, else reject for this reason."""
-    if not condition:
-        raise Rejection(reason)
+def reference_price(ord_type: int, stop_price: int, instrument: Instrument) -> int:
+    """Return the price at which an order without a limit is checked and reserved, 0 if there is none."""
+    return instrument.high or max(instrument.last_price, stop_price if ord_type == OrdType.STOP else 0)
 
 
 class RiskTwin:
@@ -130,8 +123,10 @@ class RiskTwin:
             match command.kind:
                 case Kind.NEW:
                     self._new(command, verdict)
-                case Kind.CANCEL | Kind.REDUCE:
-                    self._cancel_or_reduce(command, verdict)
+                case Kind.CANCEL | Kind.REDUCE | Kind.STATUS:
+                    self._cancel_reduce_or_status(command, verdict)
+                case Kind.MASS_CANCEL:
+                    self._mass_cancel(command)
                 case Kind.REPLACE:
                     self._replace(command, verdict)
                 case Kind.CHECKPOINT | Kind.TICK:
@@ -193,6 +188,7 @@ class RiskTwin:
             and defined.low >= 0
             and defined.high >= 0
             and (defined.high == 0 or defined.low <= defined.high)
+            and 0 <= command.orig0 <= MAX_PROTECTION
         )
         require(valid, Reason.INVALID_COMMAND)
         known = self.instruments.setdefault(command.instrument, defined)
@@ -219,20 +215,13 @@ class RiskTwin:
         account = self.accounts[command.account]
         require(not account.killed, Reason.ACCOUNT_KILLED)
         require(command.side in set(Side), Reason.INVALID_SIDE)
-        require(command.ord_type in set(OrdType), Reason.UNSUPPORTED_ORDER_TYPE)
-        require(command.tif in set(Tif), Reason.UNSUPPORTED_TIF)
-        if command.flags & CommandFlag.BOOK_ONLY:
-            require(command.ord_type == OrdType.LIMIT, Reason.UNSUPPORTED_ORDER_TYPE)
-            require(command.tif in (Tif.GTC, Tif.DAY), Reason.UNSUPPORTED_ORDER_TYPE)
-        self._check_qty(command)
-        if command.ord_type == OrdType.MARKET:
-            check_price = instrument.high or instrument.last_price
-            require(check_price != 0, Reason.NO_REFERENCE_PRICE)
-        else:
-            self._check_price(command, instrument)
-            check_price = command.price_ticks
+        check_terms(command)
+        check_qty(command)
+        if command.ord_type != OrdType.DIRECTED:
+            check_amounts(command)
+        checked_at = self._check_price_of_new(command, instrument)
         require(account.currency == instrument.currency, Reason.CURRENCY_MISMATCH)
-        notional = self._check_size(command.qty_lots, check_price, instrument, account)
+        notional = self._check_size(command.qty_lots, checked_at, instrument, account)
         require(account.open_orders + 1 <= account.limits[Limit.MAX_OPEN_ORDERS], Reason.MAX_OPEN_ORDERS)
         key = (command.account, command.instrument)
         self._check_position(key, command.side, command.qty_lots)
@@ -254,16 +243,34 @@ class RiskTwin:
             side=command.side,
             session=command.session,
             leaves=command.qty_lots,
-            price=check_price,
+            price=checked_at,
+            ord_type=command.ord_type,
         )
-        self._reserve(command.seq, command.qty_lots, check_price)
+        self._reserve(command.seq, command.qty_lots, checked_at)
         account.open_orders += 1
 
-    def _cancel_or_reduce(self, command: Command, verdict: Verdict) -> None:
+    def _check_price_of_new(self, command: Command, instrument: Instrument) -> int:
+        """Check the price where the type has one; return the price at which the order is checked and reserved."""
+        if command.ord_type in PRICED_TYPES:
+            check_price(command, instrument)
+            return command.price_ticks
+        if command.ord_type != OrdType.MARKET:
+            require(not command.flags & CommandFlag.OFF_TICK, Reason.PRICE_NOT_ON_TICK)
+        checked_at = reference_price(command.ord_type, command.aux0, instrument)
+        require(checked_at != 0, Reason.NO_REFERENCE_PRICE)
+        return checked_at
+
+    def _mass_cancel(self, command: Command) -> None:
+        require(command.session == 0 or command.session in self.open_sessions, Reason.UNKNOWN_SESSION)
+        require(command.instrument == 0 or command.instrument in self.instruments, Reason.UNKNOWN_INSTRUMENT)
+        require(command.account == 0 or command.account in self.accounts, Reason.UNKNOWN_ACCOUNT)
+        require(command.side in (0, 1, 2), Reason.INVALID_SIDE)
+
+    def _cancel_reduce_or_status(self, command: Command, verdict: Verdict) -> None:
         require(command.session in self.open_sessions, Reason.UNKNOWN_SESSION)
         verdict.target = self._target(command)
         if command.kind == Kind.REDUCE:
-            self._check_qty(command)
+            check_qty(command)
 
     def _replace(self, command: Command, verdict: Verdict) -> None:
         require(command.session in self.open_sessions, Reason.UNKNOWN_SESSION)
@@ -280,12 +287,18 @@ class RiskTwin:
         account = self.accounts[order.account]
         instrument = self.instruments[order.instrument]
         require(not account.killed, Reason.ACCOUNT_KILLED)
-        self._check_qty(command)
-        self._check_price(command, instrument)
+        check_qty(command)
+        if order.ord_type in PRICED_TYPES:
+            check_price(command, instrument)
+            price = command.price_ticks
+        else:
+            require(not command.flags & CommandFlag.OFF_TICK, Reason.PRICE_NOT_ON_TICK)
+            price = max(order.price, reference_price(order.ord_type, command.aux0, instrument))
+        require(0 <= command.aux0 <= MAX_STOP_PRICE, Reason.INVALID_STOP_PRICE)
         require(command.qty_lots > order.cum, Reason.QTY_BELOW_EXECUTED)
-        self._check_size(command.qty_lots, command.price_ticks, instrument, account)
+        self._check_size(command.qty_lots, price, instrument, account)
         new_res = max(order.res_lots, command.qty_lots - order.cum)
-        new_price = max(order.res_price, command.price_ticks)
+        new_price = max(order.res_price, price)
         if new_res > order.res_lots:
             self._check_position((order.account, order.instrument), order.side, new_res - order.res_lots)
         new_money = new_res * new_price * instrument.tick_value
@@ -297,6 +310,8 @@ class RiskTwin:
 
         self.cl_ord_ids[command.session, command.cl] = verdict.target
         self._reserve(verdict.target, new_res, new_price)
+        if order.ord_type not in PRICED_TYPES:
+            order.price = price
         order.pending += 1
 
     def _target(self, command: Command) -> int:
@@ -306,18 +321,6 @@ class RiskTwin:
         require(command.orig != NO_TEXT, Reason.MISSING_CL_ORD_ID)
         require((command.session, command.orig) in self.cl_ord_ids, Reason.UNKNOWN_ORDER)
         return self.cl_ord_ids[command.session, command.orig]
-
-    @staticmethod
-    def _check_qty(command: Command) -> None:
-        require(not command.flags & CommandFlag.OFF_LOT, Reason.QTY_NOT_ON_LOT)
-        require(command.qty_lots > 0, Reason.INVALID_QTY)
-
-    @staticmethod
-    def _check_price(command: Command, instrument: Instrument) -> None:
-        require(not command.flags & CommandFlag.OFF_TICK, Reason.PRICE_NOT_ON_TICK)
-        require(command.price_ticks > 0, Reason.INVALID_PRICE)
-        require(instrument.low <= command.price_ticks, Reason.PRICE_OUT_OF_BAND)
-        require(instrument.high == 0 or command.price_ticks <= instrument.high, Reason.PRICE_OUT_OF_BAND)
 
     @staticmethod
     def _check_size(qty: int, price: int, instrument: Instrument, account: Account) -> int:
@@ -370,8 +373,8 @@ class RiskTwin:
             self._reserve(order_id, order.leaves, order.price)
 
     def apply(self, outcome: Outcome) -> None:
-        """Take in one outcome of matching."""
-        if outcome.kind >= codes.KIND_SESSION_OPEN or outcome.flags & OutcomeFlag.RISK:
+        """Take in one outcome of matching; those that are not named here do nothing."""
+        if outcome.flags & OutcomeFlag.RISK:
             return
         if outcome.type == OutcomeType.FILLED:
             self.instruments[outcome.instrument].last_price = outcome.price_ticks
@@ -385,9 +388,12 @@ class RiskTwin:
                 self._release(outcome.order_id)
             case OutcomeType.REJECTED if outcome.flags & OutcomeFlag.NEW:
                 self._release(outcome.order_id)
+            case OutcomeType.ACCEPTED if outcome.flags & OutcomeFlag.REPRICED:
+                order.price = outcome.price_ticks
+                self._settle(outcome.order_id)
             case OutcomeType.REPLACED:
-                order.leaves, order.price = outcome.leaves_lots, outcome.price_ticks
-                if outcome.kind == Kind.REPLACE:
+                order.leaves, order.price = outcome.leaves_lots, outcome.price_ticks or order.price
+                if outcome.kind == Kind.REPLACE and not outcome.flags & OutcomeFlag.UNSOLICITED:
                     order.pending -= 1
                 self._settle(outcome.order_id)
             case OutcomeType.REJECTED if outcome.kind == Kind.REPLACE:

@@ -1,6 +1,6 @@
 """A desk that drives any core through a scenario: short calls in, outcomes, books and rows out.
 
-Anything with ``process(command) -> list[Outcome]`` and the three dumps is a core: the twin, and the compiled
+Anything with ``process(command) -> list[Outcome]`` and the dumps is a core: the twin, and the compiled
 core behind :mod:`tests.twin.compiled`. The desk numbers the commands, stamps time and feedback (by default
 risk has seen everything before; ``seen=`` lags), and remembers which ClOrdID opened which order, so that books
 can be drawn with names instead of sequences.
@@ -8,16 +8,34 @@ can be drawn with names instead of sequences.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from protocols.codes import Kind, Limit, OrdType, OutcomeType, Reason, Side, Tif
+from protocols.codes import (
+    FLAG_STP_SHIFT,
+    CommandFlag,
+    Kind,
+    Limit,
+    OrdType,
+    OutcomeFlag,
+    OutcomeType,
+    Reason,
+    SelfTradeMode,
+    Side,
+    Tif,
+)
 from protocols.text import pack_text
+from tests.twin.book import STOP_BUY, STOP_SELL
 from tests.twin.records import Command, Outcome, Text, make_command
 from tests.twin.view import AccountRow, BookRow, PositionRow, draw_book, line
 
 USD = pack_text("USD")[0]
 EUR = pack_text("EUR")[0]
 AMPLE = 2**60
+BUY, SELL = Side.BUY, Side.SELL
+ANSWER = OutcomeFlag.ANSWER
+BY_RISK = ANSWER | OutcomeFlag.RISK
+NOT_TAKEN = ANSWER | OutcomeFlag.NEW  # a new order that matching rejected
 
 CAPACITIES = {
     "max_orders": 8,
@@ -27,6 +45,7 @@ CAPACITIES = {
     "max_positions": 6,
     "max_cl_ord_ids": 32,
     "max_sessions": 3,
+    "max_specials": 6,
 }
 
 
@@ -37,7 +56,10 @@ class AnyCore(Protocol):
         """Carry out one command; return its outcomes."""
 
     def dump_books(self) -> list[BookRow]:
-        """Return all resting orders."""
+        """Return all open orders."""
+
+    def dump_last_prices(self) -> dict[int, int]:
+        """Return the last trade price of each instrument that has one."""
 
     def dump_positions(self) -> list[PositionRow]:
         """Return all position rows."""
@@ -57,7 +79,13 @@ def venue_command(capacities: dict[str, int]) -> Command:
         account=capacities["max_accounts"],
         instrument=capacities["max_instruments"],
         price_ticks=capacities["max_sessions"],
+        orig0=capacities.get("max_specials", 1 << 16),
     )
+
+
+def stp(group: int, mode: int = SelfTradeMode.NEWEST) -> dict[str, int]:
+    """Return the fields of an order's self-trade group."""
+    return {"orig2": group, "flags": mode << FLAG_STP_SHIFT}
 
 
 class Desk:
@@ -68,6 +96,7 @@ class Desk:
         self.seq = 0
         self.seen = 0
         self.session = 1
+        self.late_ns = 0
         self.ids: dict[str, int] = {}
         self.history: list[Outcome] = []
         self.send(venue_command(capacities or CAPACITIES))
@@ -76,16 +105,27 @@ class Desk:
         """Send a command as the next input; risk has seen all before it unless ``seen`` says otherwise."""
         self.seq += 1
         self.seen = max(self.seen, self.seq - 1 if seen is None else seen)
-        command.seq, command.time_ns, command.seen_seq = self.seq, 1000 + 7 * self.seq, self.seen
+        command.seq, command.time_ns, command.seen_seq = self.seq, self.time_of(self.seq), self.seen
         outcomes = self.core.process(command)
         self.history += outcomes
         return outcomes
 
+    def time_of(self, seq: int) -> int:
+        """Return the time at which an input is stamped."""
+        return 1000 + 7 * seq + self.late_ns
+
+    def wait(self, ns: int) -> None:
+        """Let time pass before the next command."""
+        self.late_ns += ns
+
     # Administration
 
-    def open_session(self, name: str | Text = "GW1") -> list[Outcome]:
+    def open_session(
+        self, name: str | Text = "GW1", *, cancel_on_close: bool = False, **fields: Any
+    ) -> list[Outcome]:
         """Open a session by name."""
-        return self.send(make_command(Kind.SESSION_OPEN, cl=name, orig0=7))
+        flags = CommandFlag.CANCEL_ON_CLOSE if cancel_on_close else 0
+        return self.send(make_command(Kind.SESSION_OPEN, cl=name, orig0=7, flags=flags, **fields))
 
     def close_session(self, session: int) -> list[Outcome]:
         """Close a session by id."""
@@ -101,9 +141,10 @@ class Desk:
         tick_value: int = 1,
         low: int = 0,
         high: int = 0,
+        protection: int = 0,
         currency: int = USD,
     ) -> list[Outcome]:
-        """Define an instrument, or its band anew."""
+        """Define an instrument, or its band and protection anew."""
         return self.send(
             make_command(
                 Kind.INSTRUMENT,
@@ -114,6 +155,7 @@ class Desk:
                 aux0=tick_value,
                 order_id=low,
                 aux1=high,
+                orig0=protection,
                 orig2=currency,
             )
         )
@@ -177,6 +219,26 @@ class Desk:
         """Send a market order."""
         return self.new(side, qty, fields.pop("at", 0), cl, ord_type=OrdType.MARKET, tif=tif, **fields)
 
+    def stop(
+        self, side: int, qty: int, stop: int, cl: str, *, limit: int = 0, trail: int = 0, **fields: Any
+    ) -> list[Outcome]:
+        """Send a STOP, with a limit a STOP_LIMIT, with a distance to trail at a TRAILING_STOP."""
+        ord_type = OrdType.STOP_LIMIT if limit else OrdType.TRAILING_STOP if trail else OrdType.STOP
+        return self.new(side, qty, limit, cl, ord_type=ord_type, aux0=trail or stop, **fields)
+
+    def until(self, side: int, qty: int, at: int, cl: str, *, expiry: int, **fields: Any) -> list[Outcome]:
+        """Send a GTD order that expires at a time."""
+        return self.new(side, qty, at, cl, tif=Tif.GTD, aux1=expiry, **fields)
+
+    def iceberg(self, side: int, qty: int, at: int, cl: str, *, display: int, **fields: Any) -> list[Outcome]:
+        """Send an order that shows a part of its lots."""
+        return self.new(side, qty, at, cl, order_id=display, **fields)
+
+    def trade(self, at: int, qty: int = 1) -> None:
+        """Set the last trade price: account 2 buys from itself between the best prices, or better ones rest."""
+        self.sell(qty, at=at, cl=f"TS{self.seq}", account=2)
+        self.buy(qty, at=at, cl=f"TB{self.seq}", account=2)
+
     def directed(self, side: int, qty: int, at: int, cl: str, **fields: Any) -> list[Outcome]:
         """Send a directed order; its target is ``order_id`` or ``orig``."""
         return self.new(
@@ -205,12 +267,25 @@ class Desk:
         command = make_command(Kind.REPLACE, orig=orig, cl=cl, qty_lots=qty, price_ticks=at, **values)
         return self.send(command, seen)
 
+    def status(self, orig: str = "", cl: str = "X", **fields: Any) -> list[Outcome]:
+        """Ask how an order stands."""
+        return self.send(make_command(Kind.STATUS, orig=orig, cl=cl, **{"session": self.session, **fields}))
+
+    def mass_cancel(self, cl: str = "M", **fields: Any) -> list[Outcome]:
+        """Cancel all orders of the session that the fields name."""
+        return self.send(make_command(Kind.MASS_CANCEL, cl=cl, **{"session": self.session, **fields}))
+
     # What came of it
 
     def book(self, instrument: int = 1) -> str:
-        """Draw a book, its orders named by their first ClOrdID."""
+        """Draw the sides of a book that trade, orders named by their first ClOrdID."""
         names = {order_id: name for name, order_id in self.ids.items()}
         return draw_book(self.core.dump_books(), instrument, names)
+
+    def stops(self, instrument: int = 1) -> str:
+        """Draw the stop orders of a book by their stop prices."""
+        names = {order_id: name for name, order_id in self.ids.items()}
+        return draw_book(self.core.dump_books(), instrument, names, (STOP_BUY, STOP_SELL))
 
     def position(self, account: int = 1, instrument: int = 1) -> PositionRow:
         """Return one position row as risk has it; zeros where there is none."""
@@ -220,6 +295,9 @@ class Desk:
     def money(self, account: int = 1) -> AccountRow:
         """Return one account row as risk has it."""
         return next(row for row in self.core.dump_accounts() if row.account == account)
+
+
+MakeDesk = Callable[..., Desk]
 
 
 def open_desk(core: AnyCore, capacities: dict[str, int] | None = None) -> Desk:

@@ -1,8 +1,9 @@
 """What tests see of a core: canonical rows of its state, books as text tables, outcomes as lines.
 
 The rows are the same for the twin and for the compiled core, so that two states are equal when their dumps
-are. Book rows stand in the order of the books: instruments ascending, buys before sells, best level first,
-oldest order first. A drawn book has one line a price, highest first; the oldest order stands leftmost.
+are. Book rows stand in the order of the books: instruments ascending; buys, sells, stop buys, stop sells; best level
+first; first in the queue first. A drawn book has one line a price, highest first; the first in the queue stands
+leftmost, an iceberg as name:shown+hidden. Stop orders are drawn apart, by their stop prices.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from tests.twin.records import Outcome, show
 
 
 class BookRow(NamedTuple):
-    """One resting order."""
+    """One open order: on side 1 or 2 at its limit, on side 3 (stop buy) or 4 (stop sell) at its stop price.
+
+    ``shown`` is what stands in the queue: the leaves, of all but icebergs on sides 1 and 2. ``limit`` is the limit of
+    a STOP_LIMIT on side 3 or 4, else 0.
+    """
 
     instrument: int
     side: int
@@ -25,6 +30,8 @@ class BookRow(NamedTuple):
     cum: int
     account: int
     session: int
+    shown: int
+    limit: int = 0
 
 
 class PositionRow(NamedTuple):
@@ -47,23 +54,31 @@ class AccountRow(NamedTuple):
     killed: bool = False
 
 
-def draw_book(rows: Iterable[BookRow], instrument: int, names: Mapping[int, str] | None = None) -> str:
-    """Draw one book as a table; an order shows as name:leaves, without a name as its id."""
+def draw_book(
+    rows: Iterable[BookRow],
+    instrument: int,
+    names: Mapping[int, str] | None = None,
+    sides: tuple[int, int] = (Side.BUY, Side.SELL),
+) -> str:
+    """Draw one book as a table; an order shows as name:lots, without a name as its id, a stop's limit as @limit."""
+    buys, sells = sides
     levels: dict[int, dict[int, list[str]]] = {}
     for row in rows:
-        if row.instrument == instrument:
+        if row.instrument == instrument and row.side in sides:
             name = (names or {}).get(row.order_id, str(row.order_id))
-            sides = levels.setdefault(row.price, {Side.BUY: [], Side.SELL: []})
-            sides[row.side].append(f"{name}:{row.leaves}")
+            hidden = f"+{row.leaves - row.shown}" if row.shown != row.leaves else ""
+            limit = f"@{row.limit}" if row.limit else ""
+            level = levels.setdefault(row.price, {buys: [], sells: []})
+            level[row.side].append(f"{name}:{row.shown}{hidden}{limit}")
     if not levels:
         return "empty"
     lines = [("buy", "price", "sell")]
     for price in sorted(levels, reverse=True):
-        lines.append((" ".join(levels[price][Side.BUY]), str(price), " ".join(levels[price][Side.SELL])))
+        lines.append((" ".join(levels[price][buys]), str(price), " ".join(levels[price][sells])))
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     shown = [
-        f"{buys:>{widths[0]}} | {price:>{widths[1]}} | {sells:<{widths[2]}}".rstrip()
-        for buys, price, sells in lines
+        f"{left:>{widths[0]}} | {price:>{widths[1]}} | {right:<{widths[2]}}".rstrip()
+        for left, price, right in lines
     ]
     return "\n".join(shown)
 

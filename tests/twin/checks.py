@@ -1,0 +1,108 @@
+"""What a command itself must be like, naively: those checks of ``docs/rules.md`` that look at no account.
+
+Each check is one :func:`require` line in the order of the rules; the first that fails raises with its reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocols.codes import (
+    FLAG_STP_MASK,
+    FLAG_STP_SHIFT,
+    CommandFlag,
+    OrdType,
+    Reason,
+    SelfTradeMode,
+    Tif,
+)
+from tests.twin.records import Command, Text
+
+MAX_STOP_PRICE = 2**60
+MAX_DISPLAYS = 64
+
+STOP_TYPES = (OrdType.STOP, OrdType.STOP_LIMIT, OrdType.TRAILING_STOP)
+PRICED_TYPES = (OrdType.LIMIT, OrdType.STOP_LIMIT, OrdType.DIRECTED)
+RESTING_TIFS = (Tif.GTC, Tif.DAY, Tif.GTD)
+POSTING_FLAGS = (CommandFlag.BOOK_ONLY, CommandFlag.POST_ONLY, CommandFlag.POST_REPRICE)
+
+
+@dataclass
+class Instrument:
+    """One instrument; ``high`` and ``last_price`` are 0 where there is none."""
+
+    symbol: Text
+    tick_e8: int
+    lot_e8: int
+    tick_value: int
+    currency: int
+    low: int
+    high: int
+    last_price: int = 0
+
+    def terms(self) -> tuple[object, ...]:
+        """Return all that a second definition may not change."""
+        return (self.symbol, self.tick_e8, self.lot_e8, self.tick_value, self.currency)
+
+
+class Rejection(Exception):
+    """The first check that failed."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.name)
+        self.reason = reason
+
+
+def require(condition: bool, reason: Reason) -> None:
+    """Go on if the condition holds, else reject for this reason."""
+    if not condition:
+        raise Rejection(reason)
+
+
+def check_terms(command: Command) -> None:
+    """Check type, time in force, posting flags and self-trade group."""
+    require(command.ord_type in set(OrdType), Reason.UNSUPPORTED_ORDER_TYPE)
+    require(command.tif in set(Tif), Reason.UNSUPPORTED_TIF)
+    require(command.ord_type not in STOP_TYPES or command.tif in RESTING_TIFS, Reason.UNSUPPORTED_TIF)
+    posting = [flag for flag in POSTING_FLAGS if command.flags & flag]
+    require(len(posting) <= 1, Reason.UNSUPPORTED_ORDER_TYPE)
+    if posting:
+        require(command.ord_type == OrdType.LIMIT, Reason.UNSUPPORTED_ORDER_TYPE)
+        require(command.tif in RESTING_TIFS, Reason.UNSUPPORTED_ORDER_TYPE)
+    if command.ord_type != OrdType.DIRECTED:
+        mode, group = command.flags >> FLAG_STP_SHIFT & FLAG_STP_MASK, command.orig2
+        require(mode in set(SelfTradeMode), Reason.INVALID_SELF_TRADE_GROUP)
+        require(group >= 0, Reason.INVALID_SELF_TRADE_GROUP)
+        require((mode == 0) == (group == 0), Reason.INVALID_SELF_TRADE_GROUP)
+
+
+def check_amounts(command: Command) -> None:
+    """Check the amounts of special orders: display, minimum, expiry, stop price or distance."""
+    ord_type, qty = command.ord_type, command.qty_lots
+    display, minimum = command.order_id, command.orig0
+    if display != 0:
+        require(ord_type in (OrdType.LIMIT, OrdType.STOP_LIMIT), Reason.INVALID_DISPLAY_QTY)
+        require(command.tif in RESTING_TIFS, Reason.INVALID_DISPLAY_QTY)
+        require(0 < display <= qty <= MAX_DISPLAYS * display, Reason.INVALID_DISPLAY_QTY)
+    if minimum != 0:
+        posting = any(command.flags & flag for flag in POSTING_FLAGS)
+        require(ord_type in (OrdType.MARKET, OrdType.LIMIT) and not posting, Reason.INVALID_MIN_QTY)
+        require(0 < minimum <= qty, Reason.INVALID_MIN_QTY)
+    if command.tif == Tif.GTD:
+        require(command.aux1 > command.time_ns, Reason.INVALID_EXPIRE_TIME)
+    if ord_type in STOP_TYPES:
+        require(1 <= command.aux0 <= MAX_STOP_PRICE, Reason.INVALID_STOP_PRICE)
+
+
+def check_qty(command: Command) -> None:
+    """Check that a quantity is positive and on lot."""
+    require(not command.flags & CommandFlag.OFF_LOT, Reason.QTY_NOT_ON_LOT)
+    require(command.qty_lots > 0, Reason.INVALID_QTY)
+
+
+def check_price(command: Command, instrument: Instrument) -> None:
+    """Check that a price is positive, on tick and within the band."""
+    require(not command.flags & CommandFlag.OFF_TICK, Reason.PRICE_NOT_ON_TICK)
+    require(command.price_ticks > 0, Reason.INVALID_PRICE)
+    require(instrument.low <= command.price_ticks, Reason.PRICE_OUT_OF_BAND)
+    require(instrument.high == 0 or command.price_ticks <= instrument.high, Reason.PRICE_OUT_OF_BAND)

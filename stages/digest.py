@@ -2,7 +2,8 @@
 
 Order of the walk: instruments by id, for each its definition and last price, its bids and asks from the best
 level, each level's orders first in the queue first, stop orders after them; last prices and protection points;
-expiries as a sum; accounts by id with limits, cash, reservations; sessions by id; positions and used ClOrdIDs as sums of per-entry hashes (their order carries no meaning).
+expiries as a sum; accounts by id with limits, cash, reservations; sessions by id; positions and used ClOrdIDs as sums
+of per-entry hashes (their order carries no meaning).
 """
 
 from __future__ import annotations

@@ -141,7 +141,11 @@ def _special_problem(s, command, display):  # type: ignore[no-untyped-def]
     is_stop = TYPE_LIMIT < command.ord_type <= TYPE_TRAILING_STOP
     if (is_stop or display != 0) and s.words[MW_SPECIALS] >= s.specials.shape[0]:
         return REASON_NO_ROOM
-    if command.tif == TIF_GTD and s.words[MW_TIMED] >= s.specials.shape[0]:
+    if (
+        command.tif == TIF_GTD
+        and command.ord_type != TYPE_MARKET
+        and s.words[MW_TIMED] >= s.specials.shape[0]
+    ):
         return REASON_NO_ROOM
     if command.ord_type == TYPE_TRAILING_STOP and s.markets[np.int64(command.instrument)].last_ticks == 0:
         return REASON_NO_REFERENCE_PRICE

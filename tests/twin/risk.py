@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from protocols.codes import (
+    CommandFlag,
     Kind,
     Limit,
     OrdType,

@@ -245,7 +245,7 @@ def test_a_stop_limit_is_checked_as_a_limit(desk: Desk) -> None:
     told = desk.new(BUY, 1, 0, "A", ord_type=OrdType.STOP_LIMIT, aux0=12)
     assert reason(told) is Reason.INVALID_PRICE
     assert reason(desk.stop(BUY, 1, 12, "A", limit=21)) is Reason.PRICE_OUT_OF_BAND
-    assert reason(desk.stop(BUY, 1, 99, "A", flags=off_tick)) is Reason.NONE
+    assert reason(desk.stop(BUY, 1, 99, "A", flags=off_tick)) is Reason.PRICE_NOT_ON_TICK
     assert reason(desk.stop(BUY, 1, 0, "B", trail=99, flags=off_tick)) is Reason.NONE
 
 

@@ -456,7 +456,7 @@ def flow_config(
     """Return a profile's configuration over all instruments and accounts of a directory.
 
     ``changes`` override fields of :class:`FlowConfig`. The depth is kept within an eighth of a short flow, or
-    within half of it where half of the window comes first.
+    within all of it where half of the window comes first.
     """
     if profile not in _PRESETS:
         raise ValueError(f"profile: expected one of {', '.join(PROFILES)}, was {profile!r}")
@@ -476,7 +476,7 @@ def flow_config(
     if "swing_commands" in fields:
         fields["swing_commands"] *= max(1, len(entries))
     config = FlowConfig(**(fields | changes))
-    share = 2 if config.move_permille else 8
+    share = 1 if config.move_permille else 8
     depth = min(config.depth, max(4, orders // (share * len(entries))))
     prefill = min(depth * len(entries), orders) // 2 if config.move_permille else 0
     return msgspec.structs.replace(config, depth=depth, prefill=changes.get("prefill", prefill))

@@ -21,6 +21,8 @@ __all__ = ["COMMANDS", "FLOWS", "Flow", "flow_workload", "venue_of"]
 
 COMMANDS: Final = {"full": 2_000_000, "quick": 200_000}
 QUICK_SHARE: Final = 10
+SPREAD_OF_MANY: Final = 100  # ticks: books of a hundred orders have nearly a hundred levels
+LEAST_ROOM: Final = 1 << 14
 ACCOUNT_LIMIT: Final = 1 << 40
 CREDIT: Final = 1_000_000_000_000
 
@@ -58,20 +60,17 @@ def flow_workload(flow: Flow, mode: str, count: int = 0, seed: int = 1) -> Workl
     changes: dict[str, Any] = {"depth": 2 * resting // instruments}
     if flow.instruments > 1:
         changes["spread_ticks"] = SPREAD_OF_MANY
-    config = venue_of(instruments, flow.accounts, count + resting)
+    config = venue_of(instruments, flow.accounts, count + resting, 2 * resting)
     return make_workload(flow.profile, count + resting, seed, config, **changes)
 
 
-SPREAD_OF_MANY: Final = 100  # ticks: books of a hundred orders have a hundred levels or so
-
-
-def venue_of(instruments: int, accounts: int, commands: int) -> VenueConfig:
-    """Return a venue of so many instruments and generous accounts, with room for a flow of so many commands."""
+def venue_of(instruments: int, accounts: int, commands: int, orders: int) -> VenueConfig:
+    """Return a venue of so many instruments and generous accounts, with room for so many commands and open orders."""
     room = Capacity(
-        max_orders=max(1 << 16, 2 * commands),
-        max_levels=max(1 << 16, commands),
-        max_cl_ord_ids=max(1 << 16, 2 * commands),
-        max_positions=max(1 << 16, min(accounts * instruments, commands)),
+        max_orders=orders + LEAST_ROOM,
+        max_levels=orders + LEAST_ROOM,
+        max_cl_ord_ids=commands + LEAST_ROOM,
+        max_positions=min(accounts * instruments, commands) + LEAST_ROOM,
         max_accounts=accounts,
         max_instruments=instruments,
     )

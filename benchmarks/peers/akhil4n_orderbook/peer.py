@@ -1,6 +1,6 @@
 """The book of the package ``akhil4n-orderbook``, pure Python, as a peer of benchmarks/matching.py.
 
-``python Peer.py FLOW COUNT CORE`` loads a flow file (benchmarks/flow_file.py), answers ``ready``, and then each
+``python peer.py FLOW COUNT CORE`` loads a flow file (benchmarks/flow_file.py), answers ``ready``, and then each
 line ``run`` by ``ok {...}``. A run makes the books anew, sends the rows before the clock starts, and times COUNT
 more. Reports of four words are kept in a list: there is no second thread that could read them beside this one, so
 nothing is handed over, which is less than the others do; they are added up when the clock has stopped.
@@ -18,7 +18,7 @@ import sys
 import time
 
 sys.path.insert(0, "lib")
-from orderbook import Order, OrderBook, OrderSide  # noqa: E402
+from orderbook import Order, OrderBook, OrderSide
 
 MAGIC = 0x574F4C46474E4952
 ROW_WORDS = 6

@@ -38,7 +38,17 @@ from benchmarks.workload import NOBODY, OUTPUT_SLOTS, Bench, Reference, referenc
 from stages.state_words import MW_DIGEST
 from stages.topology import CUR_INPUT_RISK, CUR_OUTPUT_PUBLISH
 
-__all__ = ["BookRate", "MatchingRow", "Turns", "run"]
+__all__ = [
+    "BookEntry",
+    "BookRate",
+    "Entries",
+    "MatchingRow",
+    "Turns",
+    "fastest_peer",
+    "goals",
+    "measure",
+    "run",
+]
 
 GOAL_PER_S: Final = 8e6
 GOAL_TIMES: Final = 2.0

@@ -57,7 +57,7 @@ def flow_workload(flow: Flow, mode: str, count: int = 0, seed: int = 1) -> Workl
         return make_workload(flow.profile, count, seed)
     share = QUICK_SHARE if mode == "quick" and flow.instruments > 1 else 1
     instruments, resting = flow.instruments // share, flow.resting // share
-    changes: dict[str, Any] = {"depth": 2 * resting // instruments}
+    changes: dict[str, Any] = {"depth": 3 * resting // (2 * instruments)}
     if flow.instruments > 1:
         changes["spread_ticks"] = SPREAD_OF_MANY
     config = venue_of(instruments, flow.accounts, count + resting, 2 * resting)

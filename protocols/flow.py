@@ -20,7 +20,7 @@ Profiles: ``normal`` as above; ``deep``, a book many times as deep around a midd
 wider swings; ``crash``, half way through the flow all markets fall by up to 6 percent while sellers take what
 is there, and then recover a third; ``moves``, the mix of exchange-core's own tests (9% new orders that may
 rest, 3% IOC, 6% cancels, 82% moves, which change the price alone; some 6 in 100 commands trade): it begins
-with orders that fill the books (*prefill*), half of the window, and goes on with the mix.
+with orders that fill the books (*prefill*), two thirds of the window, and goes on with the mix.
 """
 
 from __future__ import annotations
@@ -441,7 +441,7 @@ _PRESETS: Final[dict[str, dict[str, int]]] = {
         "cancel_permille": 60,
         "replace_permille": 820,
         "move_permille": 1000,
-        "depth": 2_000,
+        "depth": 1_500,
         "spread_ticks": 400,
         "volatility_permille": 100,
         "ioc_reach_ticks": 8,
@@ -456,7 +456,7 @@ def flow_config(
     """Return a profile's configuration over all instruments and accounts of a directory.
 
     ``changes`` override fields of :class:`FlowConfig`. The depth is kept within an eighth of a short flow, or
-    within all of it where half of the window comes first.
+    within all of it where orders come first that fill the books.
     """
     if profile not in _PRESETS:
         raise ValueError(f"profile: expected one of {', '.join(PROFILES)}, was {profile!r}")
@@ -478,7 +478,7 @@ def flow_config(
     config = FlowConfig(**(fields | changes))
     share = 1 if config.move_permille else 8
     depth = min(config.depth, max(4, orders // (share * len(entries))))
-    prefill = min(depth * len(entries), orders) // 2 if config.move_permille else 0
+    prefill = 2 * min(depth * len(entries), orders) // 3 if config.move_permille else 0
     return msgspec.structs.replace(config, depth=depth, prefill=changes.get("prefill", prefill))
 
 

@@ -31,7 +31,7 @@ GOLDEN_DIGESTS = {
     "deep": "a951f327650fd463",
     "swing": "edd962bdd75650dc",
     "crash": "5c4eaf5e19409c14",
-    "moves": "867810c056c60042",
+    "moves": "9f282f5bd2b0cdcc",
     "swing-wide": "ddc8208bfbd1f6f4",
 }
 
@@ -274,10 +274,10 @@ def test_wide_swings() -> None:
 
 
 def test_flow_of_moves() -> None:
-    """Moves change the price alone; the mix is exchange-core's, after orders that fill half of the window."""
+    """Moves change the price alone; the mix is exchange-core's, after orders that fill most of the window."""
     commands = generate(STATISTICS_COMMANDS, 11, "moves")
     config = flow_config("moves", DIRECTORY, STATISTICS_COMMANDS, 11)
-    assert config.prefill == 5 * config.depth // 2 == 5_000
+    assert config.prefill == 5 * config.depth * 2 // 3 == 5_000
     market = Market()
     market.run(commands[: config.prefill])
     assert len(market.place) > 0.97 * config.prefill

@@ -116,7 +116,7 @@ def _translate(commands, outcomes, ends, setup, leaves, prices, rows, totals):  
         if kind == KIND_NEW:
             if done == OUT_REJECTED:
                 return index
-            kind = NEW
+            kind = np.int64(NEW)
             target = np.int64(index + 1)
             leaves[target] = qty
             prices[target] = price
@@ -126,16 +126,16 @@ def _translate(commands, outcomes, ends, setup, leaves, prices, rows, totals):  
             totals[T_REJECTS] += 1
             if leaves[target] > 0:
                 target = np.int64(0)  # named by a text that was never used: the order itself is there
-            kind = CANCEL if kind == KIND_CANCEL else REPLACE
+            kind = np.int64(CANCEL if kind == KIND_CANCEL else REPLACE)
         elif done == OUT_CANCELLED and kind == KIND_CANCEL:
-            kind = CANCEL
+            kind = np.int64(CANCEL)
             totals[T_RESTING] -= 1
             totals[T_RESTING_LOTS] -= leaves[target]
             leaves[target] = 0
         elif done == OUT_REPLACED and kind == KIND_REPLACE:
             qty = np.int64(first["leaves_lots"])
             less = leaves[target] - qty
-            kind = REDUCE if price == prices[target] and less > 0 else REPLACE
+            kind = np.int64(REDUCE if price == prices[target] and less > 0 else REPLACE)
             totals[T_RESTING_LOTS] -= less
             leaves[target] = qty
             prices[target] = price
@@ -172,7 +172,7 @@ def _translate(commands, outcomes, ends, setup, leaves, prices, rows, totals):  
         rows[index, 3] = qty
         rows[index, 4] = less
         rows[index, 5] = command["account"]
-    return rows.shape[0]
+    return np.int64(rows.shape[0])
 
 
 def translate(workload: Workload, wanted: Reference, measured: int | None = None) -> tuple[Any, Answer]:
@@ -201,7 +201,7 @@ def write_flow(path: Path, rows: Any, prefill: int, instruments: int) -> None:
     head = np.array([MAGIC, len(rows), prefill, instruments, 0, 0], np.int64)
     with open(path, "wb") as file:
         file.write(head.astype("<i8").tobytes())
-        file.write(memoryview(np.ascontiguousarray(rows, "<i8")).cast("B"))
+        np.ascontiguousarray(rows, "<i8").tofile(file)
 
 
 def read_flow(path: Path) -> tuple[Any, int, int]:

@@ -189,7 +189,8 @@ def measure(
     bench = Bench(workload)
     wanted = reference(bench)
     batches: list[float] = []
-    handed_over, rates = None, ()
+    handed_over: Runs | None = None
+    rates: tuple[BookRate, ...] = ()
     if cores[0] != cores[1]:
         _hand_over(bench, wanted, cores, [])  # loads kernels
         with ExitStack() as stack:
@@ -280,7 +281,10 @@ def _take_turns(
     """Let ours and the peers take turns; a peer that breaks down is left out, the others go on."""
     our_runs = []
     for turn in range(turns):
-        for side in [each for each in sides if turn < each.turns and each.name in entries.built] or [None]:
+        taking: list[_Side | None] = [
+            each for each in sides if turn < each.turns and each.name in entries.built
+        ]
+        for side in taking or [None]:
             our_runs.append(repeat(1, ours, cores))
             if side is not None:
                 try:

@@ -46,7 +46,7 @@ __all__ = ["PEERS", "BookPeer", "RunningPeer", "build_peer", "flow_commands"]
 
 REPORT_BYTES: Final = 32
 ANSWER_DEADLINE_S: Final = 120.0
-HARNESS: Final = (("harness.rs", "src/harness.rs"),)
+HARNESS: Final = (("harness.rs", "src/harness.rs"), ("native.toml", ".cargo/config.toml"))
 CARGO: Final = (("cargo", "build", "--release", "--quiet"),)
 RUST: Final = ("target/release/peer",)
 PIP: Final = (

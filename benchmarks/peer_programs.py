@@ -72,6 +72,7 @@ def build_program(name: str, recipe: Recipe, root: Path | None = None, sources: 
                 work = Path(scratch) / name
                 shutil.copytree(home, work)
                 for shared, place in recipe.shares:
+                    (work / place).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(sources / SHARED / shared, work / place)
                 for command in recipe.builds:
                     _build_step(command, work)

@@ -80,7 +80,9 @@ def test_a_new_order_that_was_rejected_makes_no_file() -> None:
     config = config.__class__(capacity=capacity, instruments=config.instruments, accounts=config.accounts)
     workload = make_workload("normal", 200, 1, config)
     wanted = reference(Bench(workload))
-    with pytest.raises(NotVerified, match="flow: expected 200 commands that rest, trade or name an order, was"):
+    with pytest.raises(
+        NotVerified, match="flow: expected 200 commands that rest, trade or name an order, was"
+    ):
         translate(workload, wanted)
 
 

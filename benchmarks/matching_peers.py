@@ -19,10 +19,11 @@ What each does of its own, and what its program does for it, stands in the head 
 
 The last two are slower by a factor of ten to a hundred, so they run the beginning of each flow only (``most``).
 
-Left out, because they cannot do what the flow wants or report no trades: the crates ``lobster`` and ``limitbook``
-(no change that keeps the place), ``rust-order-book`` (its reports have no fills), ``rust_ob`` (decimals, no change);
-the packages ``lightmatchingengine`` (an order that was filled cannot be cancelled any more without an error),
-``order-matching`` (works on data frames), ``pylob`` and ``OrderBook``. C and C++ books are on neither registry.
+Left out: the crates ``lobster``, ``limitbook`` and ``rust_ob`` (no fewer lots without a loss of place; the last two on
+decimals) and ``rust-order-book`` (its reports have no fills); the packages ``pyorderbook`` (half as fast),
+``lightmatchingengine`` (a cancel of an order that was filled is an error), ``order-matching`` (data frames),
+``OrderBook`` (Python 2), ``pylob`` (levels without orders) and ``limit-order-book`` (C++; says which orders were
+filled, not what was traded). Other books in C and C++ are in no registry.
 
 Failure modes: what is missing, dies, is late, or gives another answer than our reference run of the same commands is
 :class:`~benchmarks.peer_programs.PeerMissing`: the peer is named with the reason, and has no figure.

@@ -185,6 +185,11 @@ def measure(
 ) -> MatchingRow:
     """Measure one flow, ours and the peers' in turn."""
     entries, turns = entries or Entries(()), TURNS[mode]
+    if flow.most_turns:
+        fewer = min(turns.turns, flow.most_turns)
+        turns = Turns(
+            turns=fewer, few_turns=min(turns.few_turns, fewer), warm=1, alone=min(turns.alone, fewer)
+        )
     workload = flow_workload(flow, mode, count)
     bench = Bench(workload)
     wanted = reference(bench)

@@ -37,6 +37,7 @@ class Flow(NamedTuple):
     instruments: int = 0
     accounts: int = 0
     resting: int = 0
+    most_turns: int = 0  # of a flow that takes long; 0: as many as the mode has
 
 
 FLOWS: Final = (
@@ -46,7 +47,16 @@ FLOWS: Final = (
     Flow("swing-wide", "wide swings", "swing-wide", True),
     Flow("crash", "flash crash", "crash", True),
     Flow("moves", "exchange-core's mix", "moves", False, instruments=1, accounts=1_000, resting=1_000),
-    Flow("medium", "its medium set", "moves", False, instruments=10_000, accounts=1_000, resting=1_000_000),
+    Flow(
+        "medium",
+        "its medium set",
+        "moves",
+        False,
+        instruments=10_000,
+        accounts=1_000,
+        resting=1_000_000,
+        most_turns=3,
+    ),
 )
 
 

@@ -88,7 +88,7 @@ PEERS: Final = {
     "matchcore": _crate("matchcore crate 0.4.0"),
     "orderbook_rs": _crate("orderbook-rs crate 0.15.3", FEW, ("medium",)),
     "akhil4n_orderbook": BookPeer(
-        Recipe("akhil4n-orderbook 0.1.1", REPORT_BYTES, (), (PIP,), (sys.executable, "peer.py")), FEW
+        Recipe("akhil4n-orderbook 0.1.1", REPORT_BYTES, (), (PIP,), (sys.executable, "peer.py")), FEW, ("medium",)
     ),
 }  # fmt: skip
 

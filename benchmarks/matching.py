@@ -320,7 +320,6 @@ def _together(runs: Sequence[Runs]) -> Runs:
 
 def _hand_over(bench: Bench, wanted: Reference, cores: tuple[int, int], batches: list[float]) -> float:
     bench.rewind(judged=True, feedback=False)
-    books = bench.new_books()
     expected = len(wanted.outcomes)
 
     def read() -> Any:
@@ -330,6 +329,7 @@ def _hand_over(bench: Bench, wanted: Reference, cores: tuple[int, int], batches:
 
     read_nothing(bench)
     with pinned(cores[0]), Beside(cores[1], read) as reader:
+        books = bench.new_books()  # behind the fork: no page of it is copied when it is first written to
         began_ns = _drive(bench, books)
         totals = reader.result()
     if totals[kernels.T_OUTCOMES] != expected or totals[kernels.T_DISORDER]:

@@ -20,7 +20,16 @@ from stages.matching import matching_step
 from stages.risk import risk_step
 from stages.topology import CUR_INPUT_MATCHING, CUR_OUTPUT_PUBLISH, CUR_WRITER
 
-__all__ = ["BUDGET", "OUT_OF_ORDER", "STUCK", "drive_core", "drive_matching", "drive_risk", "read_outcomes"]
+__all__ = [
+    "BUDGET",
+    "OUT_OF_ORDER",
+    "STUCK",
+    "await_reader",
+    "drive_core",
+    "drive_matching",
+    "drive_risk",
+    "read_outcomes",
+]
 
 BUDGET: Final = 256  # commands a step, as the worker's loop has it
 STUCK: Final = -1
@@ -96,6 +105,19 @@ def drive_matching(in_words, in_slots, verdicts, out_words, out_slot_words, book
             if looks & (CLOCK_EVERY - 1) == 0 and clock_ns() - start_ns > STUCK_NS:
                 return np.int64(STUCK)
     return start_ns
+
+
+@kernel
+def await_reader(out_words):  # type: ignore[no-untyped-def]
+    """Wait until the reader has read all that is in the output ring; return its cursor, or STUCK."""
+    start_ns = clock_ns()
+    wanted = load_acquire(out_words, CUR_WRITER)
+    # pairs with the reader's store_release of its cursor
+    while load_acquire(out_words, CUR_OUTPUT_PUBLISH) < wanted:
+        rest(REST_NS)
+        if clock_ns() - start_ns > STUCK_NS:
+            return np.int64(STUCK)
+    return wanted
 
 
 @kernel

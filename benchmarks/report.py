@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from benchmarks import ring_report
 from benchmarks.journal import AppendRow, CodingRow, SyncRow
-from benchmarks.matching import MatchingRow
+from benchmarks.matching import BookEntry, BookRate, MatchingRow, fastest_peer
 from benchmarks.measure import Goal, Runs, Section
 from benchmarks.pipeline import LatencyRow, ThroughputRow
 from benchmarks.replay import ReplayRow
@@ -163,17 +163,52 @@ def _matching(section: Section) -> list[str]:
     lines += _table(
         ("flow", "outcomes a command", "fills", "to a reader", "distance", "outcomes it finds at a time", "to nobody"),
         [
-            (row.profile, f"{row.outcomes / row.commands:.3f}", f"{row.fills:,}", _rates(row.handed_over),
+            (_flow(row), f"{row.outcomes / row.commands:.3f}", f"{row.fills:,}", _rates(row.handed_over),
              _distances(row.handed_over), f"{row.mean_batch:.0f}", _rates(row.nobody_reads))
             for row in rows
         ],
     )  # fmt: skip
     by_distance = [
-        (row.profile, name, str(len(runs.values)), _rates(runs), _distances(runs))
+        (_flow(row), name, str(len(runs.values)), _rates(runs), _distances(runs))
         for row in rows if row.handed_over for name, runs in row.handed_over.by_distance().items()
     ]  # fmt: skip
+    lines += _matching_peers(section, rows)
     return [*lines, "", "The runs with a reader, by core distance:", "",
             *_table(("flow", "distance", "runs", "to a reader", "round trips"), by_distance)]  # fmt: skip
+
+
+def _flow(row: MatchingRow) -> str:
+    return row.title or row.profile
+
+
+def _matching_peers(section: Section, rows: Sequence[MatchingRow]) -> list[str]:
+    """Return ours beside the peers on each flow; nothing if none was asked for."""
+    if "peers" not in section.results:
+        return []
+    entries = section.convert("peers", dict[str, BookEntry])
+    there = [name for name in entries if any(rate.peer == name for row in rows for rate in row.peers)]
+    lines = [
+        "",
+        "Beside engines of other makers, on the same cores in turn, every trade the same, all with a reader; commands",
+        "a second, and how many times as fast ours is (the median of the turns):",
+        "",
+    ]
+    table = []
+    for row in rows:
+        rates = {rate.peer: rate for rate in row.peers}
+        fastest = fastest_peer(row)
+        cells = [_beside(rates.get(name)) for name in there]
+        least = f"{fastest.times.median:.2f} x ({fastest.peer})" if fastest else "-"
+        table.append((_flow(row), f"{row.resting:,}", _rates(row.handed_over), *cells, least))
+    lines += _table(("flow", "orders at the start", "ours", *there, "ours to the fastest peer"), table)
+    lines.append("")
+    for name, entry in entries.items():
+        lines.append(f"- {name}: {entry.title}{f'; **missing**: {entry.missing}' if entry.missing else ''}.")
+    return lines
+
+
+def _beside(rate: BookRate | None) -> str:
+    return f"{_rates(rate.per_second)}, {rate.times.median:.2f} x" if rate else "-"
 
 
 def _risk(section: Section) -> list[str]:

@@ -1,8 +1,10 @@
 """What the benchmarks of the core run on: a generated flow as stamped commands, and what must come of it.
 
-A workload begins with the commands that define the default venue and open a session, as a supervisor and a
-gateway would send them, and goes on with a profile of :mod:`protocols.flow`. Feedback stamps are those that
-ingest gives a single port: commands come in groups of its quota, and each group has seen all groups before it.
+A workload begins with the commands that define a venue, the default one unless another is given, and open a
+session, as a supervisor and a gateway would send them, and goes on with a profile of :mod:`protocols.flow`.
+Feedback stamps are those that ingest gives a single port: commands come in groups of its quota, and each group
+has seen all groups before it. A flow may begin with orders that fill the books; they are no part of what is
+measured where ``lead`` is regarded.
 
 A :class:`Bench` holds the rings and states that the kernels work on. The reference run, risk and matching in
 turn in one process, leaves verdicts and outcomes; the measured runs are held against it. Nothing here is
@@ -18,9 +20,10 @@ import numpy as np
 from benchmarks import core_kernels as kernels
 from benchmarks.measure import expect_equal
 from protocols.codes import KIND_SESSION_OPEN, OUT_FILLED, OUT_REJECTED
-from protocols.flow import SyntheticSource, flow_config
+from protocols.directory import Directory
+from protocols.flow import FlowConfig, SyntheticSource, flow_config
 from protocols.layouts import COMMAND, OUTCOME
-from stages.config import default_config
+from stages.config import VenueConfig, default_config
 from stages.definitions import capacities_of
 from stages.ingest import QUOTA
 from stages.state import (
@@ -51,18 +54,24 @@ TOUCHED: Final = {
 
 
 class Workload(NamedTuple):
-    """Stamped commands from sequence 1 on; the first ``setup`` define the venue."""
+    """Stamped commands from sequence 1 on; the first ``setup`` define the venue, ``prefill`` more fill the books."""
 
     profile: str
     seed: int
     commands: Any
     setup: int
     capacities: Capacities
+    prefill: int = 0
 
     @property
     def flow_count(self) -> int:
-        """Return how many commands are measured."""
+        """Return how many commands there are behind those that define the venue."""
         return len(self.commands) - self.setup
+
+    @property
+    def lead(self) -> int:
+        """Return how many commands come before those that are measured with full books."""
+        return self.setup + self.prefill
 
 
 class Reference(NamedTuple):
@@ -77,14 +86,20 @@ class Reference(NamedTuple):
     rejects: int
 
 
-def make_workload(profile: str, count: int, seed: int = 1) -> Workload:
-    """Generate ``count`` commands of a profile behind the commands that define the default venue."""
-    config = default_config()
+def make_workload(
+    profile: str, count: int, seed: int = 1, config: VenueConfig | None = None, **changes: Any
+) -> Workload:
+    """Generate ``count`` commands of a profile behind those that define a venue (None: the default one).
+
+    ``changes`` are those of :func:`protocols.flow.flow_config`.
+    """
+    config = config or default_config()
     venue = venue_command(config.capacity)
     capacities = capacities_of(venue)
     session = set_name(new_command(KIND_SESSION_OPEN), SESSION)
     definitions = config_commands(config, allocate_risk(capacities, QUOTA))
-    flow = generate_flow(profile, count, seed)
+    made = flow_config(profile, config.directory(), count, seed, **changes)
+    flow = _generate(config.directory(), made)
     commands = np.concatenate([np.atleast_1d(venue), definitions, np.atleast_1d(session), flow])
     setup = len(commands) - count
     seqs = np.arange(1, len(commands) + 1, dtype=np.int64)
@@ -92,16 +107,19 @@ def make_workload(profile: str, count: int, seed: int = 1) -> Workload:
     commands["time_ns"] = seqs * TIME_STEP_NS
     # the venue is defined before the flow begins, then each group has seen the groups before it
     commands["seen_seq"] = np.where(seqs <= setup, seqs - 1, setup + (seqs - setup - 1) // QUOTA * QUOTA)
-    return Workload(profile, seed, commands, setup, capacities)
+    return Workload(profile, seed, commands, setup, capacities, made.prefill)
 
 
 def generate_flow(profile: str, count: int, seed: int) -> Any:
     """Return ``count`` commands of a profile over the default venue, as an injector reads them."""
     directory = default_config().directory()
-    config = flow_config(profile, directory, count, seed)
-    flow = np.zeros(count, dtype=COMMAND)
-    filled = SyntheticSource(directory, count, seed, session=SESSION, config=config).read(flow)
-    expect_equal("commands of the flow", count, filled)
+    return _generate(directory, flow_config(profile, directory, count, seed))
+
+
+def _generate(directory: Directory, config: FlowConfig) -> Any:
+    flow = np.zeros(config.orders, dtype=COMMAND)
+    source = SyntheticSource(directory, config.orders, config.seed, session=SESSION, config=config)
+    expect_equal("commands of the flow", config.orders, source.read(flow))
     return flow
 
 

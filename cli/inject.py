@@ -118,7 +118,7 @@ def itch(
 def synthetic(
     orders: Annotated[int, typer.Option(min=1, help="How many commands to send.")] = 100_000,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes. ClOrdIDs differ between seeds.")] = 1,
-    profile: Annotated[str, typer.Option(help="normal, deep, swing or crash.")] = "normal",
+    profile: Annotated[str, typer.Option(help="normal, deep, swing, swing-wide, crash or moves.")] = "normal",
     session: Annotated[str, typer.Option(help="Session that sends them.")] = "SYN",
     data: Data = DEFAULT_DATA,
     rate: Rate = 0.0,

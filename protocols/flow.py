@@ -16,8 +16,11 @@ then rejected (TOO_LATE, or UNKNOWN_ORDER when a replace in between was), as it 
 the normal flow that is one or two in a hundred, in a swing one in ten.
 
 Profiles: ``normal`` as above; ``deep``, a book many times as deep around a middle that stands still;
-``swing``, two groups of markets that swing against each other; ``crash``, half way through the flow all
-markets fall by up to 6 percent while sellers take what is there, and then recover a third.
+``swing``, two groups of markets that swing against each other; ``swing-wide``, the same in longer and much
+wider swings; ``crash``, half way through the flow all markets fall by up to 6 percent while sellers take what
+is there, and then recover a third; ``moves``, the mix of exchange-core's own tests (9% new orders that may
+rest, 3% IOC, 6% cancels, 82% moves, which change the price alone; some 6 in 100 commands trade): it begins
+with orders that fill the books (*prefill*), two thirds of the window, and goes on with the mix.
 """
 
 from __future__ import annotations
@@ -45,8 +48,8 @@ from ringbuffer.kernel import inlined, kernel
 
 __all__ = ["PROFILES", "FlowConfig", "Profile", "SyntheticSource", "flow_config"]
 
-Profile = Literal["normal", "deep", "swing", "crash"]
-PROFILES: Final = ("normal", "deep", "swing", "crash")
+Profile = Literal["normal", "deep", "swing", "swing-wide", "crash", "moves"]
+PROFILES: Final = ("normal", "deep", "swing", "swing-wide", "crash", "moves")
 
 DIGITS: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 TWO_DIGITS: Final = 36**2
@@ -63,7 +66,6 @@ START_PRICES_E8: Final = {
 OTHER_START_PRICE_E8: Final = 100 * E8
 MIN_START_TICKS: Final = 1_000
 MEAN_GAP_NS: Final = 1_000
-SWING_COMMANDS: Final = 40_000  # a whole swing, in commands per instrument
 MIN_COMMANDS_PER_CRASH_TICK: Final = 100  # of an instrument, over the whole flow
 CHOOSE_TRIES: Final = 8
 SPARE_BIT: Final = 1 << 31  # of a draw: neither _below nor _low_below uses it
@@ -105,6 +107,10 @@ class FlowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """The length of a whole swing, in commands for all instruments together."""
     crash_permille: int = 0
     """How far the middle falls in a crash, at most; 0 is no crash."""
+    prefill: int = 0
+    """The first so many commands are new orders that rest, for the books to begin with."""
+    move_permille: int = 0
+    """How many of the replaces are moves: another price, the same quantity."""
 
     def __post_init__(self) -> None:
         """Refuse what the kernel cannot hold."""
@@ -131,6 +137,8 @@ class FlowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             "swing_ticks": (self.swing_ticks, 0, 1 << 20),
             "swing_commands": (self.swing_commands, 8, MAX_COMMANDS),
             "crash_permille": (self.crash_permille, 0, 900),
+            "prefill": (self.prefill, 0, min(self.orders, self.depth * len(self.instruments))),
+            "move_permille": (self.move_permille, 0, 1000),
         }
         for name, (value, low, high) in rules.items():
             if not low <= value <= high:
@@ -141,6 +149,7 @@ OPEN_ORDER = np.dtype(
     [
         ("cl0", "<i8"),
         ("price", "<i8"),
+        ("qty", "<i8"),
         ("cl1", "<i4"),
         ("market", "<i4"),
         ("account", "<i4"),
@@ -166,7 +175,7 @@ against phase 0; a crash falls by ``deepest`` ticks."""
 # Words of the kernel's state: the generator's own, then the configuration.
 _CHANCE, _SENT, _OPEN, _TIME, _PREFIX, _FIRST_ID, _TOTAL = range(7)
 _NEW, _CANCEL, _IOC, _MAX_QTY, _SESSIONS, _VOLATILITY, _SPREAD, _REACH, _SHORT = range(7, 16)
-_SWING, _SWING_LENGTH, _CRASH, _STATE_WORDS = range(16, 20)
+_SWING, _SWING_LENGTH, _CRASH, _PREFILL, _MOVE, _STATE_WORDS = range(16, 22)
 
 
 @inlined
@@ -312,6 +321,7 @@ def _new(slot, state, markets, window, accounts, ioc):  # type: ignore[no-untype
         _write(slot, state, KIND_NEW, TIF_GTC, market, order, order["price"], qty)
         order["cl0"] = slot["cl0"]
         order["cl1"] = slot["cl1"]
+        order["qty"] = qty
         state[_OPEN] += 1
 
 
@@ -320,12 +330,14 @@ def _choose(state, markets, window):  # type: ignore[no-untyped-def]
     """Return the place of any order of the window, leaving out some that the middle has walked over.
 
     Those have been filled, most likely; the window forgets them. It keeps its last order, and gives up soon.
+    Where most commands name an order, those within the reach of an IOC order are left out, too.
     """
+    near = state[_REACH] if state[_MOVE] else np.int64(0)
     chosen = _below(_chance(state), state[_OPEN])
     for _ in range(CHOOSE_TRIES):
         order = window[chosen]
         middle = markets[order["market"]]["middle"]
-        over = order["price"] > middle if order["side"] == SIDE_BUY else order["price"] < middle
+        over = order["price"] > middle - near if order["side"] == SIDE_BUY else order["price"] < middle + near
         if not over or state[_OPEN] == 1:
             break
         _forget(state, window, chosen)
@@ -352,15 +364,18 @@ def _cancel(slot, state, markets, window):  # type: ignore[no-untyped-def]
 
 @inlined
 def _amend(slot, state, markets, window):  # type: ignore[no-untyped-def]
-    """Replace an order of the window: another quantity, and three times in four another price."""
+    """Replace an order of the window: another quantity, and three times in four another price; or move it."""
     order = window[_choose(state, markets, window)]
     market = markets[order["market"]]
     middle = _move(state, market)
     bits = _chance(state)
-    if _low_below(bits, 4):
+    if state[_MOVE] and _low_below(bits, 1000) < state[_MOVE]:
         order["price"] = _passive_price(state, middle, order["side"])
-    qty = 1 + _below(bits, state[_MAX_QTY])
-    _write(slot, state, KIND_REPLACE, TIF_GTC, market, order, order["price"], qty)
+    else:
+        if _low_below(bits, 4):
+            order["price"] = _passive_price(state, middle, order["side"])
+        order["qty"] = 1 + _below(bits, state[_MAX_QTY])
+    _write(slot, state, KIND_REPLACE, TIF_GTC, market, order, order["price"], order["qty"])
     order["cl0"] = slot["cl0"]
     order["cl1"] = slot["cl1"]
 
@@ -375,7 +390,9 @@ def _generate(state, markets, window, accounts, out, count):  # type: ignore[no-
         choice = _below(bits, 1000)
         slot = out[index]
         ioc = False
-        if choice < state[_NEW]:
+        if state[_SENT] < state[_PREFILL]:
+            kind = KIND_NEW
+        elif choice < state[_NEW]:
             ioc = _below(_chance(state), 1000) < state[_IOC]
             kind = KIND_NEW if ioc or state[_OPEN] < room else KIND_CANCEL
         else:
@@ -411,11 +428,25 @@ def _prefix(seed: int) -> str:
     return "S" + digits
 
 
+# The length of a swing is that of one instrument here.
 _PRESETS: Final[dict[str, dict[str, int]]] = {
     "normal": {},
     "deep": {"depth": 20_000, "spread_ticks": 2_000, "volatility_permille": 0, "ioc_reach_ticks": 2},
-    "swing": {"swing_ticks": 150},
+    "swing": {"swing_ticks": 150, "swing_commands": 40_000},
+    "swing-wide": {"swing_ticks": 1_000, "swing_commands": 160_000},
     "crash": {"crash_permille": 60},
+    "moves": {
+        "new_permille": 120,
+        "ioc_permille": 250,
+        "cancel_permille": 60,
+        "replace_permille": 820,
+        "move_permille": 1000,
+        "depth": 1_500,
+        "spread_ticks": 400,
+        "volatility_permille": 100,
+        "ioc_reach_ticks": 8,
+        "ioc_short_ticks": 0,
+    },
 }
 
 
@@ -424,7 +455,8 @@ def flow_config(
 ) -> FlowConfig:
     """Return a profile's configuration over all instruments and accounts of a directory.
 
-    ``changes`` override fields of :class:`FlowConfig`. The depth is kept within an eighth of a short flow.
+    ``changes`` override fields of :class:`FlowConfig`. The depth is kept within an eighth of a short flow, or
+    within all of it where orders come first that fill the books.
     """
     if profile not in _PRESETS:
         raise ValueError(f"profile: expected one of {', '.join(PROFILES)}, was {profile!r}")
@@ -440,9 +472,14 @@ def flow_config(
         "accounts": tuple(sorted(directory.accounts)),
         "start_id": start_id,
     }
-    fields["swing_commands"] = SWING_COMMANDS * max(1, len(entries))
-    config = FlowConfig(**(fields | _PRESETS[profile] | changes))
-    return msgspec.structs.replace(config, depth=min(config.depth, max(4, orders // (8 * len(entries)))))
+    fields |= _PRESETS[profile]
+    if "swing_commands" in fields:
+        fields["swing_commands"] *= max(1, len(entries))
+    config = FlowConfig(**(fields | changes))
+    share = 1 if config.move_permille else 8
+    depth = min(config.depth, max(4, orders // (share * len(entries))))
+    prefill = 2 * min(depth * len(entries), orders) // 3 if config.move_permille else 0
+    return msgspec.structs.replace(config, depth=depth, prefill=changes.get("prefill", prefill))
 
 
 class SyntheticSource(CommandSource):
@@ -514,6 +551,8 @@ def _initial_state(config: FlowConfig) -> np.ndarray[Any, Any]:
         _SWING: config.swing_ticks,
         _SWING_LENGTH: config.swing_commands,
         _CRASH: config.crash_permille,
+        _PREFILL: config.prefill,
+        _MOVE: config.move_permille,
         _SESSIONS: config.sessions,
     }
     for word, value in values.items():

@@ -8,9 +8,11 @@ import pytest
 from benchmarks import core_kernels as kernels
 from benchmarks import matching, risk
 from benchmarks.machine import two_cores
+from benchmarks.matching_flows import FLOWS
 from benchmarks.measure import NotVerified
 from benchmarks.workload import Bench, make_workload, reference
 from protocols.codes import KIND_CANCEL, KIND_NEW, KIND_REPLACE, TIF_IOC
+from protocols.flow import PROFILES
 from stages.core import Core
 
 CORES = two_cores()
@@ -38,7 +40,7 @@ def test_commands_are_stamped_as_ingest_does() -> None:
     assert behind.max() <= 64
 
 
-@pytest.mark.parametrize("profile", ["normal", "deep", "swing", "crash"])
+@pytest.mark.parametrize("profile", PROFILES)
 def test_the_reference_is_what_the_core_gives(profile: str) -> None:
     """The reference run of the benchmarks and the core of replay agree in every outcome."""
     workload = make_workload(profile, COUNT)
@@ -54,13 +56,21 @@ def test_the_reference_is_what_the_core_gives(profile: str) -> None:
 
 def test_matching_is_measured() -> None:
     """A row of the matching benchmark has a rate for each run, with a reader and without."""
-    row = matching.measure(CORES, "normal", COUNT, 2)
+    row = matching.measure(CORES, FLOWS[0], "quick", count=COUNT)
     assert row.nobody_reads.low > 0
     assert row.outcomes > COUNT
     if CORES[0] != CORES[1]:
         assert row.handed_over is not None
         assert len(row.handed_over.values) == len(row.handed_over.round_trips_ns) == 2
         assert row.mean_batch >= 1
+
+
+def test_orders_that_fill_the_books_are_not_timed() -> None:
+    """What comes before the clock starts is no command of the row, and has no outcomes in it."""
+    row = matching.measure(CORES, FLOWS[5], "quick", count=COUNT)
+    assert (row.commands, row.resting) == (COUNT, 1_000)
+    assert COUNT <= row.outcomes < 2 * COUNT
+    assert row.nobody_reads.low > 0
 
 
 def test_risk_is_measured() -> None:

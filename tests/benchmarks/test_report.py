@@ -8,7 +8,7 @@ import msgspec
 
 from benchmarks import report, suite
 from benchmarks.machine import Load, RoundTrip, machine
-from benchmarks.matching import MatchingRow
+from benchmarks.matching import BookEntry, BookRate, MatchingRow
 from benchmarks.measure import Goal, Runs, Section
 from benchmarks.suite import Results
 from tests.structure.tree import ROOT
@@ -106,3 +106,24 @@ def test_the_committed_page_was_generated() -> None:
     if PAGE.exists():
         pages = [report.document(suite.load_results(path)) for path in COMMITTED]
         assert PAGE.read_text("utf-8") in pages, "run: ringmatch bench --render --write docs/benchmarks.md"
+
+
+def test_peers_of_matching_stand_beside_ours() -> None:
+    """Each flow has a row with ours, each peer's rate and its ratio, and the least ratio; who is missing is named."""
+    section = a_section()
+    rates = tuple(
+        BookRate(peer=name, commands=1000, per_second=Runs(values=(rate,)), times=Runs(values=(4e6 / rate,)))
+        for name, rate in (("one", 2e6), ("other", 1e6))
+    )
+    row = msgspec.structs.replace(
+        section.convert("rows", list[MatchingRow])[0], title="calm", resting=7, peers=rates
+    )
+    missing = BookEntry(title="third 1.0", missing="cargo: not found")
+    peers = {"one": BookEntry(title="one 1.0"), "other": BookEntry(title="other 2.0"), "third": missing}
+    section.results = msgspec.to_builtins({"rows": [row], "peers": peers})
+    page = report.document(Results(sections={"matching": section}))
+    assert "| flow | orders at the start | ours | one | other | ours to the fastest peer |" in page
+    assert "| calm | 7 | 4.00 M/s (2.00 M to 8.00 M) | 2.00 M/s (2.00 M to 2.00 M), 2.00 x |" in page
+    assert "| 2.00 x (one) |" in page
+    assert "- third: third 1.0; **missing**: cargo: not found." in page
+    assert "- one: one 1.0." in page

@@ -31,6 +31,8 @@ GOLDEN_DIGESTS = {
     "deep": "a951f327650fd463",
     "swing": "edd962bdd75650dc",
     "crash": "5c4eaf5e19409c14",
+    "moves": "9f282f5bd2b0cdcc",
+    "swing-wide": "ddc8208bfbd1f6f4",
 }
 
 
@@ -206,7 +208,7 @@ def measured(profile: str) -> tuple[Any, Market]:
     return commands, market
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", [each for each in PROFILES if each != "moves"])
 def test_mix(profile: str) -> None:
     """Half is new and 15% of that IOC; cancels 41%, replaces 9%, but while a deep book builds up."""
     commands = generate(STATISTICS_COMMANDS, 11, profile)
@@ -255,6 +257,44 @@ def test_swinging_flow() -> None:
         moved[instrument] = level[1] - level[0]
     assert moved[1] > 60
     assert moved[2] < -60
+
+
+def test_wide_swings() -> None:
+    """In the wide swings markets move against each other by a thousand ticks, over books that stay small."""
+    commands, market = measured("swing-wide")
+    assert market.trades > 10 * STATISTICS_COMMANDS * 30_000 // 2_000_000
+    assert market.late < 0.25 * market.named
+    peak = commands[STATISTICS_COMMANDS * 99 // 100 :]  # a quarter of a swing is the whole of this flow
+    for instrument, sign in ((1, 1), (2, -1)):
+        prices = [
+            int(np.median(part["price_ticks"][(part["instrument"] == instrument) & (part["tif"] == TIF_GTC)]))
+            for part in (commands[:4_000], peak)
+        ]
+        assert 800 < sign * (prices[1] - prices[0]) < 1_200
+
+
+def test_flow_of_moves() -> None:
+    """Moves change the price alone; the mix is exchange-core's, after orders that fill most of the window."""
+    commands = generate(STATISTICS_COMMANDS, 11, "moves")
+    config = flow_config("moves", DIRECTORY, STATISTICS_COMMANDS, 11)
+    assert config.prefill == 5 * config.depth * 2 // 3 == 5_000
+    market = Market()
+    market.run(commands[: config.prefill])
+    assert len(market.place) > 0.97 * config.prefill
+    body = commands[config.prefill :]
+    market.trades = market.named = market.late = 0
+    market.run(body)
+    counts = Counter(body["kind"].tolist())
+    iocs = int((body["tif"] == TIF_IOC).sum())
+    shares = [(counts[KIND_NEW] - iocs), iocs, counts[KIND_CANCEL], counts[KIND_REPLACE]]
+    assert [share / len(body) for share in shares] == pytest.approx([0.09, 0.03, 0.06, 0.82], abs=0.01)
+    assert 0.03 < market.trades / len(body) < 0.08
+    assert market.late < 0.1 * market.named
+    assert 4_000 < len(market.place) < 10_000
+    quantities: dict[tuple[int, int], int] = {}
+    for row in commands[commands["kind"] != KIND_CANCEL]:
+        qty = quantities[(int(row["cl0"]), int(row["cl1"]))] = int(row["qty_lots"])
+        assert row["kind"] == KIND_NEW or quantities[(int(row["orig0"]), int(row["orig1"]))] == qty
 
 
 def test_crash_flow() -> None:
@@ -319,6 +359,9 @@ def test_sessions_are_numbered() -> None:
         ({"spread_ticks": 0}, "spread_ticks"),
         ({"swing_commands": 7}, "swing_commands"),
         ({"crash_permille": 901}, "crash_permille"),
+        ({"prefill": 101}, "prefill"),
+        ({"prefill": 61, "depth": 12}, "prefill"),
+        ({"move_permille": 1001}, "move_permille"),
     ],
 )
 def test_impossible_configurations(changes: dict[str, Any], name: str) -> None:
@@ -330,5 +373,7 @@ def test_impossible_configurations(changes: dict[str, Any], name: str) -> None:
 
 def test_unknown_profile() -> None:
     """An unknown profile is refused by name."""
-    with pytest.raises(ValueError, match="profile: expected one of normal, deep, swing, crash, was 'calm'"):
+    with pytest.raises(
+        ValueError, match="profile: expected one of normal, deep, swing, swing-wide, crash, moves, was 'calm'"
+    ):
         SyntheticSource(DIRECTORY, 1, 1, "calm")

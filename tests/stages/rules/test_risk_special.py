@@ -237,7 +237,7 @@ def test_what_a_stop_order_reserves(desk: Desk) -> None:
 
 
 def test_a_stop_limit_is_checked_as_a_limit(desk: Desk) -> None:
-    """The limit of a STOP_LIMIT is on tick, positive and within the band; STOP and TRAILING_STOP have none."""
+    """The limit of a STOP_LIMIT is on tick, positive and within the band; of STOP and TRAILING_STOP only the tick counts."""
     desk.instrument(1, low=5, high=20)
     desk.trade(10)
     off_tick = CommandFlag.OFF_TICK
@@ -246,7 +246,7 @@ def test_a_stop_limit_is_checked_as_a_limit(desk: Desk) -> None:
     assert reason(told) is Reason.INVALID_PRICE
     assert reason(desk.stop(BUY, 1, 12, "A", limit=21)) is Reason.PRICE_OUT_OF_BAND
     assert reason(desk.stop(BUY, 1, 99, "A", flags=off_tick)) is Reason.PRICE_NOT_ON_TICK
-    assert reason(desk.stop(BUY, 1, 0, "B", trail=99, flags=off_tick)) is Reason.NONE
+    assert reason(desk.stop(BUY, 1, 0, "B", trail=99, flags=off_tick)) is Reason.PRICE_NOT_ON_TICK
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ from protocols.codes import (
     OUTFLAG_TAKER,
     REASON_NONE,
 )
+from protocols.layouts import SLOT_WORDS
 from ringbuffer.kernel import inlined, kernel
+from ringbuffer.native import prefetch_to_write
 from stages.hashing import fold
 from stages.orders import leaves_of, price_of
 from stages.state_words import (
@@ -36,7 +38,8 @@ from stages.state_words import (
 )
 
 LOW_32 = 0xFFFFFFFF
-LOW_16 = 0xFFFF
+LINE_WORDS = 8
+WRITE_AHEAD = 16  # outcomes: the readers have the lines that come next, and are asked for them in time
 
 
 @inlined
@@ -69,36 +72,40 @@ def put_outcome(  # type: ignore[no-untyped-def]
     out = s.ring
     if row <= words[MW_OUT_LIMIT]:
         words[MW_OUT_NEXT] = row
-        row &= out.shape[0] - 1
+        place = row * SLOT_WORDS & (out.shape[0] - 1)
+        ahead = (row + WRITE_AHEAD) * SLOT_WORDS & (out.shape[0] - 1)
+        prefetch_to_write(out, ahead)
+        prefetch_to_write(out, ahead + LINE_WORDS)
     else:
         words[MW_OUT_LIMIT] = -1  # the others of this command follow it
         out = s.pending
         row = words[MW_PENDING_TAIL]
         words[MW_PENDING_TAIL] = row + 1
+        place = row * SLOT_WORDS
     input_seq = np.int64(command.seq)
     time_ns = np.int64(command.time_ns)
-    place = two_words(owner.account, owner.instrument)
+    whose = two_words(owner.account, owner.instrument)
     tails = two_words(cl2, orig2)
     cause = (index & LOW_32) | (reason << 32) | (np.int64(session) << 48)
     what = np.int64(kind) | (np.int64(owner.side) << 8) | (np.int64(flags) << 16)
     what |= (np.int64(command.kind) << 24) | (np.int64(trade_index) << 32)
-    out[row, 0] = input_seq
-    out[row, 1] = time_ns
-    out[row, 2] = order_id
-    out[row, 3] = price
-    out[row, 4] = qty
-    out[row, 5] = leaves
-    out[row, 6] = cum
-    out[row, 7] = place
-    out[row, 8] = cl0
-    out[row, 9] = cl1
-    out[row, 10] = tails
-    out[row, 11] = orig0
-    out[row, 12] = orig1
-    out[row, 13] = cause
-    out[row, 14] = what
-    out[row, 15] = command.sent_ns
-    acc = nh(0, input_seq, time_ns) + nh(1, order_id, price) + nh(2, qty, leaves) + nh(3, cum, place)
+    out[place] = input_seq
+    out[place + 1] = time_ns
+    out[place + 2] = order_id
+    out[place + 3] = price
+    out[place + 4] = qty
+    out[place + 5] = leaves
+    out[place + 6] = cum
+    out[place + 7] = whose
+    out[place + 8] = cl0
+    out[place + 9] = cl1
+    out[place + 10] = tails
+    out[place + 11] = orig0
+    out[place + 12] = orig1
+    out[place + 13] = cause
+    out[place + 14] = what
+    out[place + 15] = command.sent_ns
+    acc = nh(0, input_seq, time_ns) + nh(1, order_id, price) + nh(2, qty, leaves) + nh(3, cum, whose)
     acc += nh(4, cl0, cl1) + nh(5, tails, orig0) + nh(6, orig1, cause)
     acc += (what + np.int64(0x2B3E6C1F9D5A7E43)) * np.int64(0x6A09E667F3BCC909)
     words[MW_DIGEST] = fold(words[MW_DIGEST], acc)

@@ -62,6 +62,7 @@ from protocols.codes import (
     TYPE_STOP_LIMIT,
     TYPE_TRAILING_STOP,
 )
+from protocols.layouts import SLOT_WORDS
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from stages.book import best_level, has_level_room
@@ -383,7 +384,7 @@ def match_command(s, command, verdict):  # type: ignore[no-untyped-def]
 @inlined
 def look_for_room(s, out_words, count):  # type: ignore[no-untyped-def]
     """Find how far the output ring has room, for at least ``count`` outcomes if its readers made it."""
-    capacity = np.int64(s.ring.shape[0])
+    capacity = np.int64(s.ring.shape[0] // SLOT_WORDS)
     next_seq = s.words[MW_OUT_NEXT]
     if s.words[MW_OUT_GATE] + capacity < next_seq + count:
         # pairs with store_release of the readers' cursors by risk and publish
@@ -403,8 +404,9 @@ def flush_pending(s, out_words):  # type: ignore[no-untyped-def]
     stop = min(tail, head + s.words[MW_OUT_LIMIT] - next_seq)
     while head < stop:
         next_seq += 1
-        for word in range(16):
-            s.ring[next_seq & (s.ring.shape[0] - 1), word] = s.pending[head, word]
+        place = next_seq * SLOT_WORDS & (s.ring.shape[0] - 1)
+        for word in range(SLOT_WORDS):
+            s.ring[place + word] = s.pending[head * SLOT_WORDS + word]
         head += 1
     s.words[MW_OUT_NEXT] = next_seq
     s.words[MW_PENDING_HEAD] = head

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from protocols.layouts import SLOT_WORDS as OUTCOME_WORDS
+from protocols.layouts import SLOT_WORDS
 from ringbuffer.bundle import bundle, make_bundle
 from ringbuffer.kernel import JIT_DISABLED
 from stages.state_words import MATCHING_WORDS, RISK_WORDS
@@ -399,7 +399,7 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
     # what a command can do to each order: elect it, one more trade of it as a taker, its end as maker or taker;
     # refills of icebergs come on top
     pending_rows = 4 * capacities.max_orders + 2 * MAX_REFILLS * max_specials + 64
-    pending = private_array((pending_rows, OUTCOME_WORDS), np.int64)
+    pending = private_array(pending_rows * SLOT_WORDS, np.int64)
     block_keys = shared_array((blocks, BLOCK_KEYS), np.int64)
     block_rows = shared_array((blocks, BLOCK_KEYS), np.int32)
     sides = shared_array(SIDES_PER_INSTRUMENT * (capacities.max_instruments + 1), BOOK_SIDE)
@@ -424,7 +424,7 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
         flat_keys=block_keys.reshape(-1),
         flat_rows=block_rows.reshape(-1),
         pending=pending,
-        ring=np.zeros((1, OUTCOME_WORDS), np.int64),
+        ring=np.zeros(SLOT_WORDS, np.int64),
         digests=shared_array(DIGEST_SLOTS, np.int64),
     )
 
@@ -433,4 +433,4 @@ def with_ring(books: MatchingState, out_slot_words: Any) -> MatchingState:
     """Return the same books with an output ring (its slots as int64 rows); before that they have none."""
     arrays = dict(zip(books._fields, books, strict=True))
     del arrays["table"]
-    return make_bundle(MatchingState, **{**arrays, "ring": out_slot_words})
+    return make_bundle(MatchingState, **{**arrays, "ring": out_slot_words.reshape(-1)})

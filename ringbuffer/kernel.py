@@ -64,6 +64,7 @@ _OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
     "fastmath": False,
     "_nrt": False,
+    "no_cfunc_wrapper": True,  # nobody takes the address of a kernel
 }
 
 

@@ -40,7 +40,7 @@ import numpy as np
 from ringbuffer.errors import EpochMismatch, LayoutMismatch, UnknownParticipant
 
 MAGIC: Final = int.from_bytes(b"rmring01", "little")
-VERSION: Final = 2
+VERSION: Final = 3
 PAGE_BYTES: Final = 4096
 LINE_BYTES: Final = 128  # two 64-byte lines: the adjacent-line prefetcher of x86 works on pairs
 WORD_BYTES: Final = 8
@@ -233,6 +233,8 @@ def initialise(
     for participant in range(participants):
         words[cursor_index(participant) + P_CURSOR] = start_seq
         words[cursor_index(participant) + P_CLAIMED] = start_seq
+    if kind == KIND_MULTI:
+        words[cursor_index(WRITER) + P_CURSOR] = MAX_SEQ  # bounds nobody: how far readers may go, the states say
     words[H_MAGIC] = MAGIC
     return views(buffer, offset)
 

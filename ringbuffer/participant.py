@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from ringbuffer.atomics import load_acquire, store_release
+from ringbuffer.claim_state import last_claimed
 from ringbuffer.errors import (
     ClaimError,
     EpochMismatch,
@@ -70,7 +71,7 @@ from ringbuffer.layout import (
 )
 from ringbuffer.liveness import is_alive, own_identity, owner_token, split_token
 from ringbuffer.membership import remove
-from ringbuffer.multi import end_of_claims, open_claims, pad_claim, publish_shared
+from ringbuffer.multi import open_claims, pad_claim, publish_shared
 from ringbuffer.native import clock_ns
 from ringbuffer.ring_words import take_word
 from ringbuffer.sequence import gate_of_claims, publish
@@ -138,12 +139,6 @@ def pad(words, seq, capacity, state):  # type: ignore[no-untyped-def]
     if rings_bells(words):
         ring_bells(words, np.int64(WRITER))
     return padded
-
-
-@kernel
-def ends_of_claims(words, capacity):  # type: ignore[no-untyped-def]
-    """Return the last sequence that was claimed, by whomever."""
-    return end_of_claims(words, capacity)
 
 
 def heal(words: Any, owner: int = -1) -> int:
@@ -304,9 +299,7 @@ class Participant:
         """Turn claims of dead producers into padding; raise PeerDied if none is left that could go on."""
         words = self._words
         heal(words)
-        if int(words[cursor_index(WRITER)]) >= target_seq or self._participant in producer_participants(
-            words
-        ):
+        if last_claimed(words) >= target_seq or self._participant in producer_participants(words):
             return
         dead = []
         for producer in producer_participants(words):

@@ -54,7 +54,7 @@ from ringbuffer.layout import (
     WRITER,
     cursor_index,
 )
-from ringbuffer.multi import is_published
+from ringbuffer.multi import end_of_claims, is_published
 from ringbuffer.native import clock_ns, futex_wait, futex_wake, sleep_ns, yield_cpu
 from ringbuffer.sequence import available
 
@@ -154,7 +154,11 @@ def ring_bells(words, participant):  # type: ignore[no-untyped-def]
 def is_over(words, target_seq):  # type: ignore[no-untyped-def]
     """Tell whether the writer has ended the stream before ``target_seq``, so that nobody need wait for it."""
     # the state first: pairs with store_release in participant.end, before which all was published
-    return load_acquire(words, H_STATE) != STATE_OPEN and load_acquire(words, WRITER_CURSOR) < target_seq
+    if load_acquire(words, H_STATE) == STATE_OPEN:
+        return False
+    if words[H_STATES] != 0:
+        return end_of_claims(words, words[H_CAPACITY]) < target_seq
+    return load_acquire(words, WRITER_CURSOR) < target_seq  # pairs with store_release in publish
 
 
 @inlined
@@ -170,8 +174,8 @@ def rest(duration_ns):  # type: ignore[no-untyped-def]
 def reachable(words, participant, target_seq):  # type: ignore[no-untyped-def]
     """Return the gates of ``participant``, or less than ``target_seq`` while that is claimed, not published.
 
-    With several producers the cursor says only what was claimed. A reader of theirs asks for the first
-    sequence of the next claim; what it gets through other readers was published before.
+    Several producers bound their readers by no cursor. A reader of theirs asks for the first sequence of the
+    next claim; what it gets through other readers was published before.
     """
     seq = available(words, participant)
     if seq >= target_seq and words[H_STATES] != 0 and participant <= words[H_READERS]:

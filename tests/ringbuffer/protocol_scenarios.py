@@ -319,11 +319,15 @@ def ended(view: View, *roles: str) -> bool:
 
 
 def _check_claims(view: View) -> None:
-    """Claims never overlap."""
+    """Claims never overlap; the end that is kept is not far behind the last."""
     senders = [local.private for local in view.locals.values() if isinstance(local.private, Sender)]
     made = sorted(claim for sender in senders for claim in sender.claims)
     for before, claim in pairwise(made):
         assert before[1] < claim[0], f"expected claims apart, was {before} and {claim}"
+    kept, *ends = view.ends_of_claims()
+    assert len(ends) < 2 or ends[-2] - kept <= CAPACITY // 2, (
+        f"kept end: expected to be near {ends}, was {kept}"
+    )
 
 
 def drained(view: View, senders: dict[str, int], receivers: str) -> bool:
@@ -335,7 +339,7 @@ def drained(view: View, senders: dict[str, int], receivers: str) -> bool:
     last = next((locals_[name] for name in reversed(names) if locals_[name].status == RUNNING), None)
     if last is None or not isinstance(last.private, Receiver):
         return False
-    if last.private.seq < view.cursor(WRITER):
+    if last.private.seq < view.ends_of_claims()[-1]:
         return False
     given = [locals_[name].private for name in names]
     got = [tag for each in given if isinstance(each, Receiver) for tag in each.got]
@@ -349,7 +353,7 @@ def drained(view: View, senders: dict[str, int], receivers: str) -> bool:
         assert mine == list(range(len(mine))), f"{name}: expected its records in order, was {mine}"
         assert len(mine) >= sent and (not whole or len(mine) == sent), f"{name}: sent {sent}, was {mine}"
     if not any(locals_[name].status == DEAD for name in names):
-        end = view.cursor(WRITER) - view.word(layout.H_START_SEQ)
+        end = view.ends_of_claims()[-1] - view.word(layout.H_START_SEQ)
         assert len(got) + padded == end, f"expected {end} records or padding, was {len(got)} + {padded}"
     return True
 

@@ -45,6 +45,18 @@ def test_two_producers_tile_the_sequence() -> None:
     assert two_producers(0).finals >= 1
 
 
+def test_a_producer_may_sleep_while_the_other_goes_round() -> None:
+    """A producer whose end of claims was overwritten a lap later finds the end that is kept, and claims behind it."""
+    assert two_producers(0, counts=(1, 2), batch=2).finals >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_producer_may_sleep_while_the_other_goes_round_again(batch: int) -> None:
+    """The same, with three claims of the other: the end that is kept is moved on more than once meanwhile."""
+    assert two_producers(0, counts=(1, 3), batch=batch).finals >= 1
+
+
 @pytest.mark.parametrize("batch", [1, 2])
 def test_a_dead_producer_is_healed_by_the_reader(batch: int) -> None:
     """Wherever one of two producers dies, the reader gets all that was published and nobody waits for ever."""

@@ -75,7 +75,15 @@ from ringbuffer.multi import open_claims, pad_claim, publish_shared
 from ringbuffer.native import clock_ns
 from ringbuffer.ring_words import take_word
 from ringbuffer.sequence import gate_of_claims, publish
-from ringbuffer.wait import BLOCKING, STRATEGIES, announce_bells, ring_bells, rings_bells, wait_until
+from ringbuffer.wait import (
+    BLOCKING,
+    LONG_IDLE,
+    STRATEGIES,
+    announce_bells,
+    ring_bells,
+    rings_bells,
+    wait_until,
+)
 
 if TYPE_CHECKING:
     from ringbuffer.ring import Ring
@@ -247,20 +255,21 @@ class Participant:
 
     def _wait(self, target_seq: int, timeout_s: float | None) -> int:
         """Return the gates, at or above ``target_seq``, or below it if the stream ends before; else raise."""
-        seq = self._look(target_seq, 0)
+        seq, spins = self._look(target_seq, 0, 0), 0
         deadline_ns = None if timeout_s is None else time.monotonic_ns() + int(timeout_s * 1e9)
         while seq < target_seq:
             left_ns = SLICE_NS if deadline_ns is None else min(SLICE_NS, deadline_ns - time.monotonic_ns())
             if left_ns <= 0:
                 raise RingTimeout(f"{self._where}: expected {target_seq} within {timeout_s} s, was {seq}")
-            seq = self._look(target_seq, left_ns)
+            seq, spins = self._look(target_seq, left_ns, spins), LONG_IDLE
             self.heartbeat()
             if seq < target_seq and self._check_ring(target_seq):
                 break
         return seq
 
-    def _look(self, target_seq: int, timeout_ns: int) -> int:
-        return int(wait_until(self._words, self._participant, target_seq, self._strategy, timeout_ns))
+    def _look(self, target_seq: int, timeout_ns: int, spins: int) -> int:
+        place, strategy = self._participant, self._strategy
+        return int(wait_until(self._words, place, target_seq, strategy, timeout_ns, spins))
 
     def _check_ring(self, target_seq: int) -> bool:
         """Return whether the stream ends before ``target_seq``; raise if it can never be served."""

@@ -29,7 +29,7 @@ def lines(results: dict[str, Any]) -> list[str]:
         "Each side with the wait strategy that was best at that distance; in bold the distance with most slices, by",
         "which a goal is judged. Ours writes and reads all bytes of a record; an event of the Disruptor is one long,",
         "one of multiprocessing.Queue 64 bytes. More participants than cores: they share both, on both sides. The bound",
-        "hands over lines of 64 bytes with one flag for many and nothing else: a ratio of 1.00 is all that the cores give.",
+        "hands over lines of 64 bytes with one flag for many and nothing else: 1.00 of it is all that the cores give.",
         "",
         *_comparison_table(found, peers),
         "",

@@ -8,17 +8,27 @@ publication is one store to the same word (its bits are drawn in :mod:`ringbuffe
                                          └──compare-exchange by anybody, if the owner is dead──► PADDED
 
 States of the slots in between are not touched; they keep an older round, so they are never mistaken for
-claims of this one. The cursor of participant 0 is the *end of claims*, always the end of a claim: after a claim its
-owner moves it on, by compare-exchange; if the owner dies before that, the next claimant finds the slot
-after the end taken and moves it on itself. So the ring has no step at which a death loses track: either
+claims of this one.
+
+Where claims end, the states say. Each producer goes from claim to claim, from the end that it knows::
+
+    state behind the end   of this round   somebody has claimed it: its end is the end
+                           of an older one it is the end of claims: compare-exchange
+                           of a later one  we slept for a lap: take the end that is kept
+
+The *end that is kept*, ``END``, is for who slept for a lap, or has just come. It is a lower bound, always the end of a
+claim, and never falls: no claim is made more than MOST_LAG sequences (half the ring if that is less) behind it without
+moving it on first, by compare-exchange. So a state of a later lap promises that END is beyond, and the line of END,
+which all share, is touched once in 64 claims and not by each. The ring has no step at which a death loses track: either
 nothing was claimed, or the state says by whom. Room is looked for before the claim, never after it.
 
-A reader of the producers walks from claim to claim while they are published. Padded claims are runs of
-their own: nobody filled them, they hold nothing.
+A reader of the producers walks from claim to claim while they are published; it meets no older lap, whose states
+have another round, and no later one, which its own cursor holds up. So producers bound their readers by no cursor:
+that of participant 0 is MAX_SEQ for good. Padded claims are runs of their own: nobody filled them, they hold nothing.
 
-Invariants: claims tile the sequences without gap or overlap; a state goes only forward; the end of claims is
-at most one claim behind the last; the state of a claim stays until all readers have released the whole claim, so
-that from any cursor, amid a claim too, the next claim can be found. A claimant that slept for 2**29 rounds
+Invariants: claims tile the sequences without gap or overlap; a state goes only forward; END is the end of a claim,
+and less than a capacity behind the first sequence of the last; the state of a claim stays until all readers have
+released the whole claim, so that from any cursor, amid a claim too, the next claim can be found. A claimant that slept for 2**29 rounds
 between its look and its compare-exchange could take an old state for its own: at a billion slots a second and 64
 slots, a minute per slot of sleep; while it slept nobody could have passed its own unpublished claim.
 

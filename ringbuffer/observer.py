@@ -3,7 +3,7 @@
 An observer takes no place in the ring and writes nothing to it, so that a slow or stopped one harms nobody: a
 display, a tap for market data, a debugger. It copies, because what it looks at may be overwritten at any time,
 and keeps of its copy what was certainly not: whoever writes announces its claim before it fills the slots
-(``P_CLAIMED``, or the end of claims of several producers), and the observer looks at the claims after its
+(``P_CLAIMED``, or the states of claims of several producers), and the observer looks at the claims after its
 copy. Sequence ``s`` was overwritten at the earliest by the claim of ``s + capacity``.
 
 ::

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.ringbuffer.protocol_model import Mutation, Violation
-from tests.ringbuffer.protocol_scenarios import joining, observing, one_writer, two_producers
+from tests.ringbuffer.protocol_scenarios import joining, joining_claims, observing, one_writer, two_producers
 
 GATE_OFF_BY_ONE = Mutation(
     "sequence",
@@ -86,6 +86,11 @@ NEWCOMER_LOOKS_TOO_EARLY = Mutation(
     "        _settle(words)\n" + LOOKS,
     LOOKS + "        _settle(words)\n",
 )
+NEWCOMER_AT_THE_KEPT_END = Mutation(
+    "membership",
+    "        return end_of_claims(words, words[H_CAPACITY])",
+    "        return load_acquire(words, WRITER_CURSOR + 48)",
+)
 NEWCOMER_AHEAD = Mutation(
     "membership",
     "            store_word(words, base, int(_lowest_gate(words)))",
@@ -150,6 +155,7 @@ CAUGHT: list[tuple[str, Mutation, Callable[..., Any], dict[str, Any], str]] = [
     ("dead claim not padded", NOT_PADDED, two_producers, {"counts": (1, 1), "heirs": False}, "for ever"),
     ("living claim padded", LIVING_PADDED, two_producers, {"counts": (1, 1), "heirs": False}, "sent 1|torn"),
     ("newcomer looks too early", NEWCOMER_LOOKS_TOO_EARLY, joining, {"steady": False, "at_seq": 1}, RECORD),
+    ("newcomer at the kept end", NEWCOMER_AT_THE_KEPT_END, joining_claims, {}, "refused"),
     ("newcomer ahead", NEWCOMER_AHEAD, joining, {"steady": False, "at_seq": 1}, RECORD),
     (
         "removed whoever it is",

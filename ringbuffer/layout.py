@@ -22,9 +22,10 @@ gates, names and cursors of readers that come and go (ringbuffer.membership). Wh
 
 Sequences count from ``start_seq + 1`` (0 is "none") up to ``MAX_SEQ`` and never wrap. A cursor holds the
 last sequence that its owner has published (writer), or that its owner is done with (reader); with several
-producers that of participant 0 is MAX_SEQ, and states of claims say how far readers may go. The slot of a sequence is ``seq & (capacity - 1)``. A reader that waits for other
-readers sees nothing that one of them has not released; writers wait only for the leaves, the readers that
-nobody waits for, because no leaf is ahead of those that it waits for.
+producers that of participant 0 is MAX_SEQ, and states of claims say how far readers may go. The slot of a
+sequence is ``seq & (capacity - 1)``. A reader that waits for other readers sees nothing that one of them has not
+released; writers wait only for the leaves, the readers that nobody waits for, because no leaf is ahead of those
+that it waits for.
 
 Failure modes: a buffer that holds no ring, or another one, is refused by :func:`check_header` before any
 cursor is touched. This module does not import Numba.

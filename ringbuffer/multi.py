@@ -12,14 +12,14 @@ claims of this one.
 
 Where claims end, the states say. Each producer goes from claim to claim, from the end that it knows::
 
-    state behind the end   of this round   somebody has claimed it: its end is the end
-                           of an older one it is the end of claims: compare-exchange
-                           of a later one  we slept for a lap: take the end that is kept
+    state behind the end   of this round    somebody has claimed it: its end is the end
+                           of an older one  it is the end of claims: compare-exchange
+                           of a later one   we slept for a lap: take the end that is kept
 
 The *end that is kept*, ``END``, is for who slept for a lap, or has just come. It is a lower bound, always the end of a
 claim, and never falls: no claim is made more than MOST_LAG sequences (half the ring if that is less) behind it without
 moving it on first, by compare-exchange. So a state of a later lap promises that END is beyond, and the line of END,
-which all share, is touched once in 64 claims and not by each. The ring has no step at which a death loses track: either
+which all share, changes once in 64 claims and not with each. The ring has no step at which a death loses track: either
 nothing was claimed, or the state says by whom. Room is looked for before the claim, never after it.
 
 A reader of the producers walks from claim to claim while they are published; it meets no older lap, whose states
@@ -28,9 +28,9 @@ that of participant 0 is MAX_SEQ for good. Padded claims are runs of their own: 
 
 Invariants: claims tile the sequences without gap or overlap; a state goes only forward; END is the end of a claim,
 and less than a capacity behind the first sequence of the last; the state of a claim stays until all readers have
-released the whole claim, so that from any cursor, amid a claim too, the next claim can be found. A claimant that slept for 2**29 rounds
-between its look and its compare-exchange could take an old state for its own: at a billion slots a second and 64
-slots, a minute per slot of sleep; while it slept nobody could have passed its own unpublished claim.
+released the whole claim, so that from any cursor, amid a claim too, the next claim can be found. Rounds are compared
+modulo 2**30: who looks for a claim begins at END or behind it, so only a claimant that slept for 2**29 rounds
+between its looks at END and at a state, or its compare-exchange, could take a later state for an older one.
 
 Failure modes: a producer that is stopped, not dead, between claim and publish holds up the readers until it goes
 on, as in any ring; ``ring.status`` names it.
@@ -164,7 +164,8 @@ def claim_shared(words, local, capacity, n):  # type: ignore[no-untyped-def]
     The caller fills the slots of ``result - n + 1 .. result`` and calls :func:`publish_shared` before its next claim.
     """
     states = words[H_STATES]
-    end = local[L_NEXT]
+    # pairs with move_end; each time, so that who idled for 2**29 rounds takes no later state for an older one
+    end = max(local[L_NEXT], load_acquire(words, END))
     while True:
         if n > capacity - (end - local[L_GATE]):
             # pairs with the gating readers' store_release in release

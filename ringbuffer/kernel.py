@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
 from numba.core.lowering import Lower
 from numba.core.typed_passes import NativeLowering
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
 from ringbuffer.cache import cache_root, kernel_directory
 
@@ -29,6 +29,7 @@ __all__ = ["JIT_DISABLED", "inlined", "kernel"]
 
 _CONFIG: Any = numba.config  # Numba types this module as having no attributes
 JIT_DISABLED: bool = bool(_CONFIG.DISABLE_JIT)
+
 
 class _Lower(Lower):  # type: ignore[misc]
     """Numba's lowering, which leaves inlining of kernels to LLVM: here it is ours."""
@@ -39,7 +40,7 @@ class _Lower(Lower):  # type: ignore[misc]
             self.builder.function.attributes.add("noinline")
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[untyped-decorator]
+@register_pass(mutates_CFG=True, analysis_only=False)
 class _KernelLowering(NativeLowering):  # type: ignore[misc]
     _name = "kernel_lowering"
 

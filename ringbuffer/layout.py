@@ -236,7 +236,9 @@ def initialise(
         words[cursor_index(participant) + P_CURSOR] = start_seq
         words[cursor_index(participant) + P_CLAIMED] = start_seq
     if kind == KIND_MULTI:
-        words[cursor_index(WRITER) + P_CURSOR] = MAX_SEQ  # bounds nobody: how far readers may go, the states say
+        words[cursor_index(WRITER) + P_CURSOR] = (
+            MAX_SEQ  # bounds nobody: how far readers may go, the states say
+        )
     words[H_MAGIC] = MAGIC
     return views(buffer, offset)
 

@@ -118,7 +118,7 @@ def _digest_risk(risk, digest):  # type: ignore[no-untyped-def]
 def state_digest(risk: Any, books: Any) -> int:
     """Return the digest of a quiescent state; all outcomes must have been fed back to risk.
 
-    Indexes are private to the worker that keeps them, so which timers are of open orders is looked up in one of our own.
+    Indexes are private to the worker that keeps them: which timers are of open orders is looked up in our own.
     """
     index = np.zeros(2 << int(books.words[MW_TIMED]).bit_length(), dtype=np.int64)
     index = index if len(index) >= LEAST_CELLS else np.zeros(LEAST_CELLS, dtype=np.int64)

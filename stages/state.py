@@ -356,7 +356,7 @@ def allocate_risk(capacities: Capacities, input_slots: int) -> RiskState:
     """Allocate an empty risk state; ``input_slots`` bounds how many commands can be in flight."""
     orders = private_array(capacities.max_orders, RISK_ORDER)
     positions = shared_array(capacities.max_positions, POSITION)
-    refills = MAX_REFILLS * capacities.max_specials  # fills that end no order
+    refills = MAX_REFILLS * (capacities.max_specials + input_slots)  # fills that end no order
     feed_size = _power_of_two(2 * capacities.max_orders + refills + 8 * input_slots)
     return make_bundle(
         RiskState,

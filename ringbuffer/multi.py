@@ -62,7 +62,7 @@ from ringbuffer.claim_state import (
     claim_around,
     open_claims,
 )
-from ringbuffer.kernel import inlined, kernel
+from ringbuffer.kernel import inlined
 from ringbuffer.layout import H_CAPACITY, H_STATES, MAX_SEQ, P_CLAIMED, WRITER, cursor_index
 from ringbuffer.native import ctz64
 from ringbuffer.sequence import L_GATE, L_NEXT, LOCAL_WORDS, available
@@ -146,7 +146,7 @@ def count_of(state):  # type: ignore[no-untyped-def]
     return (state >> COUNT_SHIFT) & COUNT_MASK
 
 
-@kernel
+@inlined
 def move_end(words, end):  # type: ignore[no-untyped-def]
     """Move the end that is kept on to ``end``, the end of a claim, unless it is further; return where it is."""
     while True:

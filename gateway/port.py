@@ -23,7 +23,7 @@ from gateway.pump import (
     SLICE_OVER,
     pump,
 )
-from protocols.codes import KIND_SESSION_CLOSE, KIND_SESSION_OPEN, OUT_ACCEPTED, Reason
+from protocols.codes import KIND_SESSION_CLOSE, KIND_SESSION_OPEN, OUT_ACCEPTED, OUTFLAG_ANSWER, Reason
 from protocols.directory import AccountEntry, Directory, InstrumentEntry
 from protocols.layouts import COMMAND, OUTCOME
 from protocols.text import pack_text
@@ -138,7 +138,7 @@ class Port:
 
     @property
     def unanswered(self) -> int:
-        """How many commands were sent and have no outcome yet."""
+        """How many commands were sent and have no answer yet."""
         # never negative: who opens a session that had another owner also hears what that one had asked
         return max(0, int(self.words[GW_COMMANDS] - self.words[GW_ANSWERED]))
 
@@ -205,11 +205,11 @@ class Port:
                 row, outcomes = self.send(command, 0)
             else:
                 outcomes = self.receive(1_000_000)
-            mine = np.nonzero(outcomes["kind"] == kind)[0]
-            if others is not None and len(outcomes) > len(mine):
-                others.append(outcomes[outcomes["kind"] != kind].copy())
-            if len(mine):
-                return outcomes[mine[0]].copy()
+            is_mine = (outcomes["kind"] == kind) & (outcomes["flags"] & OUTFLAG_ANSWER != 0)
+            if others is not None and not is_mine.all():
+                others.append(outcomes[~is_mine].copy())
+            if is_mine.any():
+                return outcomes[is_mine][0].copy()
         raise GatewayError(f"{self.data_dir}: expected an answer within {REPLY_TIMEOUT_S:g} s")
 
     def close_sessions(self, others: list[Any] | None = None) -> None:

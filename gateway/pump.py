@@ -67,7 +67,9 @@ def note_outcome(w, row, now_ns):  # type: ignore[no-untyped-def]
     cause = (row[14] >> 24) & 0xFF
     is_answer = (row[14] >> 16) & OUTFLAG_ANSWER != 0
     w[GW_OUTCOMES] += 1
-    if cause < KIND_SESSION_OPEN or not is_answer:  # what else an administrative command causes is about orders
+    if (
+        cause < KIND_SESSION_OPEN or not is_answer
+    ):  # what else an administrative command causes is about orders
         w[GW_TYPES + (kind & TYPE_MASK)] += 1
         w[GW_REASONS + (reason & REASON_MASK)] += 1
         if kind == OUT_FILLED:

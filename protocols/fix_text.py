@@ -40,7 +40,13 @@ VENUE_COMP_ID: Final = "RINGMATCH"
 VERSIONS: Final = ("FIX.4.2", "FIX.4.4")
 SOH: Final = "\x01"
 NS_PER_SECOND: Final = 1_000_000_000
-MSG_TYPES: Final = {KIND_NEW: "D", KIND_CANCEL: "F", KIND_REPLACE: "G", KIND_STATUS: "H", KIND_MASS_CANCEL: "q"}
+MSG_TYPES: Final = {
+    KIND_NEW: "D",
+    KIND_CANCEL: "F",
+    KIND_REPLACE: "G",
+    KIND_STATUS: "H",
+    KIND_MASS_CANCEL: "q",
+}
 ORD_TYPES: Final = {
     TYPE_MARKET: "1",
     TYPE_LIMIT: "2",

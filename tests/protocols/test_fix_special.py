@@ -22,7 +22,16 @@ pytestmark = pytest.mark.jitoff
 STATUS = {
     35: "H", 34: "5", 49: "FIRM1", 52: TIME_TEXT, 56: "RINGMATCH", 11: "A-1", 55: "AAPL", 54: "1", 790: "Q-1",
 }  # fmt: skip
-MASS_CANCEL = {35: "q", 34: "6", 49: "FIRM1", 52: TIME_TEXT, 56: "RINGMATCH", 11: "M-1", 530: "7", 60: TIME_TEXT}
+MASS_CANCEL = {
+    35: "q",
+    34: "6",
+    49: "FIRM1",
+    52: TIME_TEXT,
+    56: "RINGMATCH",
+    11: "M-1",
+    530: "7",
+    60: TIME_TEXT,
+}
 OFF_TICK, OFF_LOT = CommandFlag.OFF_TICK, CommandFlag.OFF_LOT
 
 
@@ -53,7 +62,12 @@ class TestStops:
     def test_a_stop_limit_has_both_prices(self) -> None:
         """40=4 with 99 and 44; either off its tick flags the order."""
         command = only(message(NEW, t40="4", t99="191.00"))
-        assert named(command, "ord_type", "aux0", "price_ticks", "flags") == (OrdType.STOP_LIMIT, 19100, 19025, 0)
+        assert named(command, "ord_type", "aux0", "price_ticks", "flags") == (
+            OrdType.STOP_LIMIT,
+            19100,
+            19025,
+            0,
+        )
         for changes in ({"t99": "191.005"}, {"t99": "191.00", "t44": "190.001"}):
             assert only(message(NEW, t40="4", **changes))["flags"] == OFF_TICK
 
@@ -87,7 +101,11 @@ class TestStops:
     def test_a_replace_moves_the_stop(self) -> None:
         """99 or 211 of a Cancel/Replace is the new trigger; without it the old one stays."""
         stop = {"t40": "3", "t44": None}
-        assert named(only(message(REPLACE, **stop, t99="189.50")), "aux0", "aux1", "order_id") == (18950, 0, 0)
+        assert named(only(message(REPLACE, **stop, t99="189.50")), "aux0", "aux1", "order_id") == (
+            18950,
+            0,
+            0,
+        )
         assert named(only(message(REPLACE, **stop)), "aux0") == (0,)
         assert named(only(message(REPLACE, t40="P", t44=None, t18="a", t211="1")), "aux0") == (100,)
         assert named(only(message(REPLACE, t99="189.50")), "aux0") == (0,), "a limit order has none"
@@ -95,7 +113,9 @@ class TestStops:
     def test_a_replace_changes_no_terms(self) -> None:
         """Display, minimum, expiry, group and post-only stay what they were; repeated, they are checked and dropped."""
         repeated = only(
-            message(REPLACE, t18="6", t111="10", t110="5", t59="6", t126="20300101-00:00:00", t2362="9", t2964="2")
+            message(
+                REPLACE, t18="6", t111="10", t110="5", t59="6", t126="20300101-00:00:00", t2362="9", t2964="2"
+            )
         )
         assert named(repeated, "order_id", "orig2", "aux0", "aux1", "flags") == (0, 0, 0, 0, 0)
         assert unpack_text(repeated["orig0"], repeated["orig1"], repeated["orig2"]) == "A-1"
@@ -162,7 +182,13 @@ class TestRequests:
     def test_a_status_request_names_its_order_by_cl_ord_id(self) -> None:
         """ClOrdID is the order's, OrdStatusReqID the request's own."""
         command = only(message(STATUS))
-        assert named(command, "kind", "order_id", "instrument", "side", "qty_lots") == (Kind.STATUS, 0, 1, 1, 0)
+        assert named(command, "kind", "order_id", "instrument", "side", "qty_lots") == (
+            Kind.STATUS,
+            0,
+            1,
+            1,
+            0,
+        )
         assert unpack_text(command["orig0"], command["orig1"], command["orig2"]) == "A-1"
         assert unpack_text(command["cl0"], command["cl1"], command["cl2"]) == "Q-1"
         by_id = only(message(STATUS, t11=None, t37="77", t790=None))
@@ -171,7 +197,13 @@ class TestRequests:
     def test_a_mass_cancel_says_whose_orders(self) -> None:
         """530=7 is all orders of the session, 1 those of a symbol; account and side narrow it."""
         command = only(message(MASS_CANCEL))
-        assert named(command, "kind", "session", "account", "instrument", "side") == (Kind.MASS_CANCEL, 1, 0, 0, 0)
+        assert named(command, "kind", "session", "account", "instrument", "side") == (
+            Kind.MASS_CANCEL,
+            1,
+            0,
+            0,
+            0,
+        )
         assert int(command["cl0"]) == pack_text("M-1")[0] and int(command["orig0"]) == 0
         narrow = only(message(MASS_CANCEL, t530="1", t55="MSFT", t54="2", t1="ACC7"))
         assert named(narrow, "account", "instrument", "side") == (7, 2, Side.SELL)
@@ -199,13 +231,25 @@ class TestRequests:
             (NEW, {"t2362": "DESK"}, "SelfMatchPreventionID(2362)", "DESK", "in digits, from 1 to 2^31 - 1"),
             (NEW, {"t2362": "0"}, "SelfMatchPreventionID(2362)", "0", "in digits, from 1 to 2^31 - 1"),
             (NEW, {"t7928": "2147483648"}, "SelfMatchPreventionID(7928)", "2147483648", "from 1 to 2^31 - 1"),
-            (NEW, {"t7928": "00000000001"}, "SelfMatchPreventionID(7928)", "00000000001", "from 1 to 2^31 - 1"),
+            (
+                NEW,
+                {"t7928": "00000000001"},
+                "SelfMatchPreventionID(7928)",
+                "00000000001",
+                "from 1 to 2^31 - 1",
+            ),
             (STATUS, {"t11": None}, "ClOrdID(11)", "", "required field is missing"),
             (STATUS, {"t11": None, "t37": "A7"}, "OrderID(37)", "A7", "expected an order id"),
             (STATUS, {"t54": None}, "Side(54)", "", "required field is missing"),
             (STATUS, {"t790": "Q" * 21}, "OrdStatusReqID(790)", "Q" * 21, "at most 20 bytes"),
             (MASS_CANCEL, {"t530": None}, "MassCancelRequestType(530)", "", "required field is missing"),
-            (MASS_CANCEL, {"t530": "3"}, "MassCancelRequestType(530)", "3", "expected 1 (orders of a security)"),
+            (
+                MASS_CANCEL,
+                {"t530": "3"},
+                "MassCancelRequestType(530)",
+                "3",
+                "expected 1 (orders of a security)",
+            ),
             (MASS_CANCEL, {"t530": "77"}, "MassCancelRequestType(530)", "77", "or 7 (all orders)"),
             (MASS_CANCEL, {"t530": "1"}, "Symbol(55)", "", "required field is missing"),
             (MASS_CANCEL, {"t11": None}, "ClOrdID(11)", "", "required field is missing"),

@@ -73,7 +73,7 @@ class Scale:
         self.width = width or max(MIN_WIDTH, orders // (2 * instruments * ORDERS_A_LEVEL))
         levels = min(orders + BATCH, 2 * instruments * self.width) + 1
         self.books = allocate_matching(
-            Capacities(orders + BATCH, levels, 16, 16, 4, max_instruments=instruments)
+            Capacities(orders + BATCH, levels, 16, 16, 4, max_instruments=instruments, max_specials=16)
         )
         touch(self.books)
         self.in_words = shared_array(cursor_word(4), np.int64)

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
 from numba.core.lowering import Lower
 from numba.core.typed_passes import NativeLowering
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
 from ringbuffer.cache import cache_root, kernel_directory
 

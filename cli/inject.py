@@ -28,7 +28,7 @@ Out = Annotated[
     Path | None, typer.Option(help="Write each outcome released for these sessions as a JSON line.")
 ]
 Reply = Annotated[
-    Path | None, typer.Option(help="Write the FIX messages (8, 9, 3, j) that answer these sessions.")
+    Path | None, typer.Option(help="Write the FIX messages (8, 9, r, 3, j) that answer these sessions.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")]
 OnErrorOption = Annotated[
@@ -52,7 +52,7 @@ def fix(
     window: Window = 0,
     as_json: Json = False,
 ) -> int:
-    """Inject a FIX 4.2 or 4.4 log (D, F, G), fields separated by SOH or |; SenderCompID names the session."""
+    """Inject a FIX 4.2 or 4.4 log (D, F, G, H, q), fields separated by SOH or |; SenderCompID names the session."""
 
     def open_source(port: Any) -> Any:
         from protocols.fix import FixSource

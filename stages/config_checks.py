@@ -3,8 +3,8 @@
 Read by :mod:`stages.config`, on whatever was decoded or overridden; it changes nothing.
 
 Invariants of a configuration that passed: every ring is a power of two within its bounds; symbols and account
-names are unique and fit the capacity; price bands and protection points are whole numbers of ticks; the money of one tick of
-one lot is a whole number of millionths; an explicit plan holds each stage exactly once, and each pinned
+names are unique and fit the capacity; price bands and protection points are whole numbers of ticks; the money
+of one tick of one lot is a whole number of millionths; an explicit plan holds each stage exactly once, and each pinned
 worker has a core of its own that this process may use.
 
 Failure modes: the first thing that is wrong is raised as a ConfigError. An index in its key counts from 0:

@@ -24,7 +24,7 @@ from benchmarks.measure import Goal, Measured, Runs, expect_equal, repeat
 from benchmarks.workload import NOBODY, OUTPUT_SLOTS, touch
 from protocols.codes import OUT_ACCEPTED, OUT_CANCELLED, OUT_FILLED, OUT_REJECTED, OUT_REPLACED
 from protocols.layouts import COMMAND, OUTCOME
-from stages.state import VERDICT, Capacities, allocate_matching, shared_array
+from stages.state import VERDICT, Capacities, allocate_matching, shared_array, with_ring
 from stages.state_words import MW_LEVELS, MW_OPEN, MW_TYPE_COUNTS
 from stages.topology import CUR_OUTPUT_PUBLISH, CUR_OUTPUT_RISK, cursor_word
 
@@ -72,16 +72,17 @@ class Scale:
         self.instruments = instruments
         self.width = width or max(MIN_WIDTH, orders // (2 * instruments * ORDERS_A_LEVEL))
         levels = min(orders + BATCH, 2 * instruments * self.width) + 1
-        self.books = allocate_matching(
+        books = allocate_matching(
             Capacities(orders + BATCH, levels, 16, 16, 4, max_instruments=instruments, max_specials=16)
         )
+        self.out_slot_words = np.asarray(shared_array(OUTPUT_SLOTS, OUTCOME)).view(np.int64).reshape(-1, 16)
+        self.books = with_ring(books, self.out_slot_words)
         touch(self.books)
         self.in_words = shared_array(cursor_word(4), np.int64)
         self.out_words = shared_array(cursor_word(3), np.int64)
         self.out_words[[CUR_OUTPUT_PUBLISH, CUR_OUTPUT_RISK]] = NOBODY
         self.slots = shared_array(2 * BATCH, COMMAND)
         self.verdicts = shared_array(2 * BATCH, VERDICT)
-        self.out_slot_words = np.asarray(shared_array(OUTPUT_SLOTS, OUTCOME)).view(np.int64).reshape(-1, 16)
         self.window = np.zeros((orders + BATCH, 3), np.int64)
         self.state = np.zeros(kernels.GENERATOR_WORDS, np.int64)
         self.state[kernels.G_CHANCE] = 0x2545F4914F6CDD1D

@@ -32,6 +32,7 @@ from benchmarks.ring_ours import OURS, Contestant, OurPingPong, OurRing
 from benchmarks.ring_peers import RECIPES, ExternalPeer, PeerMissing
 from benchmarks.ring_probe import FLAG, BareFlag, Probe
 from benchmarks.ring_results import Latency, Peer, Rate, comparisons, goals
+from benchmarks.ring_stream import STREAM, BareStream
 from benchmarks.ring_turns import PingSide, Side, take_turns
 from benchmarks.ring_waits import measure_waits
 from benchmarks.ring_workloads import PINGPONG, THROUGHPUT, Workload
@@ -41,6 +42,7 @@ __all__ = ["Plan", "run"]
 PYTHON_PEERS: Final = {
     ring_python.QUEUE: ("multiprocessing.Queue", ring_python.QueuePeer),
     ring_python.LOCK: ("multiprocessing.shared_memory with a lock", ring_python.LockedRing),
+    STREAM: ("bound: bare lines of 64 bytes, one flag for many", BareStream),
 }
 Maker = tuple[str, Callable[[], Contestant]]  # whose it is, and how to make it
 

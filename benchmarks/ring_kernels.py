@@ -81,10 +81,7 @@ def _claim_shared_later(words, local, capacity, participant, strategy):  # type:
     start_ns = clock_ns()
     spins = np.int64(0)
     while True:
-        target_seq = (
-            load_acquire(words, WRITER_CURSOR) + 1 - capacity
-        )  # pairs with claim_shared of the others
-        spins = idle(strategy, spins, words, participant, target_seq)
+        spins = idle(strategy, spins, words, participant, local[L_NEXT] + 1 - capacity)
         seq = claim_shared(words, local, capacity, 1)
         if seq >= 0:
             return seq

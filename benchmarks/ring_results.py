@@ -22,6 +22,8 @@ OURS: Final = "ringmatch"
 DISRUPTOR: Final = "disruptor"
 QUEUE: Final = "mp_queue"
 FLAG: Final = "flag"
+STREAM: Final = "stream"
+STREAM_BYTES: Final = 64
 QUEUE_GOAL: Final = 500.0
 P50_GOAL: Final = 2.0
 P99_GOAL: Final = 3.0
@@ -138,11 +140,13 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 def comparisons(rates: Sequence[Rate], workloads: Sequence[Workload] = THROUGHPUT) -> list[Comparison]:
-    """Return ours of every record size against the Disruptor, and multiprocessing.Queue, at every distance."""
+    """Return ours of every record size against the Disruptor, multiprocessing.Queue and the bound, by distance."""
     found = []
     for workload in workloads:
-        wanted = [(DISRUPTOR, size, workload.goal) for size in workload.slot_bytes]
+        wanted: list[tuple[str, int, float | None]] = []
+        wanted += [(DISRUPTOR, size, workload.goal) for size in workload.slot_bytes]
         wanted += [(QUEUE, size, QUEUE_GOAL) for size in workload.goal_slot_bytes if QUEUE in workload.peers]
+        wanted += [(STREAM, STREAM_BYTES, None)] if STREAM in workload.peers else []
         for peer, size, goal in wanted:
             for distance in DISTANCES:
                 ours = _best(rates, workload.key, OURS, distance, size)

@@ -2,14 +2,15 @@
 
 A producer on one core publishes its clock at irregular moments, half a gap to a gap apart, long enough for every
 strategy to get to its last stage but one; a reader on the other core waits by the strategy and takes the difference.
-Then the reader waits for a record that never comes, through the library's own :func:`ringbuffer.wait.wait_until`,
-and the processor time of its process is what an idle reader uses.
+Then the reader waits for a record that never comes, as a reader in plain Python does (``consumer.wait``), and the
+processor time of its process is what an idle reader uses.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -19,11 +20,12 @@ from benchmarks import ring_trips as kernels
 from benchmarks.measure import expect_equal
 from benchmarks.ring_crew import Crew, Part
 from benchmarks.ring_ours import expect_done, percentiles
+from ringbuffer.errors import RingTimeout
 from ringbuffer.layout import cursor_index
 from ringbuffer.participant import start_bells
 from ringbuffer.ring import Ring
 from ringbuffer.sequence import new_local
-from ringbuffer.wait import BLOCKING, STRATEGIES, wait_until
+from ringbuffer.wait import BLOCKING, STRATEGIES
 
 __all__ = ["WaitRow", "measure_waits"]
 
@@ -65,7 +67,7 @@ def _measure(name: str, cores: tuple[int, int], records: int, idle_s: float) -> 
         def read(request: tuple[int, float]) -> Any:
             samples = np.zeros(request[0], np.int64)
             done = int(kernels.wake(words, flat, code, samples))
-            return done, samples if request[0] else _idle(words, code, request[1])
+            return done, samples if request[0] else _idle(ring, name, request[1])
 
         produce((0, 0.0))
         read((0, 0.0))
@@ -82,10 +84,11 @@ def _measure(name: str, cores: tuple[int, int], records: int, idle_s: float) -> 
     )  # fmt: skip
 
 
-def _idle(words: Any, code: Any, idle_s: float) -> float:
+def _idle(ring: Ring, strategy: str, idle_s: float) -> float:
     """Return the percentage of a core that waiting for nothing takes."""
-    target_seq = np.int64(int(words[cursor_index(READER)]) + 1)
-    started, used = time.monotonic(), time.process_time()
-    wait_until(words, np.int64(READER), target_seq, code, np.int64(int(idle_s * 1e9)))
-    passed = time.monotonic() - started
-    return (time.process_time() - used) / passed * 100 if idle_s else 0.0
+    with ring.consumer("reader", strategy=strategy) as records:
+        started, used = time.monotonic(), time.process_time()
+        with suppress(RingTimeout):
+            records.wait(idle_s)
+        passed = time.monotonic() - started
+        return (time.process_time() - used) / passed * 100 if idle_s else 0.0

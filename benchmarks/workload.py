@@ -35,6 +35,7 @@ from stages.state import (
     allocate_risk,
     records,
     shared_array,
+    with_ring,
 )
 from stages.state_words import MW_DIGEST, MW_TYPE_COUNTS
 from stages.topology import CUR_INPUT_RISK, CUR_OUTPUT_RISK, CUR_WRITER, cursor_word
@@ -155,7 +156,7 @@ class Bench:
 
     def new_books(self) -> MatchingState:
         """Return empty books."""
-        books = allocate_matching(self.workload.capacities)
+        books = with_ring(allocate_matching(self.workload.capacities), self.out_slot_words)
         touch(books)
         return books
 

@@ -20,6 +20,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any, TypeVar
 
+from ringbuffer.kernel import JIT_DISABLED  # first: it chooses the cache
+
+# isort: split
 import numba
 import numpy as np
 from llvmlite import ir
@@ -37,10 +40,10 @@ __all__ = ["bundle", "make_bundle"]
 WORD_BYTES = 8
 TABLE = "table"
 
-Made = TypeVar("Made")
+Made = TypeVar("Made", bound=tuple[Any, ...])
 
 
-class BundleType(types.Type):  # type: ignore[misc]  # Numba's types are untyped
+class BundleType(types.Type):
     """The type of a bundle: its class's name, and the types of its arrays in their order."""
 
     def __init__(self, name: str, arrays: tuple[tuple[str, Any], ...]) -> None:
@@ -124,15 +127,18 @@ def bundle(cls: type[Made]) -> type[Made]:
     if fields[-1] != TABLE:
         raise TypeError(f"{cls.__name__}: expected {TABLE!r} as the last field, was {fields[-1]!r}")
 
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise TypeError(f"{cls.__name__}: expected its arrays to stay, make another with make_bundle")
+
+    cls._replace = refuse  # type: ignore[attr-defined]
+    if JIT_DISABLED:
+        return cls
+
     @typeof_impl.register(cls)  # type: ignore[untyped-decorator]
     def _typeof(value: Any, context: Any) -> BundleType:
         arrays = tuple((name, numba.typeof(getattr(value, name))) for name in fields[:-1])
         return BundleType(cls.__name__, arrays)
 
-    def refuse(*_: Any, **__: Any) -> Any:
-        raise TypeError(f"{cls.__name__}: expected its arrays to stay, make another with make_bundle")
-
-    cls._replace = refuse  # type: ignore[attr-defined]
     return cls
 
 
@@ -142,4 +148,6 @@ def make_bundle(cls: type[Made], **arrays: Any) -> Made:
     for name in cls._fields[:-1]:  # type: ignore[attr-defined]
         array = arrays[name]
         words += [array.__array_interface__["data"][0], *array.shape, *array.strides]
-    return cls(**arrays, table=np.array(words, dtype=np.int64))
+    maker: Any = cls
+    made: Made = maker(**arrays, table=np.array(words, dtype=np.int64))
+    return made

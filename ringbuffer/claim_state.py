@@ -16,7 +16,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ringbuffer.layout import H_CAPACITY, H_START_SEQ, H_STATES
+from ringbuffer.layout import (
+    H_CAPACITY,
+    H_KIND,
+    H_START_SEQ,
+    H_STATES,
+    KIND_MULTI,
+    MAX_SEQ,
+    P_CLAIMED,
+    WRITER,
+    cursor_index,
+)
 
 __all__ = [
     "CLAIMED",
@@ -32,6 +42,7 @@ __all__ = [
     "OpenClaim",
     "age_of_state",
     "claim_around",
+    "last_claimed",
     "open_claims",
 ]
 
@@ -53,6 +64,29 @@ def age_of_state(state: int, seq: int, capacity: int) -> int:
         return -1
     ahead = ((state >> ROUND_SHIFT) - (seq // capacity)) & ROUND_MASK
     return ahead if ahead < HALF_ROUNDS else ahead - (ROUND_MASK + 1)
+
+
+def last_claimed(words: Any) -> int:
+    """Return the last sequence that was claimed, of several producers, or published, of one writer.
+
+    From the end that is kept it goes on over the states of what was claimed since (ringbuffer.multi).
+    """
+    if int(words[H_KIND]) != KIND_MULTI:
+        return int(words[cursor_index(WRITER)])
+    capacity, states = int(words[H_CAPACITY]), int(words[H_STATES])
+    end = int(words[cursor_index(WRITER) + P_CLAIMED])
+    while end < MAX_SEQ:
+        state = int(words[states + (end + 1 & capacity - 1)])
+        age = age_of_state(state, end + 1, capacity)
+        if age < 0:
+            break
+        # of a later lap: then the end that is kept is beyond ours by now
+        end = (
+            end + (state >> COUNT_SHIFT & COUNT_MASK)
+            if age == 0
+            else int(words[cursor_index(WRITER) + P_CLAIMED])
+        )
+    return end
 
 
 def claim_around(words: Any, seq: int) -> tuple[int, int]:

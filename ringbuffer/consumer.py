@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ringbuffer.claim_state import last_claimed
 from ringbuffer.errors import RingClosed, WriterFailed
 from ringbuffer.kernel import kernel
-from ringbuffer.layout import H_KIND, H_STATE, KIND_MULTI, STATE_FAILED, STATE_OPEN, WRITER, cursor_index
+from ringbuffer.layout import H_KIND, H_STATE, KIND_MULTI, STATE_FAILED, STATE_OPEN
 from ringbuffer.membership import remove
 from ringbuffer.multi import R_IS_PADDED, R_SEQ, new_reader, readable
 from ringbuffer.participant import Participant
@@ -69,7 +70,7 @@ class Consumer(Participant):
     @property
     def lag(self) -> int:
         """How many records this reader has not polled yet: published, or with several producers claimed."""
-        return int(self._words[cursor_index(WRITER)]) - self._position
+        return last_claimed(self._words) - self._position
 
     @property
     def padded(self) -> int:
@@ -178,4 +179,4 @@ class Consumer(Participant):
     def _ends_before(self, target_seq: int) -> bool:
         # the state first, as in wait.is_over; here after a compiled wait, which has the same order
         closed = int(self._words[H_STATE]) != STATE_OPEN
-        return closed and int(self._words[cursor_index(WRITER)]) < target_seq
+        return closed and last_claimed(self._words) < target_seq

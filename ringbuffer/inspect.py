@@ -146,13 +146,13 @@ def role_of(words: Any, participant: int) -> str:
 def status(words: Any) -> list[ParticipantStatus]:
     """Return how each participant stands, the writer first; vacant places are left out."""
     now_ns = time.monotonic_ns()
-    names = _names(words)
+    names, last_seq = _names(words), claim_state.last_claimed(words)
     found = []
     for participant, name in enumerate(names):
         if not name:
             continue  # vacant
         base = cursor_index(participant)
-        seq = int(words[base])
+        seq = last_seq if participant == WRITER else int(words[base])
         pid, start_time = split_token(int(words[base + P_OWNER]))
         beat_ns = int(words[base + P_HEARTBEAT])
         role = role_of(words, participant)
@@ -161,7 +161,7 @@ def status(words: Any) -> list[ParticipantStatus]:
                 name=name,
                 role=role,
                 seq=seq,
-                lag=max(0, int(words[cursor_index(WRITER)]) - seq) if role == "reader" else 0,
+                lag=max(0, last_seq - seq) if role == "reader" else 0,
                 state=STATE_NAMES[int(words[base + P_STATE])],
                 pid=pid,
                 alive=is_alive(pid, start_time),
@@ -174,14 +174,14 @@ def status(words: Any) -> list[ParticipantStatus]:
 
 def _released(words: Any) -> int:
     """Return up to where all readers are done: the slowest of those that gate the claims, at most the cursor."""
-    cursor = int(words[cursor_index(WRITER)])
-    return min([cursor, *(int(words[cursor_index(each)]) for each in _gates(words, WRITER))])
+    last_seq = claim_state.last_claimed(words)
+    return min([last_seq, *(int(words[cursor_index(each)]) for each in _gates(words, WRITER))])
 
 
 def fill(words: Any) -> int:
     """Return how many slots hold what the slowest reader has not released."""
     released = _released(words)
-    return min(int(words[cursor_index(WRITER)]) - released, int(words[H_CAPACITY]))
+    return min(claim_state.last_claimed(words) - released, int(words[H_CAPACITY]))
 
 
 def open_claims(words: Any) -> list[OpenClaimStatus]:
@@ -232,7 +232,7 @@ class OpenedRing:
             capacity=int(words[H_CAPACITY]),
             slot_bytes=int(words[H_SLOT_BYTES]),
             fill=fill(words),
-            seq=int(words[cursor_index(WRITER)]),
+            seq=claim_state.last_claimed(words),
             state=stream_state(words),
             epoch=int(words[H_EPOCH]),
             observable=bool(words[H_OBSERVABLE]) or int(words[H_KIND]) != KIND_SINGLE,

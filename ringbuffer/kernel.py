@@ -30,6 +30,7 @@ __all__ = ["JIT_DISABLED", "inlined", "kernel"]
 _CONFIG: Any = numba.config  # Numba types this module as having no attributes
 JIT_DISABLED: bool = bool(_CONFIG.DISABLE_JIT)
 
+
 class _Lower(Lower):  # type: ignore[misc]
     """Numba's lowering, which leaves inlining of kernels to LLVM: here it is ours."""
 
@@ -39,7 +40,7 @@ class _Lower(Lower):  # type: ignore[misc]
             self.builder.function.attributes.add("noinline")
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[untyped-decorator]
+@register_pass(mutates_CFG=True, analysis_only=False)
 class _KernelLowering(NativeLowering):  # type: ignore[misc]
     _name = "kernel_lowering"
 
@@ -64,6 +65,7 @@ _OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
     "fastmath": False,
     "_nrt": False,
+    "no_cfunc_wrapper": True,  # nobody takes the address of a kernel
 }
 
 

@@ -4,7 +4,7 @@ A ring occupies ``ring_bytes(...)`` bytes of any buffer, from an offset that is 
 cursors are to stand alone on their lines, normally of 4096). All numbers are little-endian int64 words::
 
     byte 0      header              64 words  magic, version, layout hash, shape, epoch, state
-         512    participant 0       64 words  the writer, or the claims of several producers
+         512    participant 0       64 words  the writer, or what several producers share
          1024   participant 1       64 words  the first reader
          ...                                  vacant places for readers that join, then the producers
          4096-byte boundary         capacity  states of claims, only with several producers (ringbuffer.multi)
@@ -13,17 +13,19 @@ cursors are to stand alone on their lines, normally of 4096). All numbers are li
     participant  word 0       cursor    alone on its 128-byte line: one process writes it, others poll it
                  word 16..31  who and how it is: pid, start time, heartbeat, state, gates, name
                  word 32..47  doorbell: P_SIGNAL and P_WAITING, touched by blocking waits only
-                 word 48..63  P_CLAIMED: what the writer may be filling, for observers
+                 word 48..63  P_CLAIMED: what the writer may be filling, for observers; with several
+                              producers a lower bound of what is claimed (ringbuffer.multi)
 
 Who writes: :func:`initialise` everything, once, before anybody attaches; later each participant its own
 block, the publishers ``P_SIGNAL`` of those they wake, the writer ``H_STATE``, and who holds ``H_MEMBER_LOCK``
 gates, names and cursors of readers that come and go (ringbuffer.membership). Who reads: everybody.
 
 Sequences count from ``start_seq + 1`` (0 is "none") up to ``MAX_SEQ`` and never wrap. A cursor holds the
-last sequence that its owner has published (writer), that was claimed (several producers), or that its owner
-is done with (reader). The slot of a sequence is ``seq & (capacity - 1)``. A reader that waits for other
-readers sees nothing that one of them has not released; writers wait only for the leaves, the readers that
-nobody waits for, because no leaf is ahead of those that it waits for.
+last sequence that its owner has published (writer), or that its owner is done with (reader); with several
+producers that of participant 0 is MAX_SEQ, and states of claims say how far readers may go. The slot of a
+sequence is ``seq & (capacity - 1)``. A reader that waits for other readers sees nothing that one of them has not
+released; writers wait only for the leaves, the readers that nobody waits for, because no leaf is ahead of those
+that it waits for.
 
 Failure modes: a buffer that holds no ring, or another one, is refused by :func:`check_header` before any
 cursor is touched. This module does not import Numba.
@@ -40,7 +42,7 @@ import numpy as np
 from ringbuffer.errors import EpochMismatch, LayoutMismatch, UnknownParticipant
 
 MAGIC: Final = int.from_bytes(b"rmring01", "little")
-VERSION: Final = 2
+VERSION: Final = 3
 PAGE_BYTES: Final = 4096
 LINE_BYTES: Final = 128  # two 64-byte lines: the adjacent-line prefetcher of x86 works on pairs
 WORD_BYTES: Final = 8
@@ -233,6 +235,10 @@ def initialise(
     for participant in range(participants):
         words[cursor_index(participant) + P_CURSOR] = start_seq
         words[cursor_index(participant) + P_CLAIMED] = start_seq
+    if kind == KIND_MULTI:
+        words[cursor_index(WRITER) + P_CURSOR] = (
+            MAX_SEQ  # bounds nobody: how far readers may go, the states say
+        )
     words[H_MAGIC] = MAGIC
     return views(buffer, offset)
 

@@ -29,12 +29,15 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from ringbuffer.atomics import load_acquire
 from ringbuffer.errors import NotRetained, ParticipantBusy, ParticipantError, UnknownParticipant
 from ringbuffer.kernel import kernel
 from ringbuffer.layout import (
+    H_CAPACITY,
     H_KIND,
     H_MEMBER_LOCK,
     H_PARTICIPANTS,
+    H_STATES,
     KIND_MULTI,
     P_GATES,
     P_HEARTBEAT,
@@ -55,8 +58,9 @@ from ringbuffer.layout import (
     reader_participants,
 )
 from ringbuffer.liveness import is_alive, own_identity, owner_token, split_token
+from ringbuffer.multi import end_of_claims
 from ringbuffer.ring_words import store_word, take_word
-from ringbuffer.sequence import available, gate_of_claims
+from ringbuffer.sequence import WRITER_CURSOR, available, gate_of_claims
 
 __all__ = ["join", "remove"]
 
@@ -71,6 +75,14 @@ def _available(words, participant):  # type: ignore[no-untyped-def]
 @kernel
 def _lowest_gate(words):  # type: ignore[no-untyped-def]
     return gate_of_claims(words)
+
+
+@kernel
+def _end_of(words):  # type: ignore[no-untyped-def]
+    """Return the end of what was published, or with several producers claimed."""
+    if words[H_STATES] != 0:
+        return end_of_claims(words, words[H_CAPACITY])
+    return load_acquire(words, WRITER_CURSOR)  # pairs with store_release in publish
 
 
 @contextlib.contextmanager
@@ -118,7 +130,7 @@ def join(words: Any, name: str, after: Iterable[str], at_seq: int | None) -> int
         name_participant(words, place, name)
         _settle(words)
         retained = _lowest_of(words, gates)
-        reach = int(_available(words, place))
+        reach = min(int(_available(words, place)), int(_end_of(words)))
         start = reach if at_seq is None else at_seq
         if not retained <= start <= reach:
             _vacate(words, place)

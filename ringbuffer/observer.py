@@ -3,7 +3,7 @@
 An observer takes no place in the ring and writes nothing to it, so that a slow or stopped one harms nobody: a
 display, a tap for market data, a debugger. It copies, because what it looks at may be overwritten at any time,
 and keeps of its copy what was certainly not: whoever writes announces its claim before it fills the slots
-(``P_CLAIMED``, or the end of claims of several producers), and the observer looks at the claims after its
+(``P_CLAIMED``, or the states of claims of several producers), and the observer looks at the claims after its
 copy. Sequence ``s`` was overwritten at the earliest by the claim of ``s + capacity``.
 
 ::
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from ringbuffer.atomics import fence_acquire, load_acquire
+from ringbuffer.claim_state import last_claimed
 from ringbuffer.errors import NotObservable, RingTimeout
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.layout import (
@@ -71,10 +72,9 @@ def _claimed(words, capacity):  # type: ignore[no-untyped-def]
 @inlined
 def _published(words, capacity, end, wanted):  # type: ignore[no-untyped-def]
     """Return how far it is published, without padding, behind ``end``; it need not be further than ``wanted``."""
-    cursor = load_acquire(words, WRITER_CURSOR)  # pairs with store_release in publish
     if words[H_STATES] == 0:
-        return cursor
-    while end < min(cursor, wanted):
+        return load_acquire(words, WRITER_CURSOR)  # pairs with store_release in publish
+    while end < wanted:
         # pairs with store_release in publish_shared
         state = load_acquire(words, words[H_STATES] + ((end + 1) & (capacity - 1)))
         if age_of(state, end + 1, capacity) != 0 or (state & 3) != PUBLISHED:
@@ -153,7 +153,7 @@ class Observer:
             raise NotObservable(f"{ring.name}: expected a ring created with observable=True, was without")
         self._ring = ring
         self._local = np.zeros(8, np.int64)
-        self._local[O_SEQ] = self._local[O_END] = int(words[WRITER_CURSOR]) if seq is None else seq
+        self._local[O_SEQ] = self._local[O_END] = last_claimed(words) if seq is None else seq
         if seq is not None and int(words[H_STATES]):
             self._local[O_END] = new_reader(words, seq)[R_RUN_END]
         self._slot_words = ring.slots.view(np.int64).reshape(ring.capacity, -1)

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from ringbuffer.atomics import load_acquire, store_release
+from ringbuffer.claim_state import last_claimed
 from ringbuffer.errors import (
     ClaimError,
     EpochMismatch,
@@ -70,11 +71,19 @@ from ringbuffer.layout import (
 )
 from ringbuffer.liveness import is_alive, own_identity, owner_token, split_token
 from ringbuffer.membership import remove
-from ringbuffer.multi import end_of_claims, open_claims, pad_claim, publish_shared
+from ringbuffer.multi import open_claims, pad_claim, publish_shared
 from ringbuffer.native import clock_ns
 from ringbuffer.ring_words import take_word
 from ringbuffer.sequence import gate_of_claims, publish
-from ringbuffer.wait import BLOCKING, STRATEGIES, announce_bells, ring_bells, rings_bells, wait_until
+from ringbuffer.wait import (
+    BLOCKING,
+    LONG_IDLE,
+    STRATEGIES,
+    announce_bells,
+    ring_bells,
+    rings_bells,
+    wait_until,
+)
 
 if TYPE_CHECKING:
     from ringbuffer.ring import Ring
@@ -138,12 +147,6 @@ def pad(words, seq, capacity, state):  # type: ignore[no-untyped-def]
     if rings_bells(words):
         ring_bells(words, np.int64(WRITER))
     return padded
-
-
-@kernel
-def ends_of_claims(words, capacity):  # type: ignore[no-untyped-def]
-    """Return the last sequence that was claimed, by whomever."""
-    return end_of_claims(words, capacity)
 
 
 def heal(words: Any, owner: int = -1) -> int:
@@ -252,20 +255,21 @@ class Participant:
 
     def _wait(self, target_seq: int, timeout_s: float | None) -> int:
         """Return the gates, at or above ``target_seq``, or below it if the stream ends before; else raise."""
-        seq = self._look(target_seq, 0)
+        seq, spins = self._look(target_seq, 0, 0), 0
         deadline_ns = None if timeout_s is None else time.monotonic_ns() + int(timeout_s * 1e9)
         while seq < target_seq:
             left_ns = SLICE_NS if deadline_ns is None else min(SLICE_NS, deadline_ns - time.monotonic_ns())
             if left_ns <= 0:
                 raise RingTimeout(f"{self._where}: expected {target_seq} within {timeout_s} s, was {seq}")
-            seq = self._look(target_seq, left_ns)
+            seq, spins = self._look(target_seq, left_ns, spins), LONG_IDLE
             self.heartbeat()
             if seq < target_seq and self._check_ring(target_seq):
                 break
         return seq
 
-    def _look(self, target_seq: int, timeout_ns: int) -> int:
-        return int(wait_until(self._words, self._participant, target_seq, self._strategy, timeout_ns))
+    def _look(self, target_seq: int, timeout_ns: int, spins: int) -> int:
+        place, strategy = self._participant, self._strategy
+        return int(wait_until(self._words, place, target_seq, strategy, timeout_ns, spins))
 
     def _check_ring(self, target_seq: int) -> bool:
         """Return whether the stream ends before ``target_seq``; raise if it can never be served."""
@@ -304,9 +308,7 @@ class Participant:
         """Turn claims of dead producers into padding; raise PeerDied if none is left that could go on."""
         words = self._words
         heal(words)
-        if int(words[cursor_index(WRITER)]) >= target_seq or self._participant in producer_participants(
-            words
-        ):
+        if last_claimed(words) >= target_seq or self._participant in producer_participants(words):
             return
         dead = []
         for producer in producer_participants(words):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
+from ringbuffer.claim_state import last_claimed
 from ringbuffer.errors import ClaimError, RingFull
 from ringbuffer.kernel import kernel
 from ringbuffer.layout import (
@@ -253,16 +254,17 @@ class SharedProducer(Producer):
     @property
     def free(self) -> int:
         """How many slots could be claimed just now, if no other producer claims any."""
-        return self._capacity - (self._end() - int(gate(self._words)))
+        released = int(gate(self._words))  # before the end, which it is not ahead of
+        return self._capacity - (self._end() - released)
 
     def _claim_now(self, n: int) -> int:
         return int(_claim_shared(self._words, self._local, self._capacity, n))
 
     def _end(self) -> int:
-        return int(self._words[cursor_index(WRITER)])
+        return last_claimed(self._words)
 
     def _gate_for(self, n: int) -> int:
-        return gate_for_claim(self._words, n)
+        return gate_for_claim(self._words, self._local, n)
 
     def _commit(self, seq: int) -> None:
         code = commit_shared(

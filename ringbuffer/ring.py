@@ -23,6 +23,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from ringbuffer import inspect, layout
+from ringbuffer.claim_state import last_claimed
 from ringbuffer.consumer import Consumer
 from ringbuffer.errors import ParticipantBusy, SegmentExists, UnknownParticipant
 from ringbuffer.inspect import OpenClaimStatus, ParticipantStatus
@@ -32,7 +33,6 @@ from ringbuffer.layout import (
     H_KIND,
     KIND_SINGLE,
     P_OWNER,
-    WRITER,
     check_header,
     cursor_index,
     initialise,
@@ -203,8 +203,8 @@ class Ring:
 
     @property
     def cursor(self) -> int:
-        """The last published sequence."""
-        return int(self.words[cursor_index(WRITER)])
+        """The last sequence that was published, or with several producers claimed."""
+        return last_claimed(self.words)
 
     def status(self) -> list[ParticipantStatus]:
         """Return how each participant stands, the writer first; takes no place and disturbs nobody."""

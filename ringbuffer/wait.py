@@ -8,7 +8,7 @@ spin     1    pause                                                            a
 yield    2    100 pauses, then sched_yield                                     cores are shared
 backoff  3    10 rests of about 2 us, 10 yields, then sleeps of 1 to 50 us     throughput, some load
 phased   4    100 pauses, 100 yields, then sleeps of 50 us                     bursts
-sleep    5    100 sleeps of 50 us, then of 2 ms                                low load, no bells
+sleep    5    100 sleeps of 50 us, then of 5 ms                                low load, no bells
 blocking 6    100 pauses, then a futex wait of at most 5 ms                    mostly idle
 ======== ==== =============================================================== =======================
 
@@ -33,8 +33,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
 from ringbuffer.atomics import fence, fetch_add, load_acquire, pause, store_release
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.layout import (
@@ -54,7 +52,7 @@ from ringbuffer.layout import (
     WRITER,
     cursor_index,
 )
-from ringbuffer.multi import is_published
+from ringbuffer.multi import end_of_claims, is_published
 from ringbuffer.native import clock_ns, futex_wait, futex_wake, sleep_ns, yield_cpu
 from ringbuffer.sequence import available
 
@@ -62,6 +60,7 @@ __all__ = [
     "BACKOFF",
     "BLOCKING",
     "BUSY",
+    "LONG_IDLE",
     "PHASED",
     "SLEEP",
     "SPIN",
@@ -102,7 +101,8 @@ PAUSES_PER_CLOCK: Final = 8  # one pause takes 15 to 50 ns, depending on the pro
 YIELD_COUNT: Final = 10
 PHASED_YIELDS: Final = 100
 SLEEP_COUNT: Final = 100
-LONG_SLEEP_NS: Final = 2_000_000
+LONG_SLEEP_NS: Final = 5_000_000  # after about 10 ms of nothing; under a hundredth of a core
+LONG_IDLE: Final = 1 << 10  # fruitless looks after which all strategies are at their last stage
 SLEEP_MIN_NS: Final = 1_000
 SLEEP_MAX_NS: Final = 50_000
 BLOCK_MAX_NS: Final = 5_000_000
@@ -154,7 +154,11 @@ def ring_bells(words, participant):  # type: ignore[no-untyped-def]
 def is_over(words, target_seq):  # type: ignore[no-untyped-def]
     """Tell whether the writer has ended the stream before ``target_seq``, so that nobody need wait for it."""
     # the state first: pairs with store_release in participant.end, before which all was published
-    return load_acquire(words, H_STATE) != STATE_OPEN and load_acquire(words, WRITER_CURSOR) < target_seq
+    if load_acquire(words, H_STATE) == STATE_OPEN:
+        return False
+    if words[H_STATES] != 0:
+        return end_of_claims(words, words[H_CAPACITY]) < target_seq
+    return load_acquire(words, WRITER_CURSOR) < target_seq  # pairs with store_release in publish
 
 
 @inlined
@@ -170,8 +174,8 @@ def rest(duration_ns):  # type: ignore[no-untyped-def]
 def reachable(words, participant, target_seq):  # type: ignore[no-untyped-def]
     """Return the gates of ``participant``, or less than ``target_seq`` while that is claimed, not published.
 
-    With several producers the cursor says only what was claimed. A reader of theirs asks for the first
-    sequence of the next claim; what it gets through other readers was published before.
+    Several producers bound their readers by no cursor. A reader of theirs asks for the first sequence of the
+    next claim; what it gets through other readers was published before.
     """
     seq = available(words, participant)
     if seq >= target_seq and words[H_STATES] != 0 and participant <= words[H_READERS]:
@@ -221,13 +225,15 @@ def idle(strategy, spins, words, participant, target_seq):  # type: ignore[no-un
 
 
 @kernel
-def wait_until(words, participant, target_seq, strategy, timeout_ns):  # type: ignore[no-untyped-def]
-    """Wait until ``target_seq`` is reachable, can never be, or the time is up; return how far it is."""
+def wait_until(words, participant, target_seq, strategy, timeout_ns, spins):  # type: ignore[no-untyped-def]
+    """Wait until ``target_seq`` is reachable, can never be, or the time is up; return how far it is.
+
+    ``spins`` is 0, or ``LONG_IDLE`` for one who goes on with a wait that has lasted, and need not begin with haste.
+    """
     seq = reachable(words, participant, target_seq)
     if seq >= target_seq or timeout_ns <= 0:
         return seq
     deadline_ns = clock_ns() + timeout_ns
-    spins = np.int64(0)
     while True:
         spins = idle(strategy, spins, words, participant, target_seq)
         seq = reachable(words, participant, target_seq)

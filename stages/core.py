@@ -35,6 +35,7 @@ from stages.state import (
     allocate_matching,
     allocate_risk,
     records,
+    with_ring,
 )
 from stages.state_words import (
     MW_DIGEST,
@@ -111,7 +112,7 @@ def run_core(  # type: ignore[no-untyped-def]
         judged = risk_step(in_words, in_slots, verdicts, out_words, out_slots, risk, STEP_BUDGET)
         if judged < 0:
             return np.int64(-1), position
-        matched = matching_step(in_words, in_slots, verdicts, out_words, out_slot_words, books, STEP_BUDGET)
+        matched = matching_step(in_words, in_slots, verdicts, out_words, books, STEP_BUDGET)
         before = position
         if collect != 0:
             position = collect_outcomes(out_words, out_slot_words, out, position)
@@ -148,6 +149,7 @@ class Core:
         self._out_slots = records(np.zeros(output_slots, dtype=OUTCOME))
         self._in_slot_words = np.asarray(self._in_slots).view(np.int64).reshape(-1, 16)
         self._out_slot_words = np.asarray(self._out_slots).view(np.int64).reshape(-1, 16)
+        self._books = with_ring(self.state.books, self._out_slot_words)
         self._verdicts = records(np.zeros(input_slots, dtype=VERDICT))
         self._buffer = np.zeros(output_slots, dtype=OUTCOME)
         self._empty = np.zeros((0, 16), dtype=np.int64)
@@ -206,7 +208,7 @@ class Core:
             self._out_slots,
             self._out_slot_words,
             self.state.risk,
-            self.state.books,
+            self._books,
             out.view(np.int64).reshape(-1, 16) if len(out) else self._empty,
             0,
             collect,

@@ -15,11 +15,12 @@ import numpy as np
 from ringbuffer.kernel import inlined, kernel
 from stages.book import level_at
 from stages.expiry import EXPIRY, ORDER_ID
-from stages.hashing import blend, fold, id_find
+from stages.hashing import blend, fold, id_find, id_insert
 from stages.ladder import best_place, worse_place
 from stages.orders import special_row
-from stages.state import MARK_SPECIAL
+from stages.state import MARK_SPECIAL, MARK_TIMED
 from stages.state_words import (
+    MW_TIMED,
     MW_TIMERS,
     RW_CL_IDS,
     RW_CL_SUM,
@@ -28,6 +29,8 @@ from stages.state_words import (
 )
 
 __all__ = ["state_digest"]
+
+LEAST_CELLS = 16  # of an index of ids
 
 
 @inlined
@@ -38,7 +41,7 @@ def _digest_special(special, digest):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _digest_books(books, digest):  # type: ignore[no-untyped-def]
+def _digest_books(books, index, digest):  # type: ignore[no-untyped-def]
     for row in range(books.sides.shape[0]):
         place = best_place(books, row)
         if place >= 0:
@@ -51,6 +54,8 @@ def _digest_books(books, digest):  # type: ignore[no-untyped-def]
             while order >= 0:
                 record = books.orders[order]
                 digest = fold(digest, np.int64(record.order_id))
+                if record.marks & MARK_TIMED != 0:
+                    id_insert(index, np.int64(record.order_id), order)
                 digest = fold(digest, np.int64(record.shown_lots))
                 digest = fold(digest, np.int64(record.cum_lots))
                 digest = fold(digest, blend(np.int64(record.account), np.int64(record.session)))
@@ -69,7 +74,7 @@ def _digest_books(books, digest):  # type: ignore[no-untyped-def]
     total = np.int64(0)
     for entry in range(books.words[MW_TIMERS]):
         order_id = books.timers[entry, ORDER_ID]
-        if id_find(books.order_map, books.order_keys, order_id) >= 0:
+        if id_find(index, books.order_keys, order_id) >= 0:
             total += blend(books.timers[entry, EXPIRY], order_id)
     return fold(digest, total)
 
@@ -111,5 +116,10 @@ def _digest_risk(risk, digest):  # type: ignore[no-untyped-def]
 
 
 def state_digest(risk: Any, books: Any) -> int:
-    """Return the digest of a quiescent state; all outcomes must have been fed back to risk."""
-    return int(_digest_risk(risk, _digest_books(books, np.int64(0))))
+    """Return the digest of a quiescent state; all outcomes must have been fed back to risk.
+
+    Indexes are private to the worker that keeps them: which timers are of open orders is looked up in our own.
+    """
+    index = np.zeros(2 << int(books.words[MW_TIMED]).bit_length(), dtype=np.int64)
+    index = index if len(index) >= LEAST_CELLS else np.zeros(LEAST_CELLS, dtype=np.int64)
+    return int(_digest_risk(risk, _digest_books(books, index, np.int64(0))))

@@ -1,7 +1,12 @@
-"""How matching writes outcomes: into ``pending``, about the command, the order that trades, or one in the book.
+"""How matching writes outcomes: about the command, the order that trades, or one in the book.
 
-Each outcome is one 128-byte slot of protocols.layouts.OUTCOME, all of whose fields are set here. The counters
-by type and reason rise with them. Callers pass int64 throughout: one compiled version of each function.
+Each outcome is one 128-byte slot of protocols.layouts.OUTCOME. It is put together in registers, folded into the
+running digest, and stored word by word into the next slot of the output ring; when that is full, into ``pending``,
+private memory with room for the largest command, from where :func:`stages.matching.flush_pending` takes it. (Fields
+narrower than a word are not stored one by one: whoever then loads the word would wait for each of them.)
+The counters by type and reason rise with them. Callers pass int64 throughout: one compiled version of each function.
+
+The digest is an NH hash (Black et al., UMAC, 1999) of the 15 determined words of each outcome.
 """
 
 from __future__ import annotations
@@ -16,69 +21,94 @@ from protocols.codes import (
     OUTFLAG_TAKER,
     REASON_NONE,
 )
+from protocols.layouts import SLOT_WORDS
 from ringbuffer.kernel import inlined, kernel
+from ringbuffer.native import prefetch_to_write
+from stages.hashing import fold
 from stages.orders import leaves_of, price_of
-from stages.state_words import MW_PENDING_TAIL, MW_REASON_COUNTS, MW_TRADES, MW_TYPE_COUNTS
+from stages.state_words import (
+    MW_DIGEST,
+    MW_OUT_INDEX,
+    MW_OUT_LIMIT,
+    MW_OUT_NEXT,
+    MW_PENDING_TAIL,
+    MW_REASON_COUNTS,
+    MW_TRADES,
+    MW_TYPE_COUNTS,
+)
+
+LOW_32 = 0xFFFFFFFF
+LINE_WORDS = 8
+WRITE_AHEAD = 16  # outcomes: the readers have the lines that come next, and are asked for them in time
 
 
 @inlined
-def begin_outcome(s, command, kind, reason):  # type: ignore[no-untyped-def]
-    """Take the next pending outcome and fill what all outcomes of a command share."""
-    tail = s.words[MW_PENDING_TAIL]
-    out = s.pending[tail]
-    out.input_seq = command.seq
-    out.time_ns = command.time_ns
-    out.index = tail
-    out.kind = command.kind
-    out.type = kind
-    out.reason = reason
-    out.sent_ns = command.sent_ns
-    s.words[MW_PENDING_TAIL] = tail + 1
-    s.words[MW_TYPE_COUNTS + kind] += 1
-    return out
+def nh(pair, low, high):  # type: ignore[no-untyped-def]
+    """Return what two words add to the hash of an outcome."""
+    return (low + np.int64(0x1F83D9ABFB41BD6B + 0x5BE0CD19137E2179 * pair & 0x7FFFFFFFFFFFFFFF)) * (
+        high + np.int64(0x3C6EF372FE94F82B + 0x510E527FADE682D1 * pair & 0x7FFFFFFFFFFFFFFF)
+    )
 
 
 @inlined
-def set_amounts(out, order_id, price_ticks, qty_lots, leaves_lots, cum_lots):  # type: ignore[no-untyped-def]
-    """Fill the numbers of an outcome."""
-    out.order_id = order_id
-    out.price_ticks = price_ticks
-    out.qty_lots = qty_lots
-    out.leaves_lots = leaves_lots
-    out.cum_lots = cum_lots
+def two_words(low, high):  # type: ignore[no-untyped-def]
+    """Return the word of two 32-bit fields."""
+    return (np.int64(low) & LOW_32) | (np.int64(high) << 32)
 
 
 @inlined
-def name_by_command(out, command):  # type: ignore[no-untyped-def]
-    """Take the ClOrdID of an outcome from its command."""
-    out.cl0 = command.cl0
-    out.cl1 = command.cl1
-    out.cl2 = command.cl2
-
-
-@inlined
-def name_by_order(out, s, order):  # type: ignore[no-untyped-def]
-    """Take the ClOrdID of an outcome from its order."""
-    out.cl0 = s.texts[order, 0]
-    out.cl1 = s.texts[order, 1]
-    out.cl2 = np.int32(s.texts[order, 2])
-
-
-@inlined
-def without_orig(out):  # type: ignore[no-untyped-def]
-    """Leave the OrigClOrdID of an outcome empty."""
-    out.orig0 = 0
-    out.orig1 = 0
-    out.orig2 = 0
-
-
-@inlined
-def own_by(out, owner):  # type: ignore[no-untyped-def]
-    """Take side, account, instrument and session of an outcome from a command, an order, or the taker."""
-    out.account = owner.account
-    out.instrument = owner.instrument
-    out.side = owner.side
-    out.session = owner.session
+def put_outcome(  # type: ignore[no-untyped-def]
+    s, command, kind, reason, flags, session, owner, order_id, price, qty, leaves, cum, trade_index,
+    cl0, cl1, cl2, orig0, orig1, orig2,
+):  # fmt: skip
+    """Store one outcome; account, instrument and side are those of ``owner``: a command, an order, or the taker."""
+    words = s.words
+    index = words[MW_OUT_INDEX]
+    words[MW_OUT_INDEX] = index + 1
+    words[MW_TYPE_COUNTS + kind] += 1
+    if reason != REASON_NONE:
+        words[MW_REASON_COUNTS + reason] += 1
+    row = words[MW_OUT_NEXT] + 1
+    out = s.ring
+    if row <= words[MW_OUT_LIMIT]:
+        words[MW_OUT_NEXT] = row
+        place = row * SLOT_WORDS & (out.shape[0] - 1)
+        ahead = (row + WRITE_AHEAD) * SLOT_WORDS & (out.shape[0] - 1)
+        prefetch_to_write(out, ahead)
+        prefetch_to_write(out, ahead + LINE_WORDS)
+    else:
+        words[MW_OUT_LIMIT] = -1  # the others of this command follow it
+        out = s.pending
+        row = words[MW_PENDING_TAIL]
+        words[MW_PENDING_TAIL] = row + 1
+        place = row * SLOT_WORDS
+    input_seq = np.int64(command.seq)
+    time_ns = np.int64(command.time_ns)
+    whose = two_words(owner.account, owner.instrument)
+    tails = two_words(cl2, orig2)
+    cause = (index & LOW_32) | (reason << 32) | (np.int64(session) << 48)
+    what = np.int64(kind) | (np.int64(owner.side) << 8) | (np.int64(flags) << 16)
+    what |= (np.int64(command.kind) << 24) | (np.int64(trade_index) << 32)
+    out[place] = input_seq
+    out[place + 1] = time_ns
+    out[place + 2] = order_id
+    out[place + 3] = price
+    out[place + 4] = qty
+    out[place + 5] = leaves
+    out[place + 6] = cum
+    out[place + 7] = whose
+    out[place + 8] = cl0
+    out[place + 9] = cl1
+    out[place + 10] = tails
+    out[place + 11] = orig0
+    out[place + 12] = orig1
+    out[place + 13] = cause
+    out[place + 14] = what
+    out[place + 15] = command.sent_ns
+    acc = nh(0, input_seq, time_ns) + nh(1, order_id, price) + nh(2, qty, leaves) + nh(3, cum, whose)
+    acc += nh(4, cl0, cl1) + nh(5, tails, orig0) + nh(6, orig1, cause)
+    acc += (what + np.int64(0x2B3E6C1F9D5A7E43)) * np.int64(0x6A09E667F3BCC909)
+    words[MW_DIGEST] = fold(words[MW_DIGEST], acc)
 
 
 @kernel
@@ -86,139 +116,84 @@ def emit_command(  # type: ignore[no-untyped-def]
     s, command, kind, reason, flags, session, order_id, price_ticks, qty_lots, leaves_lots, cum_lots
 ):
     """Append the answer to a command that is not about an order in the book: rejections, administration."""
-    out = begin_outcome(s, command, np.int64(kind), np.int64(reason))
-    set_amounts(
-        out,
-        np.int64(order_id),
-        np.int64(price_ticks),
-        np.int64(qty_lots),
-        np.int64(leaves_lots),
-        np.int64(cum_lots),
-    )
-    own_by(out, command)
-    out.session = session
-    name_by_command(out, command)
-    if command.kind == KIND_NEW:
-        without_orig(out)
-    else:
-        out.orig0 = command.orig0
-        out.orig1 = command.orig1
-        out.orig2 = command.orig2
-    out.trade_index = 0
-    out.flags = flags | OUTFLAG_ANSWER
-    if reason != REASON_NONE:
-        s.words[MW_REASON_COUNTS + reason] += 1
+    has_orig = command.kind != KIND_NEW  # where the fields hold other things
+    put_outcome(
+        s, command, kind, reason, flags | OUTFLAG_ANSWER, session, command,
+        order_id, price_ticks, qty_lots, leaves_lots, cum_lots, np.int64(0),
+        np.int64(command.cl0), np.int64(command.cl1), np.int64(command.cl2),
+        np.int64(command.orig0) if has_orig else np.int64(0),
+        np.int64(command.orig1) if has_orig else np.int64(0),
+        np.int64(command.orig2) if has_orig else np.int64(0),
+    )  # fmt: skip
 
 
 @kernel
 def emit_request(s, command, order, kind, reason, price_ticks, qty_lots, leaves_lots):  # type: ignore[no-untyped-def]
     """Append the answer to a request on an order: the request's ClOrdID, the order's as the original."""
     record = s.orders[order]
-    out = begin_outcome(s, command, np.int64(kind), np.int64(reason))
-    set_amounts(
-        out,
-        np.int64(record.order_id),
-        np.int64(price_ticks),
-        np.int64(qty_lots),
-        np.int64(leaves_lots),
-        np.int64(record.cum_lots),
-    )
-    own_by(out, record)
-    name_by_command(out, command)
-    out.orig0 = s.texts[order, 0]
-    out.orig1 = s.texts[order, 1]
-    out.orig2 = np.int32(s.texts[order, 2])
-    out.trade_index = 0
-    out.flags = OUTFLAG_ANSWER
-    if reason != REASON_NONE:
-        s.words[MW_REASON_COUNTS + reason] += 1
+    put_outcome(
+        s, command, kind, reason, np.int64(OUTFLAG_ANSWER), np.int64(record.session), record,
+        np.int64(record.order_id), price_ticks, qty_lots, leaves_lots, np.int64(record.cum_lots), np.int64(0),
+        np.int64(command.cl0), np.int64(command.cl1), np.int64(command.cl2),
+        s.texts[order, 0], s.texts[order, 1], s.texts[order, 2],
+    )  # fmt: skip
+
+
+@inlined
+def put_about_order(s, command, order, kind, reason, flags, price, qty, leaves, trade_index):  # type: ignore[no-untyped-def]
+    """Store an outcome that an order in the book, and no request, is told of."""
+    record = s.orders[order]
+    put_outcome(
+        s, command, kind, reason, flags, np.int64(record.session), record,
+        np.int64(record.order_id), price, qty, leaves, np.int64(record.cum_lots), trade_index,
+        s.texts[order, 0], s.texts[order, 1], s.texts[order, 2],
+        np.int64(0), np.int64(0), np.int64(0),
+    )  # fmt: skip
 
 
 @kernel
 def emit_order(s, command, order, kind, reason, flags, qty_lots, leaves_lots):  # type: ignore[no-untyped-def]
     """Append what happened to an order in the book without its owner's asking."""
-    record = s.orders[order]
-    out = begin_outcome(s, command, np.int64(kind), np.int64(reason))
-    set_amounts(
-        out,
-        np.int64(record.order_id),
-        price_of(s, order),
-        np.int64(qty_lots),
-        np.int64(leaves_lots),
-        np.int64(record.cum_lots),
+    put_about_order(
+        s, command, order, kind, reason, flags, price_of(s, order), qty_lots, leaves_lots, np.int64(0)
     )
-    own_by(out, record)
-    name_by_order(out, s, order)
-    without_orig(out)
-    out.trade_index = 0
-    out.flags = flags
-    if reason != REASON_NONE:
-        s.words[MW_REASON_COUNTS + reason] += 1
 
 
 @inlined
-def set_taker(out, t):  # type: ignore[no-untyped-def]
-    """Identify an outcome by the order that trades."""
-    own_by(out, t)
-    out.cl0 = t.cl0
-    out.cl1 = t.cl1
-    out.cl2 = np.int32(t.cl2)
-    without_orig(out)
+def put_about_taker(s, command, t, kind, reason, flags, price, qty, leaves, cum, trade_index):  # type: ignore[no-untyped-def]
+    """Store an outcome about the order that trades."""
+    put_outcome(
+        s, command, kind, reason, flags, np.int64(t.session), t,
+        np.int64(t.order_id), price, qty, leaves, cum, trade_index,
+        np.int64(t.cl0), np.int64(t.cl1), np.int64(t.cl2),
+        np.int64(0), np.int64(0), np.int64(0),
+    )  # fmt: skip
 
 
 @kernel
 def emit_taker(s, command, kind, reason, flags, qty_lots, leaves_lots):  # type: ignore[no-untyped-def]
     """Append what happened to the order that trades, other than a trade."""
     t = s.taker[0]
-    out = begin_outcome(s, command, np.int64(kind), np.int64(reason))
-    set_amounts(
-        out,
-        np.int64(t.order_id),
-        np.int64(t.price_ticks),
-        np.int64(qty_lots),
-        np.int64(leaves_lots),
-        np.int64(t.cum_lots),
-    )
-    set_taker(out, t)
-    out.trade_index = 0
-    out.flags = flags
-    if reason != REASON_NONE:
-        s.words[MW_REASON_COUNTS + reason] += 1
+    put_about_taker(
+        s, command, t, kind, reason, flags, np.int64(t.price_ticks), qty_lots, leaves_lots,
+        np.int64(t.cum_lots), np.int64(0),
+    )  # fmt: skip
 
 
 @inlined
 def emit_taker_fill(s, command, t, price_ticks, qty_lots, leaves_lots, cum_lots, trade_index):  # type: ignore[no-untyped-def]
     """Append the taker's side of a trade."""
-    out = begin_outcome(s, command, np.int64(OUT_FILLED), np.int64(REASON_NONE))
-    set_amounts(
-        out,
-        np.int64(t.order_id),
-        np.int64(price_ticks),
-        np.int64(qty_lots),
-        np.int64(leaves_lots),
-        np.int64(cum_lots),
-    )
-    set_taker(out, t)
-    out.trade_index = trade_index
-    out.flags = OUTFLAG_TAKER
+    put_about_taker(
+        s, command, t, np.int64(OUT_FILLED), np.int64(REASON_NONE), np.int64(OUTFLAG_TAKER), price_ticks,
+        qty_lots, leaves_lots, cum_lots, trade_index,
+    )  # fmt: skip
     s.words[MW_TRADES] += 1
 
 
 @inlined
 def emit_maker_fill(s, command, order, price_ticks, qty_lots, trade_index):  # type: ignore[no-untyped-def]
     """Append the maker's side of a trade; its leaves and cum are already those after it."""
-    record = s.orders[order]
-    out = begin_outcome(s, command, np.int64(OUT_FILLED), np.int64(REASON_NONE))
-    set_amounts(
-        out,
-        np.int64(record.order_id),
-        np.int64(price_ticks),
-        np.int64(qty_lots),
-        leaves_of(s, order),
-        np.int64(record.cum_lots),
-    )
-    own_by(out, record)
-    name_by_order(out, s, order)
-    without_orig(out)
-    out.trade_index = trade_index
-    out.flags = OUTFLAG_MAKER
+    put_about_order(
+        s, command, order, np.int64(OUT_FILLED), np.int64(REASON_NONE), np.int64(OUTFLAG_MAKER), price_ticks,
+        qty_lots, leaves_of(s, order), trade_index,
+    )  # fmt: skip

@@ -36,6 +36,8 @@ def look_ahead(s, in_slots, verdicts, first, count):  # type: ignore[no-untyped-
         look_deep(s, in_slots, verdicts, first, count)
         return
     for seq in range(first, first + count):
+        prefetch(s.order_map, id_home(seq, map_mask))  # where a new order goes
+        prefetch(in_slots, (seq + count) & mask)
         found = s.order_map[id_home(np.int64(verdicts[seq & mask].order_id), map_mask)]
         prefetch(s.orders, max((found & 0xFFFFFFFF) - 1, np.int64(0)))
 

@@ -162,9 +162,7 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
                 return np.int64(FEEDBACK_OVERFLOW)
             progress += judged
         if mask & STAGE_MATCHING != 0:
-            progress += matching_step(
-                c.in_words, c.in_slots, c.verdicts, c.out_words, c.out_slot_words, c.books, STEP_BUDGET
-            )
+            progress += matching_step(c.in_words, c.in_slots, c.verdicts, c.out_words, c.books, STEP_BUDGET)
         if mask & STAGE_PUBLISH != 0:
             p = c.egress
             progress += publish_step(

@@ -1,9 +1,9 @@
 """The matching stage: commands and risk's verdicts in, outcomes out. Implements docs/matching-rules.md.
 
-The outcomes of a command are first collected in ``pending``, private memory that has room for the largest
-sweep, and then flushed into the output ring as far as it has room; the next command begins when all of the
+Outcomes go into the output ring; those of a command that finds it full are collected in ``pending``, private memory
+that has room for the largest command, and flushed as readers make room; the next command begins when all of the
 one before is in the ring. So a slow reader can stop matching between commands but never wedge it inside
-one, on whatever worker its readers run. The flush also folds each outcome into the running digest.
+one, on whatever worker its readers run.
 
 Writes: output ring (cursor 0), its cursor on the input ring, ``digests``. Reads: input ring behind risk,
 verdicts. The output cursor is stored before the input cursor: who sees an input as matched finds all its
@@ -62,6 +62,7 @@ from protocols.codes import (
     TYPE_STOP_LIMIT,
     TYPE_TRAILING_STOP,
 )
+from protocols.layouts import SLOT_WORDS
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from stages.book import best_level, has_level_room
@@ -75,7 +76,7 @@ from stages.entry import (
     taker_of_command,
 )
 from stages.expiry import EXPIRY, expire_orders
-from stages.hashing import fold, id_find
+from stages.hashing import id_find
 from stages.ladder import ladder_key, side_row
 from stages.look_ahead import look_ahead
 from stages.requests import cancel_many, match_request
@@ -88,6 +89,8 @@ from stages.state_words import (
     MW_DIVERGED_SEQ,
     MW_OPEN,
     MW_OUT_GATE,
+    MW_OUT_INDEX,
+    MW_OUT_LIMIT,
     MW_OUT_NEXT,
     MW_PENDING_HEAD,
     MW_PENDING_SEQ,
@@ -107,6 +110,7 @@ from stages.topology import (
 from stages.trading import market_limit_key, tradable, trade, trade_directed
 
 LOOK_AHEAD = 16  # commands; about as many cache misses as a core can have in flight
+FEW_OUTCOMES = 16  # with less room than that, matching looks for more before a command
 PUBLISH_EVERY = 16  # commands between two stores of the cursors: fewer cache-line transfers, little delay
 
 
@@ -361,7 +365,7 @@ def check_checkpoint(s, command):  # type: ignore[no-untyped-def]
 
 @inlined
 def match_command(s, command, verdict):  # type: ignore[no-untyped-def]
-    """Process one command, appending its outcomes to ``pending``."""
+    """Process one command, with its outcomes."""
     kind = np.int64(command.kind)
     if s.words[MW_TIMERS] != 0 and s.timers[0, EXPIRY] <= command.time_ns:
         expire_orders(s, command)
@@ -378,53 +382,43 @@ def match_command(s, command, verdict):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def flush_pending(s, out_words, out_slot_words):  # type: ignore[no-untyped-def]
-    """Copy pending outcomes into the output ring as far as it has room; tell whether all are in.
-
-    Folds each into the digest with an NH hash (Black et al., UMAC, 1999) of its 15 determined words.
-    """
-    head = s.words[MW_PENDING_HEAD]
-    tail = s.words[MW_PENDING_TAIL]
+def look_for_room(s, out_words, count):  # type: ignore[no-untyped-def]
+    """Find how far the output ring has room, for at least ``count`` outcomes if its readers made it."""
+    capacity = np.int64(s.ring.shape[0] // SLOT_WORDS)
     next_seq = s.words[MW_OUT_NEXT]
-    capacity = np.int64(out_slot_words.shape[0])
-    if s.words[MW_OUT_GATE] + capacity < next_seq + (tail - head):
+    if s.words[MW_OUT_GATE] + capacity < next_seq + count:
         # pairs with store_release of the readers' cursors by risk and publish
         risk = load_acquire(out_words, CUR_OUTPUT_RISK)
         publish = load_acquire(out_words, CUR_OUTPUT_PUBLISH)
         s.words[MW_OUT_GATE] = min(risk, publish)
-    room = s.words[MW_OUT_GATE] + capacity - next_seq
-    count = min(room, tail - head)
-    digest = s.words[MW_DIGEST]
-    for _ in range(count):
-        next_seq += 1
-        slot = next_seq & (capacity - 1)
-        acc = np.int64(0)
-        for pair in range(7):
-            low = s.pending_words[head, 2 * pair]
-            high = s.pending_words[head, 2 * pair + 1]
-            out_slot_words[slot, 2 * pair] = low
-            out_slot_words[slot, 2 * pair + 1] = high
-            acc += (low + np.int64(0x1F83D9ABFB41BD6B + 0x5BE0CD19137E2179 * pair & 0x7FFFFFFFFFFFFFFF)) * (
-                high + np.int64(0x3C6EF372FE94F82B + 0x510E527FADE682D1 * pair & 0x7FFFFFFFFFFFFFFF)
-            )
-        low = s.pending_words[head, 14]
-        out_slot_words[slot, 14] = low
-        out_slot_words[slot, 15] = s.pending_words[head, 15]
-        acc += (low + np.int64(0x2B3E6C1F9D5A7E43)) * np.int64(0x6A09E667F3BCC909)
-        digest = fold(digest, acc)
-        head += 1
-    s.words[MW_DIGEST] = digest
-    s.words[MW_OUT_NEXT] = next_seq
-    if head == tail:
-        s.words[MW_PENDING_HEAD] = 0
-        s.words[MW_PENDING_TAIL] = 0
-        return True
-    s.words[MW_PENDING_HEAD] = head
-    return False
+    s.words[MW_OUT_LIMIT] = s.words[MW_OUT_GATE] + capacity
 
 
 @kernel
-def matching_step(in_words, in_slots, verdicts, out_words, out_slot_words, s, budget):  # type: ignore[no-untyped-def]
+def flush_pending(s, out_words):  # type: ignore[no-untyped-def]
+    """Copy pending outcomes into the output ring as far as it has room; tell whether all are in."""
+    head = s.words[MW_PENDING_HEAD]
+    tail = s.words[MW_PENDING_TAIL]
+    look_for_room(s, out_words, tail - head)
+    next_seq = s.words[MW_OUT_NEXT]
+    stop = min(tail, head + s.words[MW_OUT_LIMIT] - next_seq)
+    while head < stop:
+        next_seq += 1
+        place = next_seq * SLOT_WORDS & (s.ring.shape[0] - 1)
+        for word in range(SLOT_WORDS):
+            s.ring[place + word] = s.pending[head * SLOT_WORDS + word]
+        head += 1
+    s.words[MW_OUT_NEXT] = next_seq
+    s.words[MW_PENDING_HEAD] = head
+    if head < tail:
+        return False
+    s.words[MW_PENDING_HEAD] = 0
+    s.words[MW_PENDING_TAIL] = 0
+    return True
+
+
+@kernel
+def matching_step(in_words, in_slots, verdicts, out_words, s, budget):  # type: ignore[no-untyped-def]
     """Match up to ``budget`` commands that risk has judged; return how much progress was made."""
     mask = np.int64(in_slots.shape[0] - 1)
     digest_mask = np.int64(s.digests.shape[0] - 1)
@@ -436,7 +430,7 @@ def matching_step(in_words, in_slots, verdicts, out_words, out_slot_words, s, bu
     stop = min(available, seq + budget)
     if s.words[MW_PENDING_SEQ] != 0:
         before = s.words[MW_OUT_NEXT]
-        whole = flush_pending(s, out_words, out_slot_words)
+        whole = flush_pending(s, out_words)
         progress += s.words[MW_OUT_NEXT] - before
         if not whole:
             store_release(out_words, CUR_WRITER, s.words[MW_OUT_NEXT])
@@ -450,8 +444,10 @@ def matching_step(in_words, in_slots, verdicts, out_words, out_slot_words, s, bu
             ahead = min(stop, seq + LOOK_AHEAD)
             look_ahead(s, in_slots, verdicts, seq + 1, ahead - seq)
         slot = (seq + 1) & mask
+        s.words[MW_OUT_INDEX] = 0
+        look_for_room(s, out_words, np.int64(FEW_OUTCOMES))
         match_command(s, in_slots[slot], verdicts[slot])
-        if not flush_pending(s, out_words, out_slot_words):
+        if s.words[MW_PENDING_TAIL] != 0 and not flush_pending(s, out_words):
             s.words[MW_PENDING_SEQ] = seq + 1
             break
         seq += 1

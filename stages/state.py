@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from protocols.layouts import OUTCOME
+from protocols.layouts import SLOT_WORDS
 from ringbuffer.bundle import bundle, make_bundle
 from ringbuffer.kernel import JIT_DISABLED
 from stages.state_words import MATCHING_WORDS, RISK_WORDS
@@ -31,6 +31,7 @@ __all__ = [
     "allocate_risk",
     "private_array",
     "shared_array",
+    "with_ring",
 ]
 
 ORDER = np.dtype(
@@ -298,8 +299,8 @@ class MatchingState(NamedTuple):
     block_rows: Any
     flat_keys: Any  # the same as one row, to be fetched by the line
     flat_rows: Any
-    pending: Any
-    pending_words: Any
+    pending: Any  # outcomes as words
+    ring: Any  # the slots of the output ring as words
     digests: Any  # after each input, by sequence
     table: Any
 
@@ -356,7 +357,7 @@ def allocate_risk(capacities: Capacities, input_slots: int) -> RiskState:
     """Allocate an empty risk state; ``input_slots`` bounds how many commands can be in flight."""
     orders = private_array(capacities.max_orders, RISK_ORDER)
     positions = shared_array(capacities.max_positions, POSITION)
-    refills = MAX_REFILLS * capacities.max_specials  # fills that end no order
+    refills = MAX_REFILLS * (capacities.max_specials + input_slots)  # fills that end no order
     feed_size = _power_of_two(2 * capacities.max_orders + refills + 8 * input_slots)
     return make_bundle(
         RiskState,
@@ -398,7 +399,8 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
     blocks = room_for_blocks(max_levels, capacities.max_instruments)
     # what a command can do to each order: elect it, one more trade of it as a taker, its end as maker or taker;
     # refills of icebergs come on top
-    pending = private_array(4 * capacities.max_orders + 2 * MAX_REFILLS * max_specials + 64, OUTCOME)
+    pending_rows = 4 * capacities.max_orders + 2 * MAX_REFILLS * max_specials + 64
+    pending = private_array(pending_rows * SLOT_WORDS, np.int64)
     block_keys = shared_array((blocks, BLOCK_KEYS), np.int64)
     block_rows = shared_array((blocks, BLOCK_KEYS), np.int32)
     sides = shared_array(SIDES_PER_INSTRUMENT * (capacities.max_instruments + 1), BOOK_SIDE)
@@ -423,6 +425,13 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
         flat_keys=block_keys.reshape(-1),
         flat_rows=block_rows.reshape(-1),
         pending=pending,
-        pending_words=np.asarray(pending).view(np.int64).reshape(-1, 16),
+        ring=np.zeros(SLOT_WORDS, np.int64),
         digests=shared_array(DIGEST_SLOTS, np.int64),
     )
+
+
+def with_ring(books: MatchingState, out_slot_words: Any) -> MatchingState:
+    """Return the same books with an output ring (its slots as int64 rows); before that they have none."""
+    arrays = dict(zip(books._fields, books, strict=True))
+    del arrays["table"]
+    return make_bundle(MatchingState, **{**arrays, "ring": out_slot_words.reshape(-1)})

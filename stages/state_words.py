@@ -52,4 +52,6 @@ MW_REASON_COUNTS: Final = 40  # to 103
 MW_COUNTED: Final = 104  # words up to here are shown in the control segment
 MW_TIMERS: Final = 104  # entries of the heap of expiries, of orders that ended included
 MW_TIMED: Final = 105  # orders with GTD
+MW_OUT_LIMIT: Final = 106  # the last output sequence that there is room for; -1: go to pending
+MW_OUT_INDEX: Final = 107  # outcomes of this command so far
 MATCHING_WORDS: Final = 128

@@ -85,7 +85,7 @@ def _trail_side(s, row, is_buy, last):  # type: ignore[no-untyped-def]
     while row >= 0:
         special = s.specials[row]
         reference = np.int64(special.reference_ticks)
-        if (last < reference) if is_buy else (last > reference):
+        if (last < reference) if is_buy != 0 else (last > reference):
             order = np.int64(special.order)
             special.reference_ticks = last
             dequeue(s, order)
@@ -164,8 +164,8 @@ def run_elections(s, command, instrument):  # type: ignore[no-untyped-def]
         last = np.int64(market.last_ticks)
         if last != market.trailed_ticks:
             market.trailed_ticks = last
-            _trail_side(s, np.int64(market.trail_head_buy) - 1, True, last)
-            _trail_side(s, np.int64(market.trail_head_sell) - 1, False, last)
+            _trail_side(s, np.int64(market.trail_head_buy) - 1, np.int64(1), last)
+            _trail_side(s, np.int64(market.trail_head_sell) - 1, np.int64(0), last)
         order = elected_order(s, instrument)
         if order < 0:
             return 0

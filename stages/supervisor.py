@@ -70,6 +70,7 @@ from stages.replay import Replayer, hex_digest, journal_directory
 from stages.state import (
     VERDICT,
     shared_array,
+    with_ring,
 )
 from stages.state_words import (
     MW_DIGEST,
@@ -244,7 +245,7 @@ class Supervisor:
             spans=self._buffers.spans,
             journal_words=self._buffers.words,
             risk=risk,
-            books=books,
+            books=with_ring(books, memory.out_slot_words),
         )
         control = self.control
         pid, start = own_identity()

@@ -43,8 +43,7 @@ def _warm_matching() -> None:
         core._in_slots,
         core._verdicts,
         core._out_words,
-        core._out_slot_words,
-        core.state.books,
+        core._books,
         1,
     )
 
@@ -103,7 +102,7 @@ def _warm_loop() -> None:
         spans=buffers.spans,
         journal_words=buffers.words,
         risk=core.state.risk,
-        books=core.state.books,
+        books=core._books,
     )
     worker_loop(context, 0, 0, 0, 0)
 

@@ -18,6 +18,7 @@ from benchmarks.ring_ours import OURS, OurPingPong, OurRing, percentiles
 from benchmarks.ring_peers import RECIPES
 from benchmarks.ring_probe import FLAG, BareFlag
 from benchmarks.ring_python import LockedRing, QueuePeer
+from benchmarks.ring_stream import BareStream
 from benchmarks.ring_waits import measure_waits
 from benchmarks.ring_workloads import PINGPONG, THROUGHPUT, Workload
 from ringbuffer.wait import STRATEGIES
@@ -83,6 +84,13 @@ def test_what_python_has_is_measured() -> None:
         with side:
             assert side.run(300) > 0
             assert side.run(300) > 0
+
+
+def test_the_bound_is_measured_and_verified() -> None:
+    """The bare stream hands over every word, in slices that are no whole blocks, over many laps."""
+    with BareStream(UNICAST, CORES) as side:
+        for messages in (1, 300, MESSAGES, 3 * MESSAGES + 7):
+            assert side.run(messages) > 0
 
 
 def test_percentiles_are_of_the_samples() -> None:

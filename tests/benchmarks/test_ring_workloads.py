@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.ring_peers import RECIPES
 from benchmarks.ring_python import LOCK, QUEUE
+from benchmarks.ring_stream import STREAM
 from benchmarks.ring_workloads import (
     PINGPONG,
     SOURCE_RECORDS,
@@ -68,7 +69,7 @@ def test_a_slice_has_whole_batches_and_shares(workload: Workload, messages: int)
 def test_a_workload_names_what_there_is(workload: Workload) -> None:
     """Wait strategies of ours are those of the library, peers have a recipe or are Python's own, goals have rows."""
     assert {wait for wait, _ in workload.ours} <= set(STRATEGIES)
-    assert set(workload.peers) <= {*RECIPES, QUEUE, LOCK}
+    assert set(workload.peers) <= {*RECIPES, QUEUE, LOCK, STREAM}
     assert set(workload.goal_slot_bytes) <= set(workload.slot_bytes)
     assert "disruptor" in workload.peers
     assert workload.participants == workload.producers + len(workload.readers)

@@ -31,7 +31,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 import ringbuffer
-from ringbuffer import layout, liveness
+from ringbuffer import claim_state, layout, liveness
 from ringbuffer.layout import (
     H_CAPACITY,
     H_STATES,
@@ -45,6 +45,8 @@ from ringbuffer.layout import (
     P_STATE,
     cursor_index,
 )
+
+END: Final = cursor_index(layout.WRITER) + P_CLAIMED  # of several producers
 
 __all__ = ["Actor", "Explorer", "Machine", "Mutation", "Outcome", "Violation", "new_memory", "private_words"]
 
@@ -288,6 +290,19 @@ class View:
         """Return the cursor of a participant."""
         return self.word(cursor_index(participant))
 
+    def ends_of_claims(self) -> list[int]:
+        """Return the end of claims of several producers that is kept, and those of the claims behind it."""
+        capacity, states = self.word(H_CAPACITY), self.word(H_STATES)
+        ends = [self.word(END)]
+        while True:
+            first = ends[-1] + 1
+            state = self.word(states + (first & capacity - 1))
+            age = claim_state.age_of_state(state, first, capacity)
+            assert age <= 0, f"kept end: expected less than a lap behind the claims, was {ends[0]}"
+            if age < 0:
+                return ends
+            ends.append(ends[-1] + (state >> claim_state.COUNT_SHIFT & claim_state.COUNT_MASK))
+
 
 class Outcome(NamedTuple):
     """What a search has seen."""
@@ -338,7 +353,7 @@ class Explorer:
         participants = self.machine.base[layout.H_PARTICIPANTS]
         changing = {*changing, *(cursor_index(each) for each in range(participants))}
         if states := self.machine.base[H_STATES]:
-            changing |= set(range(states, states + self.machine.capacity))
+            changing |= {*range(states, states + self.machine.capacity), END}
         self.machine.variables.update({word: at for at, word in enumerate(sorted(changing))})
         self._quiet = frozenset(quiet)
         self._locked = frozenset(locked)

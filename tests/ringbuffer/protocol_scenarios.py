@@ -152,7 +152,14 @@ def _read_batch(machine: Machine, private: Receiver, pid: int, last_seq: int) ->
 
 
 def joiner(
-    name: str, pid: int, last_seq: int, *, at_seq: int | None = None, after: str = "", **options: Any
+    name: str,
+    pid: int,
+    last_seq: int,
+    *,
+    at_seq: int | None = None,
+    after: str = "",
+    shared: bool = False,
+    **options: Any,
 ) -> Actor:
     """A reader that joins, reads up to ``last_seq`` and leaves; an heir first clears away the dead one's place."""
 
@@ -162,6 +169,7 @@ def joiner(
             try:
                 place = membership.join(machine.words, name, (), at_seq)
             except NotRetained:
+                assert at_seq is not None, "expected a place at the end, was refused"
                 return None
             except ParticipantError:
                 return "clear"
@@ -173,11 +181,16 @@ def joiner(
                     membership.remove(machine.words, place, holder)
             return START
         if private[0] == "joined":
-            return Receiver(private[1], machine.words[cursor_index(private[1])])
+            seq = machine.words[cursor_index(private[1])]
+            run = private_words(machine.module("multi").new_reader(machine.words, seq)) if shared else ()
+            return Receiver(private[1], seq, run)
         if private[0] == "leave":
             membership.remove(machine.words, private[1], owner_token(pid, 1))
             return None
-        after_ = _read_batch(machine, private, pid, last_seq)
+        if not shared:
+            after_ = _read_batch(machine, private, pid, last_seq)
+        else:
+            after_ = _read_claims(machine, private, pid) if private.seq < last_seq else None
         return ("leave", private.place) if after_ is None else after_
 
     return Actor(name, pid, operation, START, after, locks=True, **options)
@@ -239,33 +252,41 @@ def shared_reader(
     """A reader of several producers; ``singly`` releases each record on its own. It never ends."""
 
     def operation(machine: Machine, private: Any) -> Any:
-        multi, participant = machine.module("multi"), machine.module("participant")
         words = machine.words
         if private == START:
             if after:
                 _take(machine, place)
             seq = words[cursor_index(place)]
-            return Receiver(place, seq, private_words(multi.new_reader(words, seq)))
-        run = list(private.run)
-        run[multi.R_SEQ] = private.seq
-        reach = machine.module("sequence").available(words, place)
-        last = multi.readable(words, run, machine.capacity, reach)
-        private = private._replace(run=private_words(run))
-        if last <= private.seq:
-            if heals and machine.any_dead():
-                participant.heal(words)
-            return private
-        got: tuple[int, ...] = ()
-        if run[multi.R_IS_PADDED]:
-            private = private._replace(padded=private.padded + last - private.seq)
-        else:
-            last = private.seq + 1 if singly else last
-            got = tuple(_read(machine, seq) for seq in range(private.seq + 1, last + 1))
-        code = participant.commit(words, place, last, EPOCH, owner_token(pid, 1))
-        assert code == 0, f"expected to hold place {place}, was {code}"
-        return private._replace(seq=last, got=(*private.got, *got))
+            return Receiver(place, seq, private_words(machine.module("multi").new_reader(words, seq)))
+        return _read_claims(machine, private, pid, singly, heals)
 
     return Actor(name, pid, operation, START, after, **options)
+
+
+def _read_claims(
+    machine: Machine, private: Receiver, pid: int, singly: bool = False, heals: bool = False
+) -> Receiver:
+    """Read and release what there is, of several producers'."""
+    multi, participant = machine.module("multi"), machine.module("participant")
+    words = machine.words
+    run = list(private.run)
+    run[multi.R_SEQ] = private.seq
+    reach = machine.module("sequence").available(words, private.place)
+    last = multi.readable(words, run, machine.capacity, reach)
+    private = private._replace(run=private_words(run))
+    if last <= private.seq:
+        if heals and machine.any_dead():
+            participant.heal(words)
+        return private
+    got: tuple[int, ...] = ()
+    if run[multi.R_IS_PADDED]:
+        private = private._replace(padded=private.padded + last - private.seq)
+    else:
+        last = private.seq + 1 if singly else last
+        got = tuple(_read(machine, seq) for seq in range(private.seq + 1, last + 1))
+    code = participant.commit(words, private.place, last, EPOCH, owner_token(pid, 1))
+    assert code == 0, f"expected to hold place {private.place}, was {code}"
+    return private._replace(seq=last, got=(*private.got, *got))
 
 
 class _Copy:
@@ -319,11 +340,15 @@ def ended(view: View, *roles: str) -> bool:
 
 
 def _check_claims(view: View) -> None:
-    """Claims never overlap."""
+    """Claims never overlap; the end that is kept is not far behind the last."""
     senders = [local.private for local in view.locals.values() if isinstance(local.private, Sender)]
     made = sorted(claim for sender in senders for claim in sender.claims)
     for before, claim in pairwise(made):
         assert before[1] < claim[0], f"expected claims apart, was {before} and {claim}"
+    kept, *ends = view.ends_of_claims()
+    assert len(ends) < 2 or ends[-2] - kept <= CAPACITY // 2, (
+        f"kept end: expected to be near {ends}, was {kept}"
+    )
 
 
 def drained(view: View, senders: dict[str, int], receivers: str) -> bool:
@@ -335,7 +360,7 @@ def drained(view: View, senders: dict[str, int], receivers: str) -> bool:
     last = next((locals_[name] for name in reversed(names) if locals_[name].status == RUNNING), None)
     if last is None or not isinstance(last.private, Receiver):
         return False
-    if last.private.seq < view.cursor(WRITER):
+    if last.private.seq < view.ends_of_claims()[-1]:
         return False
     given = [locals_[name].private for name in names]
     got = [tag for each in given if isinstance(each, Receiver) for tag in each.got]
@@ -349,7 +374,7 @@ def drained(view: View, senders: dict[str, int], receivers: str) -> bool:
         assert mine == list(range(len(mine))), f"{name}: expected its records in order, was {mine}"
         assert len(mine) >= sent and (not whole or len(mine) == sent), f"{name}: sent {sent}, was {mine}"
     if not any(locals_[name].status == DEAD for name in names):
-        end = view.cursor(WRITER) - view.word(layout.H_START_SEQ)
+        end = view.ends_of_claims()[-1] - view.word(layout.H_START_SEQ)
         assert len(got) + padded == end, f"expected {end} records or padding, was {len(got)} + {padded}"
     return True
 
@@ -480,6 +505,31 @@ def joining(
         locked=masks | owners(*holders),
         is_quiet_after_death=not writer_heals,
         gating=[1] if steady else [],
+        mutations=mutations,
+    ).run()
+
+
+def joining_claims(
+    at_seq: int | None = None, count: int = 3, batch: int = 1, mutations: Iterable[Mutation] = ()
+) -> Outcome:
+    """One of several producers and a steady reader; another joins at any moment, reads, and leaves."""
+    last = count * batch
+    holders = {1: 1, 3: 3}
+    masks = {cursor_index(each) + P_GATES for each in range(5)}
+    return Explorer(
+        new_memory(CAPACITY, {"a": ()}, holders, producers=2, vacant_readers=1),
+        [
+            producer("p", 3, 3, 3, count, batch=batch, mortal=False),
+            shared_reader("a", 1, 1, mortal=False),
+            joiner(LATE, 2, last, at_seq=at_seq, shared=True, mortal=False),
+        ],
+        lambda view: ended(view, "p", LATE) and view.cursor(1) == last,
+        changing=owners(*range(5)) | graph(*range(5)),
+        quiet=quiet_graph(4) | {cursor_index(3)},
+        locked=masks | owners(*holders),
+        gating=[1],
+        slot_words=1,
+        check=_check_claims,
         mutations=mutations,
     ).run()
 

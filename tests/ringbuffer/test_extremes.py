@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringbuffer import layout
+from ringbuffer import layout, multi
 from ringbuffer.errors import ClaimError, PeerDied, RingFull, RingTimeout, WriterFailed
 from ringbuffer.layout import MAX_SEQ, P_OWNER, cursor_index
 from ringbuffer.liveness import owner_token
@@ -66,6 +66,43 @@ def test_a_ring_of_one_slot_passes_each_record_on(producers: int, start_seq: int
             with pytest.raises(RingFull):
                 producer.publish(-1)
             assert take_all(consumer) == [seq]
+
+
+@pytest.mark.jitoff
+@pytest.mark.parametrize("rounds", [1, 2**29 + 1, 2**30 - 1])
+@pytest.mark.parametrize("capacity", [1, 4])
+def test_a_producer_that_idled_for_many_rounds_claims_at_the_end(capacity: int, rounds: int) -> None:
+    """However many rounds the others went meanwhile, the next claim of one that idled is behind theirs."""
+    start_seq = rounds * capacity
+    ring = make(capacity, producers=2, start_seq=start_seq)
+    with ring.producer() as idle, ring.producer() as busy, ring.consumer("reader") as consumer:
+        idle._local[multi.L_NEXT] = 0  # as it was when it went idle, on a ring that began at 0
+        idle._local[multi.L_GATE] = -capacity
+        idle._local[multi.L_REACH] = 0
+        for seq in range(start_seq + 1, start_seq + 4):
+            assert busy.publish(seq) == seq
+            assert take_all(consumer) == [seq]
+        assert idle.publish(7) == start_seq + 4
+        assert take_all(consumer) == [7]
+
+
+@pytest.mark.jitoff
+def test_the_end_of_claims_is_exact_though_the_kept_one_lags() -> None:
+    """What users see of a ring of several producers counts each claim: cursor, fill, lag, status, observers, joins."""
+    ring = make(256, producers=2, vacant_readers=1)
+    with ring.producer() as producer, ring.consumer("reader") as consumer:
+        for count in range(1, 101):
+            producer.publish(count)
+            kept = int(ring.words[multi.END])
+            assert kept <= count and count - kept <= multi.MOST_LAG + 1
+            assert (ring.cursor, ring.fill, consumer.lag) == (count, count, count)
+            assert (ring.status()[0].seq, ring.status()[1].lag, producer.free) == (count, count, 256 - count)
+            assert ring.observe().seq == count
+        assert kept > 0
+        with ring.join("late") as late:
+            assert late.seq == 100
+        assert take_all(consumer) == list(range(1, 101))
+        assert (ring.fill, consumer.lag) == (0, 0)
 
 
 @pytest.mark.jitoff

@@ -72,7 +72,7 @@ def test_header_words_do_not_overlap() -> None:
     [
         (layout.H_MAGIC, 0, f"magic: expected {layout.MAGIC:#x}, was 0x0"),
         (layout.H_MAGIC, -1, f"magic: expected {layout.MAGIC:#x}, was 0x{'f' * 16}"),
-        (layout.H_VERSION, 1, "version: expected 2, was 1"),
+        (layout.H_VERSION, 1, "version: expected 3, was 1"),
         (layout.H_CAPACITY, 0, "capacity: expected 1..4294967296, was 0"),
         (layout.H_CAPACITY, 12, "capacity: expected a power of two, was 12"),
         (layout.H_CAPACITY, 2**40, "capacity: expected 1..4294967296, was 1099511627776"),

@@ -63,7 +63,7 @@ def test_a_compiled_spin_loop_sees_another_process_store() -> None:
         process(write_some_then_hang, ring.name, 3, 1, ready),
     ):
         timeout_ns = int(DEADLINE_S * 1e9)
-        assert int(wait_until(ring.words, 1, 3, SPIN, timeout_ns)) == 3
+        assert int(wait_until(ring.words, 1, 3, SPIN, timeout_ns, 0)) == 3
 
 
 @pytest.mark.jitoff

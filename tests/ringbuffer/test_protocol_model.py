@@ -16,7 +16,13 @@ from ringbuffer import layout, multi
 from ringbuffer.kernel import kernel
 from ringbuffer.layout import MAX_SEQ, cursor_index
 from tests.ringbuffer.protocol_model import Actor, Explorer, Machine, new_memory
-from tests.ringbuffer.protocol_scenarios import joining, observing, one_writer, two_producers
+from tests.ringbuffer.protocol_scenarios import (
+    joining,
+    joining_claims,
+    observing,
+    one_writer,
+    two_producers,
+)
 
 
 @pytest.mark.parametrize("deaths", [0, 1, 2])
@@ -43,6 +49,18 @@ def test_the_protocol_is_the_same_at_the_ends_of_words(start: int) -> None:
 def test_two_producers_tile_the_sequence() -> None:
     """Two producers and a reader, three records: claims never overlap, none is lost, given twice or torn."""
     assert two_producers(0).finals >= 1
+
+
+def test_a_producer_may_sleep_while_the_other_goes_round() -> None:
+    """A producer whose end of claims was overwritten a lap later finds the end that is kept, and claims behind it."""
+    assert two_producers(0, counts=(1, 2), batch=2).finals >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_producer_may_sleep_while_the_other_goes_round_again(batch: int) -> None:
+    """The same, with three claims of the other: the end that is kept is moved on more than once meanwhile."""
+    assert two_producers(0, counts=(1, 3), batch=batch).finals >= 1
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -82,6 +100,18 @@ def test_a_reader_joins_behind_an_old_record_or_is_refused() -> None:
     """Joining behind a given sequence either is refused or gets that record whole, whenever it came."""
     assert joining(at_seq=0, last=3).finals >= 1
     assert joining(at_seq=1, steady=False).finals >= 1
+
+
+def test_a_reader_joins_several_producers_at_any_moment() -> None:
+    """A reader that joins while a producer claims is never refused, nor lapped, though the kept end lags behind."""
+    assert joining_claims(count=2, batch=2).finals >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at_seq", [None, 1])
+def test_a_reader_joins_several_producers_amid_single_claims(at_seq: int | None) -> None:
+    """The same with claims of one record, at the end of claims or behind an old record."""
+    assert joining_claims(at_seq).finals >= 1
 
 
 def test_a_newcomer_that_dies_holds_up_nobody() -> None:

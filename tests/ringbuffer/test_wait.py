@@ -124,7 +124,7 @@ def test_a_wait_ends_at_its_deadline(strategy: int) -> None:
     words = private_ring({"reader": ()})
     publish(words, cursor_index(0), 3)
     began = time.monotonic_ns()
-    assert int(wait_until(words, 1, 4, strategy, 20_000_000)) == 3
+    assert int(wait_until(words, 1, 4, strategy, 20_000_000, 0)) == 3
     assert time.monotonic_ns() - began >= 20_000_000
 
 
@@ -136,9 +136,9 @@ def test_a_wait_ends_with_the_stream(strategy: int) -> None:
     publish(words, cursor_index(0), 3)
     words[H_STATE] = layout.STATE_CLOSED
     began = time.monotonic_ns()
-    assert int(wait_until(words, 2, 4, strategy, 60_000_000_000)) == 0
+    assert int(wait_until(words, 2, 4, strategy, 60_000_000_000, 0)) == 0
     assert time.monotonic_ns() - began < 30_000_000_000
-    assert int(wait_until(words, 2, 3, strategy, 10_000_000)) == 0
+    assert int(wait_until(words, 2, 3, strategy, 10_000_000, 0)) == 0
     assert time.monotonic_ns() - began >= 10_000_000
 
 

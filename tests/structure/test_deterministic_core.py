@@ -14,7 +14,13 @@ from tests.structure.tree import Module, imports, modules, snippet
 
 ROOTS = ("stages.risk", "stages.matching", "stages.core", "stages.digest", "stages.replay")
 JOURNAL = "journal."  # brings bytes from a disk, or an error; what it brings is checked, not trusted
-MACHINE_FLOOR = {"ringbuffer.atomics", "ringbuffer.native", "ringbuffer.kernel", "ringbuffer.cache"}
+MACHINE_FLOOR = {
+    "ringbuffer.atomics",
+    "ringbuffer.bundle",
+    "ringbuffer.cache",
+    "ringbuffer.kernel",
+    "ringbuffer.native",
+}
 
 FORBIDDEN_MODULES = {"time", "random", "secrets", "uuid", "datetime", "threading", "numpy.random"}
 FORBIDDEN_NAMES = {

@@ -237,7 +237,7 @@ def test_what_a_stop_order_reserves(desk: Desk) -> None:
 
 
 def test_a_stop_limit_is_checked_as_a_limit(desk: Desk) -> None:
-    """The limit of a STOP_LIMIT is on tick, positive and within the band; of STOP and TRAILING_STOP only the tick counts."""
+    """The limit of a STOP_LIMIT is on tick, positive, within the band; of the others only the tick counts."""
     desk.instrument(1, low=5, high=20)
     desk.trade(10)
     off_tick = CommandFlag.OFF_TICK

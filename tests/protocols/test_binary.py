@@ -231,18 +231,20 @@ def test_reading_undoes_writing(tmp_path_factory: Any, records: list[dict[str, A
         is_new = record["kind"] == Kind.NEW and record["ord_type"] != OrdType.DIRECTED
         has_stop = is_new or record["kind"] == Kind.REPLACE
 
-        def units(name: str, unit: int, flag: int, wanted: bool = True) -> int:
-            nonlocal flags
-            if entry is None or not wanted:
-                return 0
-            whole, rest = divmod(abs(record[name]), unit)
-            flags |= flag if rest else 0
-            return -whole if record[name] < 0 else whole
-
         tick_e8, lot_e8 = (entry.tick_e8, entry.lot_e8) if entry else (1, 1)
-        ticks, lots = units("price_e8", tick_e8, FLAG_OFF_TICK), units("qty_e8", lot_e8, FLAG_OFF_LOT)
-        stop = units("stop_e8", tick_e8, FLAG_OFF_TICK, has_stop)
-        display, minimum = (units(name, lot_e8, FLAG_OFF_LOT, is_new) for name in ("display_e8", "min_e8"))
+        amounts = (
+            ("price_e8", tick_e8, FLAG_OFF_TICK, True),
+            ("qty_e8", lot_e8, FLAG_OFF_LOT, True),
+            ("stop_e8", tick_e8, FLAG_OFF_TICK, has_stop),
+            ("display_e8", lot_e8, FLAG_OFF_LOT, is_new),
+            ("min_e8", lot_e8, FLAG_OFF_LOT, is_new),
+        )
+        whole = []
+        for name, unit, flag, is_used in amounts:
+            count, rest = divmod(abs(record[name]), unit) if entry and is_used else (0, 0)
+            flags |= flag if rest else 0
+            whole.append(-count if record[name] < 0 else count)
+        ticks, lots, stop, display, minimum = whole
         same = ("kind", "side", "ord_type", "tif", "time_ns")
         assert [int(command[name]) for name in same] == [int(record[name]) for name in same]
         nobody = -1 if record["kind"] == Kind.MASS_CANCEL else 0

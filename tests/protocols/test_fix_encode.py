@@ -225,7 +225,7 @@ class TestExecutionReports:
     @VERSIONS
     @pytest.mark.parametrize(("cum", "status"), [(0, "0"), (3, "1")])
     def test_what_the_venue_takes_away_is_restated(self, cum: int, status: str, version: str) -> None:
-        """A decrement by self-trade prevention is no answer to a replace: ExecType D, partial decline of the quantity."""
+        """A decrement by self-trade prevention answers no replace: ExecType D, partial decline of the quantity."""
         record = outcome(
             OUT_REPLACED, leaves_lots=5, cum_lots=cum, qty_lots=5 + cum, flags=OUTFLAG_UNSOLICITED,
             reason=Reason.SELF_TRADE,

@@ -167,7 +167,7 @@ def test_quantities_are_of_one_type_for_each_instrument(instrument: int, expecte
 
 
 def test_administration_makes_no_line() -> None:
-    """Answers are written of requests about orders only; what else a command causes is about orders, whatever its kind."""
+    """Answers are written of requests about orders; what else a command causes is about orders, whatever its kind."""
     rows = np.repeat(fill(), len(Kind))
     rows["kind"] = [int(kind) for kind in Kind]
     rows["flags"] |= np.uint8(OutcomeFlag.ANSWER)

@@ -32,8 +32,8 @@ from stages.topology import CUR_INPUT_JOURNAL, CUR_INPUT_MATCHING, CUR_PORT_READ
 pytestmark = pytest.mark.jitoff
 
 FOR_GATEWAYS = {
-    Kind.NEW, Kind.CANCEL, Kind.REPLACE, Kind.REDUCE, Kind.MASS_CANCEL, Kind.STATUS, Kind.SESSION_OPEN, Kind.SESSION_CLOSE, Kind.INSTRUMENT,
-    Kind.ACCOUNT, Kind.LIMIT, Kind.KILL,
+    Kind.NEW, Kind.CANCEL, Kind.REPLACE, Kind.REDUCE, Kind.MASS_CANCEL, Kind.STATUS, Kind.SESSION_OPEN,
+    Kind.SESSION_CLOSE, Kind.INSTRUMENT, Kind.ACCOUNT, Kind.LIMIT, Kind.KILL,
 }  # fmt: skip
 FOR_THE_VENUE = {*FOR_GATEWAYS, Kind.VENUE, Kind.CHECKPOINT, Kind.TICK}
 NEVER = 1 << 40

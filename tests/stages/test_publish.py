@@ -280,7 +280,7 @@ def test_a_port_taken_anew_begins_where_the_last_owner_left() -> None:
 
 
 def test_an_expiry_before_a_session_opens_goes_to_its_own_session() -> None:
-    """What expires before a SESSION_OPEN bears that kind; it is routed like any outcome of an order, and opens nothing."""
+    """What expires before a SESSION_OPEN bears that kind; it goes where its own session is, and opens nothing."""
     stage = Publish()
     before = stage.routes.copy()
     expired = {"kind": Kind.SESSION_OPEN, "type": OutcomeType.EXPIRED, "flags": int(OutcomeFlag.UNSOLICITED)}

@@ -23,7 +23,14 @@ from gateway.pump import (
     SLICE_OVER,
     pump,
 )
-from protocols.codes import KIND_SESSION_CLOSE, KIND_SESSION_OPEN, OUT_ACCEPTED, OUTFLAG_ANSWER, Reason
+from protocols.codes import (
+    FLAG_CANCEL_ON_CLOSE,
+    KIND_SESSION_CLOSE,
+    KIND_SESSION_OPEN,
+    OUT_ACCEPTED,
+    OUTFLAG_ANSWER,
+    Reason,
+)
 from protocols.directory import AccountEntry, Directory, InstrumentEntry
 from protocols.layouts import COMMAND, OUTCOME
 from protocols.text import pack_text
@@ -82,10 +89,11 @@ def directory_of(about: ctl.Description) -> Directory:
 class Port:
     """Attached to a running pipeline from construction until :meth:`close`.
 
+    With ``cancel_on_close`` the orders of its sessions end when they are closed, also when this process dies.
     Outcomes are handed out by :meth:`send` and :meth:`receive` as arrays that are valid until the next call.
     """
 
-    def __init__(self, data_dir: str | Path, window: int = 0) -> None:
+    def __init__(self, data_dir: str | Path, window: int = 0, *, cancel_on_close: bool = False) -> None:
         try:
             self._observer = Observer(data_dir)
         except SegmentMissing:
@@ -105,6 +113,7 @@ class Port:
         self.window = window or max(1, min(about.ingress_slots, about.egress_slots // 8))
         self.words = np.zeros(PUMP_WORDS, dtype=np.int64)
         self.sessions: dict[str, int] = {}
+        self._open_flags = FLAG_CANCEL_ON_CLOSE if cancel_on_close else 0
         self._out = np.zeros((OUT_ROWS, 16), dtype=np.int64)
         self.number = self._take_port()
 
@@ -186,6 +195,7 @@ class Port:
         if name not in self.sessions:
             command = np.zeros(1, dtype=COMMAND)
             command["kind"] = KIND_SESSION_OPEN
+            command["flags"] = self._open_flags
             command["cl0"], command["cl1"], command["cl2"] = (np.array([part]) for part in pack_text(name))
             answer = self._request(command, KIND_SESSION_OPEN, others)
             if answer["type"] != OUT_ACCEPTED:

@@ -127,6 +127,41 @@ def test_an_order_expires_in_an_idle_venue(lab: Lab, wait: str) -> None:
     assert report["verified"] is True and report["state_digest"] == last.state_digest
 
 
+def test_orders_end_with_their_session(lab: Lab) -> None:
+    """With --cancel-on-close nothing of an injection stays in the book; without it what rests stays."""
+    pipeline = lab.pipeline()
+    orders, lines_file = SAMPLES / "orders.fix", lab.directory / "out.jsonl"
+    assert lab.inject("fix", orders, "--cancel-on-close", "--out", lines_file).wait() == 0
+    counters = pipeline.snapshot().counters
+    assert counters["open_orders"] == 0 and counters["reason.disconnected"] > 0
+    ended = [
+        line
+        for line in map(json.loads, lines_file.read_text().splitlines())
+        if line["kind"] == "session_close"
+    ]
+    assert len(ended) == counters["reason.disconnected"]
+    assert {(line["type"], line["reason"], line["unsolicited"]) for line in ended} == {
+        ("cancelled", "disconnected", True)
+    }
+    pipeline.stop()
+    assert lab.replay()["verified"] is True
+
+
+def test_orders_of_a_gateway_that_dies_end(lab: Lab) -> None:
+    """The supervisor closes the sessions of a port whose owner is gone, and their orders end with them."""
+    pipeline = lab.pipeline()
+    with Port(lab.data, cancel_on_close=True) as port:
+        session = port.open_session("GONE")
+        command = order(session, "X", time.time_ns() + 10**15)
+        row = 0
+        while row == 0:
+            row, _ = port.send(command, 0)
+        until(lambda: pipeline.snapshot().counters["open_orders"] == 1, "the order to rest")
+    until(lambda: pipeline.snapshot().counters["open_orders"] == 0, "the order to be cancelled")
+    assert pipeline.snapshot().counters["reason.disconnected"] == 1
+    pipeline.stop()
+
+
 def test_a_venue_without_expiries_does_not_tick(lab: Lab) -> None:
     """Nothing is journaled while nothing happens, not even with an order that expires some day."""
     pipeline = lab.pipeline()

@@ -73,7 +73,7 @@ class Scale:
         self.width = width or max(MIN_WIDTH, orders // (2 * instruments * ORDERS_A_LEVEL))
         levels = min(orders + BATCH, 2 * instruments * self.width) + 1
         books = allocate_matching(
-            Capacities(orders + BATCH, levels, 16, 16, 4, max_instruments=instruments)
+            Capacities(orders + BATCH, levels, 16, 16, 4, max_instruments=instruments, max_specials=16)
         )
         self.out_slot_words = np.asarray(shared_array(OUTPUT_SLOTS, OUTCOME)).view(np.int64).reshape(-1, 16)
         self.books = with_ring(books, self.out_slot_words)

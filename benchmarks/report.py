@@ -12,6 +12,7 @@ from typing import Any, Final
 from benchmarks import ring_report
 from benchmarks.journal import AppendRow, CodingRow, SyncRow
 from benchmarks.matching import BookEntry, BookRate, MatchingRow, fastest_peer
+from benchmarks.matching_scale import ScaleRow, SweepRow
 from benchmarks.measure import Goal, Runs, Section
 from benchmarks.pipeline import LatencyRow, ThroughputRow
 from benchmarks.replay import ReplayRow
@@ -211,6 +212,34 @@ def _beside(rate: BookRate | None) -> str:
     return f"{_rates(rate.per_second)}, {rate.times.median:.2f} x" if rate else "-"
 
 
+def _scale(section: Section) -> list[str]:
+    rows = section.convert("rows", list[ScaleRow])
+    sweeps = section.convert("sweeps", list[SweepRow])
+    return [
+        "Nanoseconds a command of matching, nobody reads; commands pick any instrument, any resting order, any price:",
+        "",
+        *_table(
+            ("resting orders", "instruments", "levels", "a command", "to the smallest"),
+            [
+                (f"{row.orders:,}", f"{row.instruments:,}", f"{row.levels:,}", _nanoseconds(row.command_ns),
+                 f"{row.command_ns.median / rows[0].command_ns.median:.2f} x")
+                for row in rows
+            ],
+        ),
+        "",
+        "An IOC order that takes all that rests:",
+        "",
+        *_table(
+            ("resting orders", "levels", "a fill"),
+            [(f"{row.orders:,}", f"{row.levels:,}", _nanoseconds(row.fill_ns)) for row in sweeps],
+        ),
+    ]  # fmt: skip
+
+
+def _nanoseconds(runs: Runs) -> str:
+    return f"{runs.median:.0f} ns ({runs.low:.0f} to {runs.high:.0f})"
+
+
 def _risk(section: Section) -> list[str]:
     rows = section.convert("rows", list[CoreRow])
     return [
@@ -352,6 +381,7 @@ def _journal(section: Section) -> list[str]:
 RENDERERS: Final[dict[str, tuple[str, Callable[[Section], list[str]]]]] = {
     "ring": ("Ring", _ring),
     "matching": ("Matching kernel alone", _matching),
+    "scale": ("Matching as books grow", _scale),
     "risk": ("Risk alone, risk and matching on one core", _risk),
     "pipeline": ("Pipeline", _pipeline),
     "replay": ("Replay", _replay),

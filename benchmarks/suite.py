@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks import journal, matching, pipeline, replay, ring, risk, start
+from benchmarks import journal, matching, matching_scale, pipeline, replay, ring, risk, start
 from benchmarks.machine import machine
 from benchmarks.measure import Measured, Section, framed
 
@@ -34,6 +34,7 @@ Runner = Callable[[tuple[int, int], str, Path | None], Measured]
 BENCHES: Final[dict[str, Runner]] = {
     "ring": lambda cores, mode, where: ring.run(cores, mode),
     "matching": lambda cores, mode, where: matching.run(cores, mode),
+    "scale": lambda cores, mode, where: matching_scale.run(cores, mode),
     "risk": lambda cores, mode, where: risk.run(cores, mode),
     "pipeline": pipeline.run,
     "replay": replay.run,

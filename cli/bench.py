@@ -16,7 +16,7 @@ import typer
 from cli.exit_codes import CommandError, ExitCode
 from cli.warm import compile_with_bar
 
-NAMES = ("ring", "matching", "risk", "pipeline", "replay", "start", "journal")
+NAMES = ("ring", "matching", "scale", "risk", "pipeline", "replay", "start", "journal")
 ALL = "all"
 
 

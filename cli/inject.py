@@ -28,7 +28,7 @@ Out = Annotated[
     Path | None, typer.Option(help="Write each outcome released for these sessions as a JSON line.")
 ]
 Reply = Annotated[
-    Path | None, typer.Option(help="Write the FIX messages (8, 9, 3, j) that answer these sessions.")
+    Path | None, typer.Option(help="Write the FIX messages (8, 9, r, 3, j) that answer these sessions.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")]
 OnErrorOption = Annotated[
@@ -36,6 +36,12 @@ OnErrorOption = Annotated[
 ]
 Window = Annotated[
     int, typer.Option(min=0, help="Most commands unanswered at a time; 0 lets the injector choose.")
+]
+CancelOnClose = Annotated[
+    bool,
+    typer.Option(
+        "--cancel-on-close", help="The sessions' orders end with them: at the end, or if this dies."
+    ),
 ]
 DEFAULT_DATA = Path("ringmatch-data")
 
@@ -50,16 +56,19 @@ def fix(
     reply: Reply = None,
     on_error: OnErrorOption = "stop",
     window: Window = 0,
+    cancel_on_close: CancelOnClose = False,
     as_json: Json = False,
 ) -> int:
-    """Inject a FIX 4.2 or 4.4 log (D, F, G), fields separated by SOH or |; SenderCompID names the session."""
+    """Inject a FIX 4.2 or 4.4 log (D, F, G, H, q), fields separated by SOH or |; SenderCompID names the session."""
 
     def open_source(port: Any) -> Any:
         from protocols.fix import FixSource
 
         return FixSource(str(file), port.directory, on_error=_policy(on_error))
 
-    return _inject(open_source, data, rate, speed, out, on_error, window, as_json, reply=reply)
+    return _inject(
+        open_source, data, rate, speed, out, on_error, window, as_json, reply, cancel_on_close=cancel_on_close
+    )
 
 
 @app.command()
@@ -71,6 +80,7 @@ def binary(
     out: Out = None,
     on_error: OnErrorOption = "stop",
     window: Window = 0,
+    cancel_on_close: CancelOnClose = False,
     as_json: Json = False,
 ) -> int:
     """Inject a binary order file (docs/binary-format.md)."""
@@ -80,7 +90,9 @@ def binary(
 
         return BinarySource(str(file), port.directory, on_error=_policy(on_error))
 
-    return _inject(open_source, data, rate, speed, out, on_error, window, as_json)
+    return _inject(
+        open_source, data, rate, speed, out, on_error, window, as_json, cancel_on_close=cancel_on_close
+    )
 
 
 @app.command()
@@ -92,6 +104,7 @@ def itch(
     out: Out = None,
     on_error: OnErrorOption = "stop",
     window: Window = 0,
+    cancel_on_close: CancelOnClose = False,
     as_json: Json = False,
     account: Annotated[str, typer.Option(help="Account that owns the feed's orders.")] = "ITCH",
     session: Annotated[str, typer.Option(help="Session that sends them.")] = "ITCH",
@@ -111,7 +124,9 @@ def itch(
             str(file), port.directory, on_error=_policy(on_error), account=account, session=session
         )
 
-    return _inject(open_source, data, rate, speed, out, on_error, window, as_json)
+    return _inject(
+        open_source, data, rate, speed, out, on_error, window, as_json, cancel_on_close=cancel_on_close
+    )
 
 
 @app.command()
@@ -124,6 +139,7 @@ def synthetic(
     rate: Rate = 0.0,
     out: Out = None,
     window: Window = 0,
+    cancel_on_close: CancelOnClose = False,
     as_json: Json = False,
 ) -> int:
     """Inject a generated flow: half new orders (15% IOC), 41% cancels, 9% replaces around a random walk."""
@@ -137,7 +153,9 @@ def synthetic(
             )
         return SyntheticSource(port.directory, orders, seed, profile=profile, session=session)
 
-    return _inject(open_source, data, rate, 0.0, out, "stop", window, as_json)
+    return _inject(
+        open_source, data, rate, 0.0, out, "stop", window, as_json, cancel_on_close=cancel_on_close
+    )
 
 
 def _policy(on_error: str) -> Literal["stop", "skip"]:
@@ -159,6 +177,8 @@ def _inject(
     window: int,
     as_json: bool,
     reply: Path | None = None,
+    *,
+    cancel_on_close: bool = False,
 ) -> int:
     """Inject, print the summary, return the exit code."""
     if rate and speed:
@@ -167,7 +187,9 @@ def _inject(
     from cli.warm import compile_with_bar
 
     compile_with_bar(lambda line: print(line, file=sys.stderr))
-    summary, code = run_injection(open_source, data, rate, speed, out, window, reply)
+    summary, code = run_injection(
+        open_source, data, rate, speed, out, window, reply, cancel_on_close=cancel_on_close
+    )
     _report(summary, as_json)
     return code
 
@@ -180,13 +202,15 @@ def run_injection(
     out: Path | None = None,
     window: int = 0,
     reply: Path | None = None,
+    *,
+    cancel_on_close: bool = False,
 ) -> tuple[Any, int]:
     """Attach, send, write what comes back; return the summary and the exit code."""
     from gateway.inject import Injector
     from gateway.port import CutOff, GatewayError, NotRunning, Port
 
     with ExitStack() as stack:
-        port = stack.enter_context(Port(data, window))
+        port = stack.enter_context(Port(data, window, cancel_on_close=cancel_on_close))
         source = stack.enter_context(open_source(port))
         sinks: list[Any] = []
         if out is not None:

@@ -21,7 +21,17 @@ import typer
 
 from cli.exit_codes import CommandError, ExitCode
 from cli.render import Json, print_json, size_text, table
-from protocols.codes import CommandFlag, Kind, Limit, OrdType, Side, Tif
+from protocols.codes import (
+    FLAG_STP_MASK,
+    FLAG_STP_SHIFT,
+    CommandFlag,
+    Kind,
+    Limit,
+    OrdType,
+    SelfTradeMode,
+    Side,
+    Tif,
+)
 from protocols.layouts import COMMAND, SLOT_WORDS, layout_hash
 from protocols.text import unpack_text
 
@@ -196,6 +206,7 @@ _SIDES: Final = _names(Side)
 _ORD_TYPES: Final = _names(OrdType)
 _TIFS: Final = _names(Tif)
 _LIMITS: Final = _names(Limit)
+_MODES: Final = _names(SelfTradeMode)
 _SWITCHES: Final = {1: "engage", 2: "release"}
 _FLAGS: Final = [(int(flag), str(flag.name).lower()) for flag in CommandFlag]
 
@@ -210,10 +221,12 @@ def _text(command: Mapping[str, int], field: str) -> str:
 
 
 def _order_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    # a new order uses the fields that name another one for its terms, unless it is directed at that other
+    is_new = command["kind"] == Kind.NEW and command["ord_type"] != OrdType.DIRECTED
     return {
         "cl_ord_id": _text(command, "cl"),
-        "orig_cl_ord_id": _text(command, "orig") or None,
-        "order_id": command["order_id"],
+        "orig_cl_ord_id": None if is_new else _text(command, "orig") or None,
+        "order_id": 0 if is_new else command["order_id"],
         "account": command["account"],
         "instrument": command["instrument"],
         "side": _SIDES.get(command["side"], command["side"]),
@@ -222,6 +235,31 @@ def _order_fields(command: Mapping[str, int]) -> dict[str, Any]:
         "price_ticks": command["price_ticks"],
         "qty_lots": command["qty_lots"],
         "flags": [name for flag, name in _FLAGS if command["flags"] & flag] if command["flags"] else [],
+        **(_terms(command) if is_new else {}),
+        **({"stop_ticks": command["aux0"]} if command["kind"] == Kind.REPLACE and command["aux0"] else {}),
+    }
+
+
+def _terms(command: Mapping[str, int]) -> dict[str, Any]:
+    """Return what special orders have and plain ones do not; only what there is."""
+    mode = command["flags"] >> FLAG_STP_SHIFT & FLAG_STP_MASK
+    terms = {
+        "trail_ticks" if command["ord_type"] == OrdType.TRAILING_STOP else "stop_ticks": command["aux0"],
+        "display_lots": command["order_id"],
+        "min_lots": command["orig0"],
+        "expiry_ns": command["aux1"],
+        "self_trade_group": command["orig2"],
+        "self_trade_mode": _MODES.get(mode, mode),
+    }
+    return {name: value for name, value in terms.items() if value}
+
+
+def _mass_cancel_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "cl_ord_id": _text(command, "cl"),
+        "account": command["account"],
+        "instrument": command["instrument"],
+        "side": _SIDES.get(command["side"], command["side"]),
     }
 
 
@@ -234,6 +272,7 @@ def _venue_fields(command: Mapping[str, int]) -> dict[str, Any]:
         "max_accounts": command["account"],
         "max_instruments": command["instrument"],
         "max_sessions": command["price_ticks"],
+        "max_specials": command["orig0"],
     }
 
 
@@ -246,6 +285,7 @@ def _instrument_fields(command: Mapping[str, int]) -> dict[str, Any]:
         "tick_value": command["aux0"],
         "low_ticks": command["order_id"],
         "high_ticks": command["aux1"],
+        "protection_ticks": command["orig0"],
         "currency": unpack_text(command["orig2"], 0),
     }
 
@@ -265,7 +305,8 @@ def _kill_fields(command: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _open_fields(command: Mapping[str, int]) -> dict[str, Any]:
-    return {"name": _text(command, "cl"), "port": command["orig0"]}
+    cancels = bool(command["flags"] & CommandFlag.CANCEL_ON_CLOSE)
+    return {"name": _text(command, "cl"), "port": command["orig0"], "cancel_on_close": cancels}
 
 
 def _close_fields(command: Mapping[str, int]) -> dict[str, Any]:
@@ -283,6 +324,7 @@ def _checkpoint_fields(command: Mapping[str, int]) -> dict[str, Any]:
 
 
 _FIELDS: Final[dict[int, Callable[[Mapping[str, int]], dict[str, Any]]]] = {
+    Kind.MASS_CANCEL: _mass_cancel_fields,
     Kind.VENUE: _venue_fields,
     Kind.INSTRUMENT: _instrument_fields,
     Kind.ACCOUNT: _account_fields,

@@ -27,7 +27,7 @@ from cli.render import (
     span_text,
     table,
 )
-from protocols.codes import Reason
+from protocols.codes import ENDING_REASONS
 from ringbuffer.errors import SegmentMissing
 from ringbuffer.liveness import is_alive, process_start_time
 from stages.control import CW_DESCRIPTION_BYTES
@@ -51,10 +51,7 @@ __all__ = [
 ]
 
 # Why an order ended: counted among the reasons, but no rejections.
-ENDINGS: Final = frozenset(
-    reason.name.lower()
-    for reason in (Reason.IOC_REMAINDER, Reason.FOK_NOT_FILLABLE, Reason.NO_LIQUIDITY, Reason.CLIENT_REQUEST)
-)
+ENDINGS: Final = frozenset(reason.name.lower() for reason in ENDING_REASONS)
 REASON_PREFIX: Final = "reason."
 STOPPED_STATES: Final = "Tt"  # of /proc/<pid>/stat
 
@@ -233,7 +230,7 @@ def _pulse(worker: WorkerStatus) -> tuple[str, str]:
 
 def describe_counters(counters: dict[str, int]) -> list[str]:
     """Describe what has happened to commands; all counts are of the whole journal, the last one aside."""
-    names = ("accepted", "rejected", "filled", "cancelled", "replaced", "expired")
+    names = ("accepted", "rejected", "filled", "cancelled", "replaced", "expired", "triggered")
     rejects = ", ".join(f"{name} {count:,}" for name, count in rejects_of(counters).items())
     return [
         f"commands: {counters.get('commands', 0):,}, trades {counters.get('trades', 0):,}, "

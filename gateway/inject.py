@@ -15,7 +15,7 @@ import numpy as np
 
 from gateway.port import NO_WORDS, Port
 from gateway.pump import GW_ANSWERED, GW_COMMANDS, GW_FILLS, GW_LATENCY, GW_OUTCOMES, GW_REASONS, GW_TYPES
-from protocols.codes import OutcomeType, Reason
+from protocols.codes import ENDING_REASONS, OutcomeType, Reason
 from protocols.layouts import COMMAND
 from protocols.source import CommandSource, DecodeError
 from stages.control import LATENCY_BUCKETS, percentiles_ns
@@ -175,6 +175,4 @@ class Injector:
         )
 
 
-NOT_REJECTS = frozenset(
-    {Reason.NONE, Reason.CLIENT_REQUEST, Reason.IOC_REMAINDER, Reason.FOK_NOT_FILLABLE, Reason.NO_LIQUIDITY}
-)
+NOT_REJECTS = frozenset({Reason.NONE, *ENDING_REASONS})

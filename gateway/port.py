@@ -23,7 +23,14 @@ from gateway.pump import (
     SLICE_OVER,
     pump,
 )
-from protocols.codes import KIND_SESSION_CLOSE, KIND_SESSION_OPEN, OUT_ACCEPTED, Reason
+from protocols.codes import (
+    FLAG_CANCEL_ON_CLOSE,
+    KIND_SESSION_CLOSE,
+    KIND_SESSION_OPEN,
+    OUT_ACCEPTED,
+    OUTFLAG_ANSWER,
+    Reason,
+)
 from protocols.directory import AccountEntry, Directory, InstrumentEntry
 from protocols.layouts import COMMAND, OUTCOME
 from protocols.text import pack_text
@@ -82,10 +89,11 @@ def directory_of(about: ctl.Description) -> Directory:
 class Port:
     """Attached to a running pipeline from construction until :meth:`close`.
 
+    With ``cancel_on_close`` the orders of its sessions end when they are closed, also when this process dies.
     Outcomes are handed out by :meth:`send` and :meth:`receive` as arrays that are valid until the next call.
     """
 
-    def __init__(self, data_dir: str | Path, window: int = 0) -> None:
+    def __init__(self, data_dir: str | Path, window: int = 0, *, cancel_on_close: bool = False) -> None:
         try:
             self._observer = Observer(data_dir)
         except SegmentMissing:
@@ -105,6 +113,7 @@ class Port:
         self.window = window or max(1, min(about.ingress_slots, about.egress_slots // 8))
         self.words = np.zeros(PUMP_WORDS, dtype=np.int64)
         self.sessions: dict[str, int] = {}
+        self._open_flags = FLAG_CANCEL_ON_CLOSE if cancel_on_close else 0
         self._out = np.zeros((OUT_ROWS, 16), dtype=np.int64)
         self.number = self._take_port()
 
@@ -138,7 +147,7 @@ class Port:
 
     @property
     def unanswered(self) -> int:
-        """How many commands were sent and have no outcome yet."""
+        """How many commands were sent and have no answer yet."""
         # never negative: who opens a session that had another owner also hears what that one had asked
         return max(0, int(self.words[GW_COMMANDS] - self.words[GW_ANSWERED]))
 
@@ -186,6 +195,7 @@ class Port:
         if name not in self.sessions:
             command = np.zeros(1, dtype=COMMAND)
             command["kind"] = KIND_SESSION_OPEN
+            command["flags"] = self._open_flags
             command["cl0"], command["cl1"], command["cl2"] = (np.array([part]) for part in pack_text(name))
             answer = self._request(command, KIND_SESSION_OPEN, others)
             if answer["type"] != OUT_ACCEPTED:
@@ -205,11 +215,11 @@ class Port:
                 row, outcomes = self.send(command, 0)
             else:
                 outcomes = self.receive(1_000_000)
-            mine = np.nonzero(outcomes["kind"] == kind)[0]
-            if others is not None and len(outcomes) > len(mine):
-                others.append(outcomes[outcomes["kind"] != kind].copy())
-            if len(mine):
-                return outcomes[mine[0]].copy()
+            is_mine = (outcomes["kind"] == kind) & (outcomes["flags"] & OUTFLAG_ANSWER != 0)
+            if others is not None and not is_mine.all():
+                others.append(outcomes[~is_mine].copy())
+            if is_mine.any():
+                return outcomes[is_mine][0].copy()
         raise GatewayError(f"{self.data_dir}: expected an answer within {REPLY_TIMEOUT_S:g} s")
 
     def close_sessions(self, others: list[Any] | None = None) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from protocols.codes import KIND_SESSION_OPEN, OUT_FILLED
+from protocols.codes import KIND_SESSION_OPEN, OUT_COUNT, OUT_FILLED, OUTFLAG_ANSWER, REASON_COUNT
 from ringbuffer.atomics import load_acquire, pause, store_release
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import clock_ns, sleep_ns, yield_cpu
@@ -30,14 +30,18 @@ from stages.topology import CUR_PORT_READER, CUR_WRITER
 GW_SENT: Final = 0  # ingress sequence of the last command sent
 GW_READ: Final = 1  # egress sequence of the last outcome taken
 GW_COMMANDS: Final = 2  # commands sent
-GW_ANSWERED: Final = 3  # commands answered (their outcome 0 came)
+GW_ANSWERED: Final = 3  # commands answered (their outcome with flag ANSWER came)
 GW_OUTCOMES: Final = 4
 GW_GATE: Final = 5  # cached reader cursor of the ingress ring
 GW_FILLS: Final = 6
 GW_TYPES: Final = 8  # outcomes of orders by type
-GW_REASONS: Final = 16  # by reason
-GW_LATENCY: Final = 64
+GW_REASONS: Final = 24  # by reason
+GW_LATENCY: Final = 88
 PUMP_WORDS: Final = GW_LATENCY + LATENCY_BUCKETS
+TYPE_MASK: Final = 15
+REASON_MASK: Final = 63
+assert OUT_COUNT <= TYPE_MASK + 1 == GW_REASONS - GW_TYPES
+assert REASON_COUNT <= REASON_MASK + 1 == GW_LATENCY - GW_REASONS
 
 DONE: Final = 0  # all commands given are sent
 OUT_FULL: Final = 1  # the buffer for outcomes is full
@@ -58,17 +62,19 @@ IDLE_SLEEP_NS = 5_000
 @inlined
 def note_outcome(w, row, now_ns):  # type: ignore[no-untyped-def]
     """Count one outcome (its 16 words)."""
-    index = row[13] & 0xFFFFFFFF
     reason = (row[13] >> 32) & 0xFFFF
     kind = row[14] & 0xFF
     cause = (row[14] >> 24) & 0xFF
+    is_answer = (row[14] >> 16) & OUTFLAG_ANSWER != 0
     w[GW_OUTCOMES] += 1
-    if cause < KIND_SESSION_OPEN:
-        w[GW_TYPES + (kind & 7)] += 1
-        w[GW_REASONS + (reason & 31)] += 1
+    if (
+        cause < KIND_SESSION_OPEN or not is_answer
+    ):  # what else an administrative command causes is about orders
+        w[GW_TYPES + (kind & TYPE_MASK)] += 1
+        w[GW_REASONS + (reason & REASON_MASK)] += 1
         if kind == OUT_FILLED:
             w[GW_FILLS] += 1
-    if index == 0:
+    if is_answer:
         w[GW_ANSWERED] += 1
         if row[WORD_SENT] > 0:
             w[GW_LATENCY + latency_bucket(now_ns - row[WORD_SENT])] += 1

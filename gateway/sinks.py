@@ -7,14 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-import numpy as np
-
 from gateway.port import Port
-from protocols.codes import KIND_CANCEL, KIND_NEW, KIND_REDUCE, KIND_REPLACE
+from protocols.outcomes import tell_of_orders
 
 __all__ = ["FixSink", "LinesSink"]
-
-ORDER_KINDS = (KIND_NEW, KIND_CANCEL, KIND_REPLACE, KIND_REDUCE)
 
 
 class _Sink:
@@ -87,7 +83,7 @@ class FixSink(_Sink):
         if not len(outcomes):
             return
         self._names.update(self.session_names())
-        for outcome in outcomes[np.isin(outcomes["kind"], ORDER_KINDS)]:
+        for outcome in outcomes[tell_of_orders(outcomes)]:
             name = self._names[int(outcome["session"])]
             self._file.write(
                 self._encoder.encode(outcome, name, self._number(name)).replace(b"\x01", b"|") + b"\n"

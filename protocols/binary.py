@@ -1,4 +1,4 @@
-"""The binary order file, ``*.rmb``: a 64-byte header and fixed-width little-endian records of 144 bytes.
+"""The binary order file, ``*.rmb``: a 64-byte header and fixed-width little-endian records of 184 bytes.
 
 A client's tool writes such a file (:class:`BinaryWriter` does), an injector reads it (:class:`BinarySource`).
 ``docs/binary-format.md`` is the specification; :data:`HEADER` and :data:`RECORD` are the same in code::
@@ -8,8 +8,9 @@ A client's tool writes such a file (:class:`BinaryWriter` does), an injector rea
     record    0 kind 1 | 1 side 1 | 2 ord_type 1 | 3 tif 1 | 4 flags 2 | 6 reserved 2 | 8 time_ns 8
              16 order_id 8 | 24 price_e8 8 | 32 qty_e8 8 | 40 symbol 16 | 56 account 16
              72 session 20 +4 | 96 cl_ord_id 20 +4 | 120 orig_cl_ord_id 20 +4
+            144 stop_e8 8 | 152 display_e8 8 | 160 min_e8 8 | 168 expiry_ns 8 | 176 group 4 | 180 reserved2 4
 
-Invariants: a record is 18 aligned words, so that the kernel reads the mapped file in place; a text is
+Invariants: a record is 23 aligned words, so that the kernel reads the mapped file in place; a text is
 printable ASCII, zero padded to its width and the ``+4``; codes are those of :mod:`protocols.codes`. A record
 count of 0 means "to the end of the file", which is what a writer leaves that died before it was closed.
 
@@ -34,10 +35,15 @@ from protocols.codes import (
     FLAG_BOOK_ONLY,
     FLAG_OFF_LOT,
     FLAG_OFF_TICK,
-    KIND_CANCEL,
+    FLAG_POST_ONLY,
+    FLAG_POST_REPRICE,
+    FLAG_STP_MASK,
+    FLAG_STP_SHIFT,
+    KIND_MASS_CANCEL,
     KIND_NEW,
-    KIND_REDUCE,
     KIND_REPLACE,
+    KIND_STATUS,
+    TYPE_DIRECTED,
 )
 from protocols.directory import Directory, parse_e8
 from protocols.layouts import layout_hash
@@ -58,12 +64,14 @@ __all__ = [
 ]
 
 MAGIC: Final = b"RMORDERS"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 HEADER_BYTES: Final = 64
-RECORD_BYTES: Final = 144
+RECORD_BYTES: Final = 184
 RECORD_WORDS: Final = RECORD_BYTES // 8
 WRITE_BATCH_RECORDS: Final = 4096
 MAX_INT64: Final = (1 << 63) - 1
+MAX_GROUP: Final = (1 << 31) - 1
+FLAGS: Final = FLAG_BOOK_ONLY | FLAG_POST_ONLY | FLAG_POST_REPRICE | FLAG_STP_MASK << FLAG_STP_SHIFT
 
 HEADER = np.dtype(
     [
@@ -98,6 +106,12 @@ RECORD = np.dtype(
         ("cl_ord_id_pad", "<u4"),
         ("orig_cl_ord_id", "S20"),
         ("orig_cl_ord_id_pad", "<u4"),
+        ("stop_e8", "<i8"),
+        ("display_e8", "<i8"),
+        ("min_e8", "<i8"),
+        ("expiry_ns", "<i8"),
+        ("group", "<i4"),
+        ("reserved2", "<u4"),
     ]
 )
 assert HEADER.itemsize == HEADER_BYTES, HEADER.itemsize
@@ -106,12 +120,15 @@ LAYOUT_HASH: Final = layout_hash(RECORD)
 
 # The words of a record, as the kernel reads them; word 0 holds kind to reserved.
 _TIME, _ORDER_ID, _PRICE, _QTY, _SYMBOL, _ACCOUNT, _SESSION, _CL, _ORIG = 1, 2, 3, 4, 5, 7, 9, 12, 15
+_STOP, _DISPLAY, _MIN, _EXPIRY, _GROUP = 18, 19, 20, 21, 22
 assert RECORD.fields is not None
 for _name, _word in (
     ("symbol", _SYMBOL),
     ("session", _SESSION),
     ("cl_ord_id", _CL),
     ("orig_cl_ord_id", _ORIG),
+    ("stop_e8", _STOP),
+    ("group", _GROUP),
 ):
     assert RECORD.fields[_name][1] == 8 * _word, _name
 
@@ -121,8 +138,8 @@ _NEXT, _WRITTEN, _SESSIONS, _LAST_SESSION, _STATE_WORDS = 0, 1, 2, 3, 4
 # What can be wrong with a record: (field, problem). The kernel returns the index.
 _PROBLEMS: Final = (
     ("", ""),
-    ("kind", "expected 1 NEW, 2 CANCEL, 3 REPLACE or 4 REDUCE"),
-    ("flags", f"expected no bit but {FLAG_BOOK_ONLY} BOOK_ONLY"),
+    ("kind", "expected 1 NEW, 2 CANCEL, 3 REPLACE, 4 REDUCE, 5 MASS_CANCEL or 6 STATUS"),
+    ("flags", "expected no bits but 4 BOOK_ONLY, 16 POST_ONLY, 32 POST_REPRICE and the mode in bits 6 to 8"),
     ("reserved", "expected 0"),
     ("time_ns", "expected nanoseconds from 0 to 2^63 - 1"),
     ("order_id", "expected an order id from 0 to 2^63 - 1"),
@@ -134,6 +151,11 @@ _PROBLEMS: Final = (
     ("session", f"expected at most {MAX_SESSIONS} different sessions in a file"),
     ("cl_ord_id", "expected printable ASCII, zero padded to 24 bytes"),
     ("orig_cl_ord_id", "expected printable ASCII, zero padded to 24 bytes"),
+    ("display_e8", "expected a quantity from 0 on"),
+    ("min_e8", "expected a quantity from 0 on"),
+    ("expiry_ns", "expected nanoseconds from 0 to 2^63 - 1"),
+    ("group", "expected a self-trade group from 0 to 2^31 - 1"),
+    ("reserved2", "expected 0"),
 )
 (
     _OK,
@@ -150,7 +172,12 @@ _PROBLEMS: Final = (
     _MANY_SESSIONS,
     _BAD_CL,
     _BAD_ORIG,
-) = range(14)
+    _BAD_DISPLAY,
+    _BAD_MIN,
+    _BAD_EXPIRY,
+    _BAD_GROUP,
+    _BAD_RESERVED2,
+) = range(19)
 
 _HIGH_BITS: Final = 0x8080808080808080 - (1 << 64)
 _LOW_BITS: Final = 0x0101010101010101
@@ -195,9 +222,9 @@ def _problem(words, record):  # type: ignore[no-untyped-def]
     """Return what is wrong with a record by itself, 0 for nothing."""
     head = words[record, 0]
     kind = head & 0xFF
-    if kind < KIND_NEW or kind > KIND_REDUCE:
+    if kind < KIND_NEW or kind > KIND_STATUS:
         return _BAD_KIND
-    if ((head >> 32) & 0xFFFF) & ~FLAG_BOOK_ONLY:
+    if ((head >> 32) & 0xFFFF) & ~FLAGS:
         return _BAD_FLAGS
     if (head >> 48) & 0xFFFF:
         return _BAD_RESERVED
@@ -219,7 +246,54 @@ def _problem(words, record):  # type: ignore[no-untyped-def]
         return _BAD_CL
     if words[record, _ORIG + 2] & _HIGH_HALF or not _is_text(words, record, _ORIG, 3):
         return _BAD_ORIG
+    if words[record, _DISPLAY] < 0:
+        return _BAD_DISPLAY
+    if words[record, _MIN] < 0:
+        return _BAD_MIN
+    if words[record, _EXPIRY] < 0:
+        return _BAD_EXPIRY
+    if words[record, _GROUP] & _HIGH_HALF:
+        return _BAD_RESERVED2
+    if words[record, _GROUP] > MAX_GROUP:
+        return _BAD_GROUP
     return _OK
+
+
+@inlined
+def _whole_units(value_e8, unit_e8):  # type: ignore[no-untyped-def]
+    """Return whole units, truncated towards zero, and whether something was cut off."""
+    units = value_e8 // unit_e8
+    is_cut = units * unit_e8 != value_e8
+    return units + 1 if is_cut and value_e8 < 0 else units, is_cut
+
+
+@kernel
+def _set_terms(slot, words, record, tick, lot):  # type: ignore[no-untyped-def]
+    """Fill what a NEW, or the stop price that a REPLACE, has beyond price and quantity; a unit of 0: unknown."""
+    is_new = slot["kind"] == KIND_NEW
+    flags = np.int64(slot["flags"])
+    stop = np.int64(0)
+    display = np.int64(0)
+    minimum = np.int64(0)
+    if tick:
+        stop, is_cut = _whole_units(words[record, _STOP], tick)
+        if is_cut:
+            flags |= FLAG_OFF_TICK
+        if is_new:
+            display, is_cut = _whole_units(words[record, _DISPLAY], lot)
+            if is_cut:
+                flags |= FLAG_OFF_LOT
+            minimum, is_cut = _whole_units(words[record, _MIN], lot)
+            if is_cut:
+                flags |= FLAG_OFF_LOT
+    slot["flags"] = flags
+    slot["aux0"] = stop
+    if is_new:
+        slot["aux1"] = words[record, _EXPIRY]
+        slot["order_id"] = display
+        slot["orig0"] = minimum
+        slot["orig1"] = 0
+        slot["orig2"] = words[record, _GROUP]
 
 
 @inlined
@@ -277,20 +351,26 @@ def _decode(words, state, out, table, keys, names):  # type: ignore[no-untyped-d
         account = find_name(
             names.account_table, names.account_keys, words[record, _ACCOUNT], words[record, _ACCOUNT + 1]
         )
+        kind = head & 0xFF
         flags = (head >> 32) & 0xFFFF
         ticks = np.int64(0)
         lots = np.int64(0)
+        tick = np.int64(0)
+        lot = np.int64(0)
         if instrument:
-            price = words[record, _PRICE]
             tick = names.tick_e8[instrument]
-            ticks = price // tick
-            if ticks * tick != price:
+            lot = names.lot_e8[instrument]
+            ticks, is_cut = _whole_units(words[record, _PRICE], tick)
+            if is_cut:
                 flags |= FLAG_OFF_TICK
-                if price < 0:
-                    ticks += 1  # truncated towards zero
-            lots = words[record, _QTY] // names.lot_e8[instrument]
-            if lots * names.lot_e8[instrument] != words[record, _QTY]:
+            lots, is_cut = _whole_units(words[record, _QTY], lot)
+            if is_cut:
                 flags |= FLAG_OFF_LOT
+        if kind == KIND_MASS_CANCEL:  # a name that is given and nobody has must not be any
+            if not instrument and words[record, _SYMBOL]:
+                instrument = np.int64(-1)
+            if not account and words[record, _ACCOUNT]:
+                account = np.int64(-1)
         slot = out[written]
         slot["seq"] = 0
         slot["time_ns"] = words[record, _TIME]
@@ -301,7 +381,7 @@ def _decode(words, state, out, table, keys, names):  # type: ignore[no-untyped-d
         slot["account"] = account
         slot["instrument"] = instrument
         slot["session"] = session
-        slot["kind"] = head & 0xFF
+        slot["kind"] = kind
         slot["side"] = (head >> 8) & 0xFF
         slot["ord_type"] = (head >> 16) & 0xFF
         slot["tif"] = (head >> 24) & 0xFF
@@ -315,6 +395,8 @@ def _decode(words, state, out, table, keys, names):  # type: ignore[no-untyped-d
         slot["aux0"] = 0
         slot["aux1"] = 0
         slot["sent_ns"] = 0
+        if kind == KIND_REPLACE or (kind == KIND_NEW and slot["ord_type"] != TYPE_DIRECTED):
+            _set_terms(slot, words, record, tick, lot)
         written += 1
         record += 1
     state[_NEXT] = record
@@ -499,28 +581,41 @@ class BinaryWriter:
         price: str = "0",
         qty: str = "0",
         time_ns: int = 0,
+        stop: str = "0",
+        display: str = "0",
+        minimum: str = "0",
+        expiry_ns: int = 0,
+        group: int = 0,
+        mode: int = 0,
     ) -> None:
-        """Append one record; price and quantity are decimal strings.
+        """Append one record; prices and quantities are decimal strings, ``mode`` is the self-trade mode of ``group``.
 
         Raise ValueError for what the format does not hold or :class:`BinarySource` would refuse.
         """
         record = np.zeros(1, RECORD)
         numbers = {
-            "kind": (kind, KIND_NEW, KIND_REDUCE),
+            "kind": (kind, KIND_NEW, KIND_STATUS),
             "side": (side, 0, 0xFF),
             "ord_type": (ord_type, 0, 0xFF),
             "tif": (tif, 0, 0xFF),
-            "flags": (flags & ~FLAG_BOOK_ONLY, 0, 0),
+            "flags": (flags & ~FLAGS, 0, 0),
             "time_ns": (time_ns, 0, MAX_INT64),
             "order_id": (order_id, 0, MAX_INT64),
             "price_e8": (parse_e8(price), -MAX_INT64, MAX_INT64),
             "qty_e8": (parse_e8(qty), 0, MAX_INT64),
+            "stop_e8": (parse_e8(stop), -MAX_INT64, MAX_INT64),
+            "display_e8": (parse_e8(display), 0, MAX_INT64),
+            "min_e8": (parse_e8(minimum), 0, MAX_INT64),
+            "expiry_ns": (expiry_ns, 0, MAX_INT64),
+            "group": (group, 0, MAX_GROUP),
         }
+        if not 0 <= mode <= FLAG_STP_MASK:
+            raise ValueError(f"mode: expected 0 to {FLAG_STP_MASK}, was {mode}")
         for name, (number, low, high) in numbers.items():
             if not low <= number <= high:
                 raise ValueError(f"{name}: expected {low} to {high}, was {number}")
             record[name] = number
-        record["flags"] = flags
+        record["flags"] = flags | mode << FLAG_STP_SHIFT
         texts = {
             "symbol": symbol,
             "account": account,
@@ -579,22 +674,34 @@ def _records(
     commands: np.ndarray[Any, Any], directory: Directory, sessions: Sequence[str]
 ) -> np.ndarray[Any, Any]:
     """Translate command slots back into records."""
-    wanted = (KIND_NEW, KIND_CANCEL, KIND_REPLACE, KIND_REDUCE)
-    unfit = [int(kind) for kind in commands["kind"] if int(kind) not in wanted]
+    unfit = [int(kind) for kind in commands["kind"] if not KIND_NEW <= int(kind) <= KIND_STATUS]
     if unfit:
         raise ValueError(f"kind: expected a client's command, was {unfit[0]}")
     records = np.zeros(len(commands), RECORD)
     for name in ("kind", "side", "ord_type", "tif", "time_ns", "order_id"):
         records[name] = commands[name]
-    records["flags"] = commands["flags"] & FLAG_BOOK_ONLY
+    records["flags"] = commands["flags"] & FLAGS
     names = directory.arrays()
-    instruments = commands["instrument"]
+    instruments = np.maximum(commands["instrument"], 0)
     records["price_e8"] = commands["price_ticks"] * names.tick_e8[instruments]
     records["qty_e8"] = commands["qty_lots"] * names.lot_e8[instruments]
     records["symbol"] = [directory.symbol(int(instrument)).encode() for instrument in instruments]
     records["account"] = [directory.account_name(int(account)).encode() for account in commands["account"]]
     records["session"] = [sessions[int(session) - 1].encode() for session in commands["session"]]
+    has_terms = (commands["kind"] == KIND_NEW) & (commands["ord_type"] != TYPE_DIRECTED)
     for field, prefix in (("cl_ord_id", "cl"), ("orig_cl_ord_id", "orig")):
-        parts = zip(*(commands[f"{prefix}{index}"].tolist() for index in range(3)), strict=True)
+        words = [
+            np.where(has_terms & (prefix == "orig"), 0, commands[f"{prefix}{index}"]) for index in range(3)
+        ]
+        parts = zip(*(word.tolist() for word in words), strict=True)
         records[field] = [unpack_text(*part).encode() for part in parts]
+    records["stop_e8"] = np.where(
+        has_terms | (commands["kind"] == KIND_REPLACE), commands["aux0"] * names.tick_e8[instruments], 0
+    )
+    lot_e8 = names.lot_e8[instruments]
+    records["order_id"] = np.where(has_terms, 0, commands["order_id"])
+    records["display_e8"] = np.where(has_terms, commands["order_id"] * lot_e8, 0)
+    records["min_e8"] = np.where(has_terms, commands["orig0"] * lot_e8, 0)
+    records["expiry_ns"] = np.where(has_terms, commands["aux1"], 0)
+    records["group"] = np.where(has_terms, commands["orig2"], 0)
     return records

@@ -315,5 +315,21 @@ class Reason(IntEnum):
     INVALID_SELF_TRADE_GROUP = REASON_INVALID_SELF_TRADE_GROUP
 
 
+ENDING_REASONS: Final = frozenset(
+    {
+        Reason.IOC_REMAINDER,
+        Reason.FOK_NOT_FILLABLE,
+        Reason.NO_LIQUIDITY,
+        Reason.CLIENT_REQUEST,
+        Reason.MIN_QTY_NOT_MET,
+        Reason.SELF_TRADE,
+        Reason.PRICE_PROTECTION,
+        Reason.GTD_EXPIRED,
+        Reason.MASS_CANCEL,
+        Reason.DISCONNECTED,
+    }
+)
+"""Why an order ended that was accepted: counted among the reasons, but no rejections."""
+
 MONEY_UNIT_PER_CURRENCY_UNIT: Final = 1_000_000
 E8: Final = 100_000_000

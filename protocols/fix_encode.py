@@ -1,8 +1,10 @@
-"""Outcomes as FIX replies: ExecutionReport (8), OrderCancelReject (9), Reject (3), BusinessMessageReject (j).
+"""Outcomes as FIX replies: ExecutionReport (8), OrderCancelReject (9), OrderMassCancelReport (r), Reject (3), j.
 
 AvgPx (6) depends on all fills of an order, so :class:`ReplyEncoder` sees the outcomes in order and keeps one
 small sum per open order; :func:`encode` is the stateless part. Of FIX 4.2 and 4.4 it knows the differences:
 ExecTransType (20) and the types of fills, LastLiquidityInd (851), and fewer reject reasons in 4.2.
+
+A report tells what the outcome does: neither stop price nor display quantity, which are the client's own.
 
 Plain Python, run by gateways behind publish. Invariants: OrderQty = CumQty + LeavesQty while an order works;
 ExecID is ``input_seq-index``, unique and the same in a replay; OrderID is ``NONE`` where there is no order.
@@ -15,17 +17,21 @@ from typing import Any, Final, NamedTuple
 
 from protocols.codes import (
     KIND_CANCEL,
+    KIND_MASS_CANCEL,
     KIND_NEW,
-    KIND_REDUCE,
-    KIND_REPLACE,
+    KIND_STATUS,
     OUT_ACCEPTED,
     OUT_CANCELLED,
     OUT_EXPIRED,
     OUT_FILLED,
+    OUT_MASS_CANCELLED,
     OUT_REJECTED,
     OUT_REPLACED,
+    OUT_STATUS,
+    OUT_TRIGGERED,
     OUTFLAG_MAKER,
     OUTFLAG_TAKER,
+    OUTFLAG_UNSOLICITED,
     Reason,
 )
 from protocols.directory import Directory, decimal_text
@@ -46,7 +52,16 @@ EXEC_TYPES: Final = {
     OUT_REPLACED: "5",
     OUT_REJECTED: "8",
     OUT_EXPIRED: "C",
+    OUT_TRIGGERED: "L",
+    OUT_STATUS: "I",
 }
+RESTATED: Final = "D"
+PARTIAL_DECLINE: Final = 5  # ExecRestatementReason: the venue took some of the quantity away
+BROKER_OPTION: Final = 4  # the same for a stop order that FIX 4.2 cannot say was triggered
+ENDED_BY_ORDER: Final = (
+    OUT_CANCELLED,
+    OUT_EXPIRED,
+)  # the only ones about orders that administration may cause
 
 
 class RejectCodes(NamedTuple):
@@ -65,6 +80,8 @@ REJECT_CODES: Final[dict[Reason, RejectCodes]] = {
     Reason.UNKNOWN_ACCOUNT: RejectCodes(15, 0, 99, 2),
     Reason.UNSUPPORTED_ORDER_TYPE: RejectCodes(11, 0, 99, 2),
     Reason.UNSUPPORTED_TIF: RejectCodes(11, 0, 99, 2),
+    Reason.INVALID_DISPLAY_QTY: RejectCodes(13, 0, 99, 2),
+    Reason.INVALID_MIN_QTY: RejectCodes(13, 0, 99, 2),
     Reason.INVALID_QTY: RejectCodes(13, 0, 99, 2),
     Reason.QTY_NOT_ON_LOT: RejectCodes(13, 0, 99, 2),
     Reason.MAX_ORDER_QTY: RejectCodes(3, 3, 99, 2),
@@ -76,6 +93,9 @@ REJECT_CODES: Final[dict[Reason, RejectCodes]] = {
     Reason.MISSING_CL_ORD_ID: RejectCodes(99, 0, 1, 1),
     Reason.TOO_LATE: RejectCodes(4, 4, 0, 0),
 }
+MASS_CANCEL_REJECTED: Final = "0"
+MASS_CANCEL_UNKNOWN_SECURITY: Final = 1  # MassCancelRejectReason
+MASS_CANCEL_OTHER: Final = 99
 
 
 def encode(
@@ -96,15 +116,17 @@ def encode(
     time unless given. ``average_price_e8`` is AvgPx in units of 1e-8 (see :class:`ReplyEncoder`).
     """
     kind, what = int(outcome["kind"]), int(outcome["type"])
-    if kind not in (KIND_NEW, KIND_CANCEL, KIND_REPLACE, KIND_REDUCE):
+    if not KIND_NEW <= kind <= KIND_STATUS and what not in ENDED_BY_ORDER:
         raise ValueError(f"expected the outcome of a client's order message, was kind {kind}")
     time_ns = int(outcome["time_ns"]) + epoch_offset_ns
-    if what == OUT_REJECTED and kind != KIND_NEW:
+    if what == OUT_MASS_CANCELLED or (what == OUT_REJECTED and kind == KIND_MASS_CANCEL):
+        msg_type, body = "r", _mass_cancel_report(outcome, directory)
+    elif what == OUT_REJECTED and kind not in (KIND_NEW, KIND_STATUS):
         msg_type, body = "9", _cancel_reject(outcome, directory, version)
     elif what in EXEC_TYPES or what == OUT_FILLED:
         msg_type, body = "8", _execution_report(outcome, directory, version, average_price_e8)
     else:
-        raise ValueError(f"expected an outcome type from 1 to 6, was {what}")
+        raise ValueError(f"expected an outcome type from 1 to 9, was {what}")
     body.append((60, utc_text(time_ns)))
     sent_ns = time_ns if sending_time_ns is None else sending_time_ns
     return _reply(version, msg_type, msg_seq_num, sender, session_name, sent_ns, body)
@@ -128,11 +150,12 @@ def _execution_report(outcome: Any, directory: Directory, version: str, average_
     """Return the fields of an ExecutionReport but TransactTime."""
     what, instrument = int(outcome["type"]), int(outcome["instrument"])
     cum, leaves, qty = (int(outcome[name]) for name in ("cum_lots", "leaves_lots", "qty_lots"))
-    total = cum + leaves if what in (OUT_FILLED, OUT_REPLACED) else cum + qty
+    total = cum + leaves if what in (OUT_FILLED, OUT_REPLACED, OUT_STATUS) else cum + qty
     price = directory.price_text(instrument, int(outcome["price_ticks"]))
     is_fill = what == OUT_FILLED
     is_42 = version == "FIX.4.2"
-    status = _order_status(what, cum, leaves, is_42)
+    is_restated = what == OUT_REPLACED and int(outcome["flags"]) & OUTFLAG_UNSOLICITED != 0
+    status = _order_status(what, cum, leaves, is_42 and not is_restated)
     reason = Reason(int(outcome["reason"]))
     codes = REJECT_CODES.get(reason, OTHER)
     fields: list[Field] = [
@@ -144,11 +167,15 @@ def _execution_report(outcome: Any, directory: Directory, version: str, average_
         (39, status),
         (54, int(outcome["side"]) or UNDISCLOSED_SIDE),
         (55, directory.symbol(instrument) or UNKNOWN_SYMBOL),
-        (150, EXEC_TYPES[what] if not is_fill else (status if is_42 else "F")),
+        (150, _exec_type(what, status, is_restated, int(outcome["kind"]) == KIND_STATUS, is_42)),
         (151, directory.qty_text(instrument, leaves)),
     ]
     if is_42:
-        fields.append((20, "0"))
+        fields.append((20, "3" if int(outcome["kind"]) == KIND_STATUS else "0"))
+    if is_restated:
+        fields.append((378, PARTIAL_DECLINE))
+    elif what == OUT_TRIGGERED and is_42:
+        fields.append((378, BROKER_OPTION))
     if is_fill:
         fields += [(31, price), (32, directory.qty_text(instrument, qty))]
         if not is_42:
@@ -164,12 +191,18 @@ def _execution_report(outcome: Any, directory: Directory, version: str, average_
 
 
 def _identity(outcome: Any, directory: Directory) -> list[Field]:
-    """Return the fields that name the order: Account, ClOrdID, OrderID, OrigClOrdID."""
+    """Return the fields that name the order: Account, ClOrdID, OrderID, OrigClOrdID.
+
+    A status report has the order's ClOrdID, and that of the request as OrdStatusReqID.
+    """
+    own = unpack_text(outcome["cl0"], outcome["cl1"], outcome["cl2"]) or None
+    original = unpack_text(outcome["orig0"], outcome["orig1"], outcome["orig2"]) or None
+    is_status = int(outcome["kind"]) == KIND_STATUS and int(outcome["type"]) in (OUT_STATUS, OUT_REJECTED)
+    names: list[Field] = [(11, original), (790, own)] if is_status else [(11, own), (41, original)]
     return [
         (1, directory.account_name(int(outcome["account"])) or None),
-        (11, unpack_text(outcome["cl0"], outcome["cl1"], outcome["cl2"]) or None),
         (37, int(outcome["order_id"]) or NO_ORDER),
-        (41, unpack_text(outcome["orig0"], outcome["orig1"], outcome["orig2"]) or None),
+        *names,
     ]
 
 
@@ -179,7 +212,44 @@ def _order_status(what: int, cum: int, leaves: int, is_42: bool) -> str:
         return "1" if leaves else "2"
     if what == OUT_REPLACED:
         return "1" if cum else ("5" if is_42 else "0")
+    if what in (OUT_TRIGGERED, OUT_STATUS):
+        return "1" if cum else "0"
     return EXEC_TYPES[what]
+
+
+def _exec_type(what: int, status: str, is_restated: bool, is_status: bool, is_42: bool) -> str:
+    """Return ExecType (150); FIX 4.2 has no trade, no trigger and no status there."""
+    if is_restated or (what == OUT_TRIGGERED and is_42):
+        return RESTATED
+    if what == OUT_FILLED:
+        return status if is_42 else "F"
+    if is_status and what in (OUT_STATUS, OUT_REJECTED):
+        return status if is_42 else "I"
+    return EXEC_TYPES[what]
+
+
+def _mass_cancel_report(outcome: Any, directory: Directory) -> list[Field]:
+    """Return the fields of an OrderMassCancelReport but TransactTime; each order had its own ExecutionReport."""
+    instrument = int(outcome["instrument"])
+    asked = "1" if instrument else "7"
+    fields: list[Field] = [
+        (1, directory.account_name(int(outcome["account"])) or None),
+        (11, unpack_text(outcome["cl0"], outcome["cl1"], outcome["cl2"]) or None),
+        (37, int(outcome["input_seq"])),
+        (54, int(outcome["side"]) if int(outcome["side"]) in (1, 2) else None),
+        (55, (directory.symbol(instrument) or UNKNOWN_SYMBOL) if instrument else None),
+        (530, asked),
+    ]
+    if int(outcome["type"]) == OUT_MASS_CANCELLED:
+        return [*fields, (531, asked), (533, int(outcome["qty_lots"]))]
+    reason = Reason(int(outcome["reason"]))
+    is_unknown = reason is Reason.UNKNOWN_INSTRUMENT
+    return [
+        *fields,
+        (58, reason.name.lower()),
+        (531, MASS_CANCEL_REJECTED),
+        (532, MASS_CANCEL_UNKNOWN_SECURITY if is_unknown else MASS_CANCEL_OTHER),
+    ]
 
 
 def _cancel_reject(outcome: Any, directory: Directory, version: str) -> list[Field]:

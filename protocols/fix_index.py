@@ -30,11 +30,11 @@ from protocols.fix_problems import (
     TAG_NONE,
 )
 from protocols.fix_tables import (
-    DATA_TABLE_TAGS,
     DATA_TAG_OF_LENGTH_TAG,
     KIND_OF_TYPE,
     MAX_DATA_DIGITS,
     MAX_TAG,
+    SLOT_LENGTH,
     SLOT_NONE,
     SLOT_OF_TAG,
     TABLE_TAGS,
@@ -97,18 +97,18 @@ def index_fields(data, spans, state):  # type: ignore[no-untyped-def]
         if index == value_start:
             return fail(state, PROBLEM_EMPTY_VALUE, tag, index, index)
         if tag < TABLE_TAGS:
-            slot = SLOT_OF_TAG[tag]
+            slot = np.int64(SLOT_OF_TAG[tag])
             if slot >= 0 and (seen >> slot) & 1 == 0:
                 seen |= np.int64(1) << slot
                 spans[slot, 0] = value_start
                 spans[slot, 1] = index
+            elif slot == SLOT_LENGTH:
+                data_tag = DATA_TAG_OF_LENGTH_TAG[tag]
+                data_bytes = parse_digits(data, value_start, min(index, value_start + MAX_DATA_DIGITS))
+                if data_bytes < 0 or index > value_start + MAX_DATA_DIGITS:
+                    return fail(state, PROBLEM_BAD_DATA, tag, value_start, index)
             elif slot != SLOT_NONE:
                 return fail(state, PROBLEM_DUPLICATE_TAG, tag, value_start, index)
-        elif tag < DATA_TABLE_TAGS and DATA_TAG_OF_LENGTH_TAG[tag] != 0:
-            data_tag = DATA_TAG_OF_LENGTH_TAG[tag]
-            data_bytes = parse_digits(data, value_start, min(index, value_start + MAX_DATA_DIGITS))
-            if data_bytes < 0 or index > value_start + MAX_DATA_DIGITS:
-                return fail(state, PROBLEM_BAD_DATA, tag, value_start, index)
         index += 1
     state[STATE_SEEN] = seen
     return PROBLEM_NONE

@@ -46,6 +46,8 @@ PROBLEM_BAD_ORDER_ID: Final = np.int64(21)
 PROBLEM_BAD_DATA: Final = np.int64(22)
 PROBLEM_TOO_MANY_SESSIONS: Final = np.int64(23)
 PROBLEM_NO_MESSAGE: Final = np.int64(24)
+PROBLEM_BAD_GROUP: Final = np.int64(25)
+PROBLEM_BAD_MASS_CANCEL: Final = np.int64(26)
 
 TAG_NONE: Final = np.int64(0)
 TAG_BEGIN_STRING: Final = np.int64(8)
@@ -86,6 +88,8 @@ PROBLEMS: Final[dict[Any, Problem]] = {
     PROBLEM_BAD_DATA: Problem("expected a data field right behind the field that gives its length", 6),
     PROBLEM_TOO_MANY_SESSIONS: Problem("expected at most 1024 sessions in one file", 5),
     PROBLEM_NO_MESSAGE: Problem("expected FIX messages, found no 8=FIX", 99),
+    PROBLEM_BAD_GROUP: Problem("expected a self-match prevention id in digits, from 1 to 2^31 - 1", 5),
+    PROBLEM_BAD_MASS_CANCEL: Problem("expected 1 (orders of a security) or 7 (all orders)", 5),
 }
 
 TAG_NAMES: Final[dict[int, str]] = {
@@ -94,6 +98,7 @@ TAG_NAMES: Final[dict[int, str]] = {
     9: "BodyLength",
     10: "CheckSum",
     11: "ClOrdID",
+    18: "ExecInst",
     35: "MsgType",
     37: "OrderID",
     38: "OrderQty",
@@ -106,6 +111,20 @@ TAG_NAMES: Final[dict[int, str]] = {
     55: "Symbol",
     59: "TimeInForce",
     60: "TransactTime",
+    99: "StopPx",
+    110: "MinQty",
+    111: "MaxFloor",
+    126: "ExpireTime",
+    211: "PegOffsetValue",
+    530: "MassCancelRequestType",
+    790: "OrdStatusReqID",
+    836: "PegOffsetType",
+    1138: "DisplayQty",
+    2362: "SelfMatchPreventionID",
+    2964: "SelfMatchPreventionInstruction",
+    7928: "SelfMatchPreventionID",
+    8000: "SelfMatchPreventionInstruction",
+    9479: "DisplayIndicator",
 }
 
 

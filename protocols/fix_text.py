@@ -11,15 +11,25 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from protocols.codes import (
+    FLAG_POST_ONLY,
+    FLAG_POST_REPRICE,
+    FLAG_STP_MASK,
+    FLAG_STP_SHIFT,
     KIND_CANCEL,
+    KIND_MASS_CANCEL,
     KIND_NEW,
     KIND_REPLACE,
+    KIND_STATUS,
     TIF_DAY,
     TIF_FOK,
     TIF_GTC,
+    TIF_GTD,
     TIF_IOC,
     TYPE_LIMIT,
     TYPE_MARKET,
+    TYPE_STOP,
+    TYPE_STOP_LIMIT,
+    TYPE_TRAILING_STOP,
 )
 from protocols.directory import Directory
 from protocols.text import unpack_text
@@ -30,9 +40,24 @@ VENUE_COMP_ID: Final = "RINGMATCH"
 VERSIONS: Final = ("FIX.4.2", "FIX.4.4")
 SOH: Final = "\x01"
 NS_PER_SECOND: Final = 1_000_000_000
-MSG_TYPES: Final = {KIND_NEW: "D", KIND_CANCEL: "F", KIND_REPLACE: "G"}
-ORD_TYPES: Final = {TYPE_MARKET: "1", TYPE_LIMIT: "2"}
-TIFS: Final = {TIF_DAY: "0", TIF_GTC: "1", TIF_IOC: "3", TIF_FOK: "4"}
+MSG_TYPES: Final = {
+    KIND_NEW: "D",
+    KIND_CANCEL: "F",
+    KIND_REPLACE: "G",
+    KIND_STATUS: "H",
+    KIND_MASS_CANCEL: "q",
+}
+ORD_TYPES: Final = {
+    TYPE_MARKET: "1",
+    TYPE_LIMIT: "2",
+    TYPE_STOP: "3",
+    TYPE_STOP_LIMIT: "4",
+    TYPE_TRAILING_STOP: "P",
+}
+TIFS: Final = {TIF_DAY: "0", TIF_GTC: "1", TIF_IOC: "3", TIF_FOK: "4", TIF_GTD: "6"}
+REPRICES: Final = "P"  # DisplayIndicator (9479) of a post-only order that takes another price
+TRAILS: Final = "a"  # ExecInst of a trailing stop
+ADDS_ONLY: Final = "6"  # ExecInst of a post-only order
 
 Field = tuple[int, object]
 
@@ -83,44 +108,83 @@ def encode_command(
     session_name: str,
     version: str = "FIX.4.4",
     msg_seq_num: int = 1,
-    target: str = VENUE_COMP_ID,
+    target_comp_id: str = VENUE_COMP_ID,
 ) -> bytes:
-    """Return the NewOrderSingle, Cancel or Cancel/Replace that a client would send for a command slot.
+    """Return the message that a client would send for a command slot: D, F, G, H or q.
 
     Raise ValueError for what FIX cannot say: other kinds, unknown types, tifs, sides or instruments.
     """
     kind, side = int(command["kind"]), int(command["side"])
-    instrument, tif = int(command["instrument"]), int(command["tif"])
-    ord_type = int(command["ord_type"])
+    instrument = int(command["instrument"])
     symbol = directory.symbol(instrument)
-    if kind not in MSG_TYPES or side not in (1, 2) or not symbol:
+    is_mass = kind == KIND_MASS_CANCEL
+    if kind not in MSG_TYPES or side not in ((0, 1, 2) if is_mass else (1, 2)) or not (symbol or is_mass):
         raise ValueError(f"expected a client's order, was kind {kind}, side {side}, instrument {instrument}")
-    is_order = kind != KIND_CANCEL
-    if is_order and (ord_type not in ORD_TYPES or tif not in TIFS):
-        raise ValueError(f"expected a FIX order type and time in force, was {ord_type} and {tif}")
+    if kind in (KIND_NEW, KIND_REPLACE):
+        ord_type, tif = int(command["ord_type"]), int(command["tif"])
+        if ord_type not in ORD_TYPES or tif not in TIFS:
+            raise ValueError(f"expected a FIX order type and time in force, was {ord_type} and {tif}")
+        own = _order_fields(command, directory)
+    elif is_mass:
+        own = [(530, "1" if instrument else "7")]
+    else:
+        own = [(37, int(command["order_id"]) or None)]
     time_text = _exact_utc_text(int(command["time_ns"]))
-    order_id = int(command["order_id"])
-    has_price = is_order and ord_type == TYPE_LIMIT
-    price = directory.price_text(instrument, int(command["price_ticks"])) if has_price else None
-    return build_message(
-        version,
-        [
-            (35, MSG_TYPES[kind]),
-            (34, msg_seq_num),
-            (49, session_name),
-            (52, time_text),
-            (56, target),
-            (1, directory.account_name(int(command["account"])) or None),
-            (11, unpack_text(command["cl0"], command["cl1"], command["cl2"])),
-            (21, "1" if is_order else None),
-            (37, order_id or None),
-            (38, directory.qty_text(instrument, int(command["qty_lots"]))),
-            (40, ORD_TYPES[ord_type] if is_order else None),
-            (41, unpack_text(command["orig0"], command["orig1"], command["orig2"]) or None),
-            (44, price),
-            (54, side),
-            (55, symbol),
-            (59, TIFS[tif] if is_order else None),
-            (60, time_text),
-        ],
-    )
+    cl_ord_id = unpack_text(command["cl0"], command["cl1"], command["cl2"])
+    if kind == KIND_NEW or is_mass:
+        names: list[Field] = [(11, cl_ord_id)]
+    else:
+        target = unpack_text(command["orig0"], command["orig1"], command["orig2"]) or None
+        is_status = kind == KIND_STATUS
+        names = [(11, target), (790, cl_ord_id or None)] if is_status else [(11, cl_ord_id), (41, target)]
+    if kind == KIND_CANCEL:
+        own.append((38, directory.qty_text(instrument, int(command["qty_lots"]))))
+    header: list[Field] = [
+        (35, MSG_TYPES[kind]),
+        (34, msg_seq_num),
+        (49, session_name),
+        (52, time_text),
+        (56, target_comp_id),
+    ]
+    body: list[Field] = [
+        *names,
+        *own,
+        (1, directory.account_name(int(command["account"])) or None),
+        (54, side or None),
+        (55, symbol or None),
+        (60, time_text),
+    ]
+    return build_message(version, header + sorted(body, key=lambda field: field[0]))
+
+
+def _order_fields(command: Any, directory: Directory) -> list[Field]:
+    """Return what a new order and a replace have beyond names."""
+    instrument, ord_type, flags = (int(command[name]) for name in ("instrument", "ord_type", "flags"))
+    stop = int(command["aux0"])
+    stop_text = directory.price_text(instrument, stop) if stop else None
+    is_trailing = ord_type == TYPE_TRAILING_STOP
+    has_price = ord_type in (TYPE_LIMIT, TYPE_STOP_LIMIT)
+    fields: list[Field] = [
+        (21, "1"),
+        (38, directory.qty_text(instrument, int(command["qty_lots"]))),
+        (40, ORD_TYPES[ord_type]),
+        (44, directory.price_text(instrument, int(command["price_ticks"])) if has_price else None),
+        (59, TIFS[int(command["tif"])]),
+        (211 if is_trailing else 99, stop_text),
+    ]
+    posts = flags & (FLAG_POST_ONLY | FLAG_POST_REPRICE) != 0
+    instructions = [ADDS_ONLY] * posts + [TRAILS] * is_trailing
+    fields.append((18, " ".join(instructions) or None))
+    if int(command["kind"]) == KIND_REPLACE:
+        return [*fields, (37, int(command["order_id"]) or None)]
+    display, minimum, group = (int(command[name]) for name in ("order_id", "orig0", "orig2"))
+    has_expiry = int(command["tif"]) == TIF_GTD
+    return [
+        *fields,
+        (110, directory.qty_text(instrument, minimum) if minimum else None),
+        (111, directory.qty_text(instrument, display) if display else None),
+        (126, _exact_utc_text(int(command["aux1"])) if has_expiry else None),
+        (2362, group or None),
+        (2964, (flags >> FLAG_STP_SHIFT & FLAG_STP_MASK) or None),
+        (9479, REPRICES if flags & FLAG_POST_REPRICE else None),
+    ]

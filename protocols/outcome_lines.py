@@ -3,7 +3,7 @@
 One object a line, keys in this order::
 
     seq, index        which outcome: input sequence, and place among the outcomes of that input
-    type              accepted, rejected, filled, cancelled, replaced, expired
+    type              accepted, rejected, filled, cancelled, replaced, expired, triggered, status, mass_cancelled
     cl_ord_id         text, "" where the command had none
     orig_cl_ord_id    text or null
     order_id          the venue's, 0 for none
@@ -15,10 +15,13 @@ One object a line, keys in this order::
     qty, leaves_qty, cum_qty          see below
     liquidity         "maker" or "taker" of a fill, else null
     reason            lower-case name, null for none
-    kind              of the command: new, cancel, replace, reduce
+    unsolicited       true for what the owner of the order did not ask for with this command
+    kind              of the command: new, cancel, replace, reduce, mass_cancel, status; of the outcome of an order
+                      that expired or ended with its session any kind, because any command may be the next
 
 Quantities are integers where the instrument's lot is a whole number of units, and decimal strings (with the
-decimals of the lot) where it is not: which of the two depends on the instrument alone, never on the value.
+decimals of the lot) where it is not: which of the two depends on the instrument alone, never on the value. The
+quantity of mass_cancelled is how many orders that were.
 
 Only outcomes of orders are written. Administration (sessions, instruments, limits) makes none of the lines,
 whoever writes them: a gateway does not see all of it, a replay does.
@@ -42,11 +45,11 @@ import numpy as np
 
 from protocols.codes import (
     E8,
-    KIND_NEW,
-    KIND_REDUCE,
     OUT_FILLED,
+    OUT_MASS_CANCELLED,
     OUTFLAG_MAKER,
     OUTFLAG_TAKER,
+    OUTFLAG_UNSOLICITED,
     Kind,
     OutcomeType,
     Reason,
@@ -54,6 +57,7 @@ from protocols.codes import (
 )
 from protocols.directory import Directory, decimal_text
 from protocols.layouts import COMMAND_BYTES, OUTCOME
+from protocols.outcomes import tell_of_orders
 from protocols.text import TEXT_BYTES, unpack_text
 
 __all__ = ["OutcomeLines"]
@@ -136,14 +140,14 @@ class OutcomeLines:
         return b"".join(map(self._encode, chunks))
 
     def _encode(self, outcomes: Any) -> bytes:
-        kinds = outcomes["kind"]
-        rows = np.ascontiguousarray(outcomes[(kinds >= KIND_NEW) & (kinds <= KIND_REDUCE)])
+        rows = np.ascontiguousarray(outcomes[tell_of_orders(outcomes)])
         if not len(rows):
             return b""
         raw = rows.view(np.uint8).reshape(-1, COMMAND_BYTES)
         seq, index = _digits(rows["input_seq"]), _digits(rows["index"])
         ids = np.clip(rows["instrument"], 0, len(self._tick_e8) - 1)
         lot_e8 = self._lot_e8[ids]
+        lot_e8[rows["type"] == OUT_MASS_CANCELLED] = E8  # its quantity is a count
         matrix = _side_by_side(
             len(rows),
             b'{"seq":', seq, b',"index":', index,
@@ -195,7 +199,9 @@ def _qty(lot_e8: int, lots: int) -> str:
 
 def _end(key: int, reason: int) -> str:
     liquidity = _LIQUIDITY.get(key >> 8 & (OUTFLAG_TAKER | OUTFLAG_MAKER), "null")
-    return f'"liquidity":{liquidity},"reason":{_REASONS.get(reason, "null")},"kind":"{_KINDS[key & 0xFF]}"'
+    unsolicited = "true" if key >> 8 & OUTFLAG_UNSOLICITED else "false"
+    why = f'"reason":{_REASONS.get(reason, "null")},"unsolicited":{unsolicited}'
+    return f'"liquidity":{liquidity},{why},"kind":"{_KINDS[key & 0xFF]}"'
 
 
 def _name(name: str) -> str:

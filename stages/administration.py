@@ -65,7 +65,7 @@ def open_session(s, command, verdict):  # type: ignore[no-untyped-def]
 
 @inlined
 def define_instrument(s, command):  # type: ignore[no-untyped-def]
-    """Define an instrument or move its band; return the reason."""
+    """Define an instrument, or change its band and protection; return the reason."""
     identity = np.int64(command.instrument)
     tick_value = np.int64(command.aux0)
     low = np.int64(command.order_id)
@@ -98,6 +98,7 @@ def define_instrument(s, command):  # type: ignore[no-untyped-def]
         return REASON_INVALID_COMMAND
     record.low_ticks = low
     record.high_ticks = high
+    record.protection_ticks = command.orig0
     return REASON_NONE
 
 

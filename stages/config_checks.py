@@ -3,8 +3,8 @@
 Read by :mod:`stages.config`, on whatever was decoded or overridden; it changes nothing.
 
 Invariants of a configuration that passed: every ring is a power of two within its bounds; symbols and account
-names are unique and fit the capacity; each price band is a whole number of ticks; the money of one tick of
-one lot is a whole number of millionths; an explicit plan holds each stage exactly once, and each pinned
+names are unique and fit the capacity; price bands and protection points are whole numbers of ticks; the money
+of one tick of one lot is a whole number of millionths; an explicit plan holds each stage exactly once, and each pinned
 worker has a core of its own that this process may use.
 
 Failure modes: the first thing that is wrong is raised as a ConfigError. An index in its key counts from 0:
@@ -58,8 +58,10 @@ BOUNDS: Final[tuple[tuple[str, int, int, bool], ...]] = (
     ("capacity.max_accounts", 1, 1 << 20, False),
     ("capacity.max_instruments", 1, 1 << 16, False),
     ("capacity.max_sessions", 1, (1 << 16) - 2, False),
+    ("capacity.max_specials", 16, 1 << 20, False),
     ("journal.segment_bytes", 1 << 19, 1 << 30, True),  # a block of stages.journaling is at most half of that
     ("journal.checkpoint_every", 16, 1 << 30, False),  # 1 would be due again because of itself
+    ("journal.tick_ms", 0, 3_600_000, False),
 )
 
 
@@ -165,6 +167,11 @@ def _check_instrument(key: str, entry: Instrument) -> None:
     if remainder or not 1 <= tick_value <= MAX_TICK_VALUE:
         problem = f"expected tick_size * lot_size to be 1 to {MAX_TICK_VALUE} whole millionths"
         raise ConfigError(f"{key}.tick_size", problem, f"{entry.tick_size} * {entry.lot_size}")
+    if entry.protection_points is not None:
+        points = f"{key}.protection_points"
+        if _positive_e8(points, entry.protection_points) % tick_e8:
+            problem = f"expected a whole number of ticks of {entry.tick_size}"
+            raise ConfigError(points, problem, entry.protection_points)
     if entry.price_band is None:
         return
     for place, bound in enumerate(entry.price_band):

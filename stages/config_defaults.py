@@ -40,6 +40,7 @@ max_positions = 65536           # pairs of account and instrument
 max_accounts = 4096
 max_instruments = 1024
 max_sessions = 1024
+max_specials = 65536            # stop orders and icebergs, and as many orders with GTD
 
 [plan]
 # "auto" suits throughput, "auto-latency" gives a stage a core of its own where it can; or say it yourself:
@@ -56,6 +57,7 @@ mlock = false                   # keep all memory resident, where permitted
 [journal]
 segment_bytes = 67108864        # a power of two
 checkpoint_every = 65536        # commands between two digests in the journal
+tick_ms = 100                   # how late an idle venue may expire an order with GTD; 0: with the next command
 
 # Prices and sizes are decimals in quotes, with at most 8 decimals. The money of one tick of one lot must be a
 # whole number of millionths of the currency. An instrument's id is its place in this file, from 1.
@@ -65,6 +67,7 @@ tick_size = "0.01"
 lot_size = "1"
 currency = "USD"
 price_band = ["1.00", "5000.00"]    # optional: lowest and highest price of an order
+protection_points = "5.00"      # optional: how far from the best price a market order may trade
 
 [[instrument]]
 symbol = "EURUSD"

@@ -150,6 +150,7 @@ class Capacity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_accounts: int = 4096
     max_instruments: int = 1024
     max_sessions: int = 1024
+    max_specials: int = 1 << 16
 
 
 class Worker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -169,10 +170,11 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[journal]``: how large a segment is, and after how many commands a checkpoint is journaled."""
+    """``[journal]``: how large a segment is, after how many commands a checkpoint, and when a TICK, is journaled."""
 
     segment_bytes: int = 64 << 20
     checkpoint_every: int = 65536
+    tick_ms: int = 100
 
 
 class Instrument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -183,6 +185,7 @@ class Instrument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lot_size: Amount
     currency: str
     price_band: tuple[Amount, Amount] | None = None
+    protection_points: Amount | None = None
 
     @property
     def tick_e8(self) -> int:
@@ -204,6 +207,11 @@ class Instrument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Return lowest and highest price in ticks; (0, 0) is no band."""
         low, high = self.price_band or ("0", "0")
         return parse_e8(str(low)) // self.tick_e8, parse_e8(str(high)) // self.tick_e8
+
+    @property
+    def protection_ticks(self) -> int:
+        """Return how far from the best price a market order may trade, in ticks; 0 is no protection."""
+        return 0 if self.protection_points is None else parse_e8(str(self.protection_points)) // self.tick_e8
 
 
 class Account(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -88,6 +88,7 @@ CO_ACKED: Final = 131
 CO_INGEST: Final = 160
 CO_INVALID: Final = 160
 CO_CHECKPOINTS: Final = 161
+CO_TICKS: Final = 162
 CW_JOURNAL: Final = 2816
 JO_BYTES: Final = 0
 JO_BLOCKS: Final = 1

@@ -23,6 +23,7 @@ def capacities_of(command: Any) -> Capacities:
         max_accounts=int(command["account"]),
         max_instruments=int(command["instrument"]),
         max_sessions=int(command["price_ticks"]),
+        max_specials=int(command["orig0"]),
     )
 
 

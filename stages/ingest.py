@@ -3,10 +3,12 @@
 Stamps each command with its sequence, a time that never goes back, and the feedback stamp ``seen_seq``, the
 matching cursor as it was when the command was sequenced. The merge order and the stamps are what the journal
 keeps: everything behind is a function of them. Now and then it sequences a CHECKPOINT with the outcome digest
-that matching had at that cursor, so the journal carries its own proof.
+that matching had at that cursor, so the journal carries its own proof. Orders with GTD expire by the time of the
+commands that follow: where none comes for a while and one of them is due, a TICK is sequenced, so that journaled
+time goes on. A venue without such orders has no TICKs.
 
 Writes: input ring (cursor 0), the ports' reader cursors. Kinds that no gateway may send become INVALID,
-which risk rejects. Port 0 is the supervisor's.
+which risk rejects. Port 0 is the supervisor's; only there a MASS_CANCEL may be of all sessions.
 """
 
 from __future__ import annotations
@@ -17,17 +19,20 @@ from protocols.codes import (
     KIND_CHECKPOINT,
     KIND_INVALID,
     KIND_KILL,
+    KIND_MASS_CANCEL,
     KIND_NEW,
-    KIND_REDUCE,
     KIND_SESSION_CLOSE,
     KIND_SESSION_OPEN,
+    KIND_STATUS,
     KIND_TICK,
     KIND_VENUE,
 )
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import clock_ns
-from stages.control import CO_CHECKPOINTS, CO_INVALID, CW_COUNTERS, CW_STOP
+from stages.control import CO_CHECKPOINTS, CO_INVALID, CO_TICKS, CW_COUNTERS, CW_STOP
+from stages.expiry import EXPIRY
+from stages.state_words import MW_TIMERS
 from stages.topology import CUR_INPUT_JOURNAL, CUR_INPUT_MATCHING, CUR_PORT_READER, CUR_WRITER
 
 # Words of the stage's private state; the positions of the ports follow at IW_PORTS
@@ -38,6 +43,7 @@ IW_TIME_BASE = 3
 IW_CHECKPOINT = 4
 IW_CHECKPOINT_EVERY = 5
 IW_FIRST_PORT = 6
+IW_TICK_NS = 7  # without a command for so long, an expiry that is due gets a TICK; 0 for never
 IW_PORTS = 16
 INGEST_WORDS = 64
 
@@ -45,15 +51,19 @@ QUOTA = 64  # commands taken from one port before the next is looked at
 KIND_SHIFT = 16
 KIND_MASK = 0xFF << KIND_SHIFT
 CHECKPOINT_WORD = KIND_CHECKPOINT << KIND_SHIFT
+TICK_WORD = KIND_TICK << KIND_SHIFT
+SESSION_MASK = 0xFFFF
 WORD_KIND = 7
 WORD_PORT = 11  # orig0 of a SESSION_OPEN
 WORD_SENT = 15
 
 
 @inlined
-def is_allowed(kind, port):  # type: ignore[no-untyped-def]
-    """Tell whether a port may send a kind."""
-    if KIND_NEW <= kind <= KIND_REDUCE or KIND_SESSION_OPEN <= kind <= KIND_KILL:
+def is_allowed(kind, session, port):  # type: ignore[no-untyped-def]
+    """Tell whether a port may send a kind; to cancel the orders of all sessions (0) is the venue's."""
+    if KIND_NEW <= kind <= KIND_STATUS:
+        return kind != KIND_MASS_CANCEL or session != 0 or port == 0
+    if KIND_SESSION_OPEN <= kind <= KIND_KILL:
         return True
     return port == 0 and (kind == KIND_VENUE or kind == KIND_CHECKPOINT or kind == KIND_TICK)
 
@@ -68,6 +78,27 @@ def stamp(in_slot_words, mask, seq, time_ns, seen_seq):  # type: ignore[no-untyp
     return slot
 
 
+@inlined
+def own_command(in_slot_words, mask, seq, time_ns, seen_seq, kind_word):  # type: ignore[no-untyped-def]
+    """Write a command that ingest itself sequences: all zero but stamps and kind; return its slot."""
+    slot = stamp(in_slot_words, mask, seq, time_ns, seen_seq)
+    for word in range(3, 16):
+        in_slot_words[slot, word] = 0
+    in_slot_words[slot, WORD_KIND] = kind_word
+    return slot
+
+
+@inlined
+def is_tick_due(w, books, control, seen_seq, time_ns):  # type: ignore[no-untyped-def]
+    """Tell whether nothing came for a while, all is matched (so the heap of expiries is at rest), and one is due."""
+    if w[IW_TICK_NS] == 0 or time_ns - w[IW_TIME] < w[IW_TICK_NS] or seen_seq != w[IW_SEQ]:
+        return False
+    if books.words[MW_TIMERS] == 0 or books.timers[0, EXPIRY] > time_ns:
+        return False
+    # pairs with the supervisor's store of the stop word: what it takes the last digest of rests
+    return load_acquire(control, CW_STOP) == 0
+
+
 @kernel
 def ingest_step(  # type: ignore[no-untyped-def]
     in_words,
@@ -77,7 +108,7 @@ def ingest_step(  # type: ignore[no-untyped-def]
     port_words,
     slots_word,
     port_slots,
-    digests,
+    books,
     control,
     w,
     budget,
@@ -85,6 +116,7 @@ def ingest_step(  # type: ignore[no-untyped-def]
     """Sequence up to ``budget`` commands; return how many.
 
     ``ingress`` are the int64 words of all ingress rings, ``port_words`` apart, slots from ``slots_word`` on.
+    ``books`` are matching's: their digests go into checkpoints, their next expiry calls for a TICK.
     """
     capacity = np.int64(in_slot_words.shape[0])
     mask = capacity - 1
@@ -100,12 +132,9 @@ def ingest_step(  # type: ignore[no-untyped-def]
     time_ns = max(clock_ns() + w[IW_TIME_BASE], w[IW_TIME])
     if seen_seq - w[IW_CHECKPOINT] >= w[IW_CHECKPOINT_EVERY] and seq < stop:
         seq += 1
-        slot = stamp(in_slot_words, mask, seq, time_ns, seen_seq)
-        for word in range(3, 16):
-            in_slot_words[slot, word] = 0
-        in_slot_words[slot, WORD_KIND] = CHECKPOINT_WORD
+        slot = own_command(in_slot_words, mask, seq, time_ns, seen_seq, CHECKPOINT_WORD)
         in_slot_words[slot, 13] = seen_seq
-        in_slot_words[slot, 14] = digests[seen_seq & (digests.shape[0] - 1)]
+        in_slot_words[slot, 14] = books.digests[seen_seq & (books.digests.shape[0] - 1)]
         w[IW_CHECKPOINT] = seen_seq
         control[CW_COUNTERS + CO_CHECKPOINTS] += 1
     # pairs with the supervisor's store of the stop word: draining takes no more from gateways
@@ -132,7 +161,7 @@ def ingest_step(  # type: ignore[no-untyped-def]
             for word in range(3, 16):
                 in_slot_words[slot, word] = ingress[source + word]
             kind = (in_slot_words[slot, WORD_KIND] & KIND_MASK) >> KIND_SHIFT
-            if not is_allowed(kind, port):
+            if not is_allowed(kind, in_slot_words[slot, WORD_KIND] & SESSION_MASK, port):
                 in_slot_words[slot, WORD_KIND] = (in_slot_words[slot, WORD_KIND] & ~KIND_MASK) | (
                     KIND_INVALID << KIND_SHIFT
                 )
@@ -141,6 +170,10 @@ def ingest_step(  # type: ignore[no-untyped-def]
                 in_slot_words[slot, WORD_PORT] = port
         w[IW_PORTS + port] = taken
         store_release(ingress, base + CUR_PORT_READER, taken)
+    if seq == first and seq < stop and is_tick_due(w, books, control, seen_seq, time_ns):
+        seq += 1
+        own_command(in_slot_words, mask, seq, time_ns, seen_seq, np.int64(TICK_WORD))
+        control[CW_COUNTERS + CO_TICKS] += 1
     if seq != first:
         w[IW_FIRST_PORT] = (start_port + 1) % ports
         w[IW_SEQ] = seq

@@ -142,7 +142,7 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
                 p.port_words,
                 p.slots_word,
                 p.port_slots,
-                c.books.digests,
+                c.books,
                 control,
                 c.ingest_words,
                 STEP_BUDGET,

@@ -44,6 +44,7 @@ def counters_of(control: Any) -> dict[str, int]:
         "cut_off": int(co[ctl.CO_CUT_OFF]),
         "invalid": int(co[ctl.CO_INVALID]),
         "checkpoints": int(co[ctl.CO_CHECKPOINTS]),
+        "ticks": int(co[ctl.CO_TICKS]),
     }
     for kind in OutcomeType:
         result[kind.name.lower()] = int(co[MW_TYPE_COUNTS + kind])

@@ -6,14 +6,15 @@ off when its ring is full: the port's state becomes CUT, the gateway sees it, an
 one whose session another gateway has opened: it would hear of its orders no more, and wait for ever.
 
 Writes: egress rings, its cursor on the output ring, port states, the latency histogram. Latency is taken
-from the scheduled send time that the sender put into the command to the release of its first outcome.
+from the scheduled send time that the sender put into the command to the release of its answer, the one outcome with
+flag ANSWER: what expired before it comes first and belongs to others.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from protocols.codes import KIND_SESSION_CLOSE, KIND_SESSION_OPEN, OUT_ACCEPTED
+from protocols.codes import KIND_SESSION_CLOSE, KIND_SESSION_OPEN, OUT_ACCEPTED, OUTFLAG_ANSWER
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import clock_ns
@@ -62,7 +63,7 @@ def route_outcome(out, routes, port_count):  # type: ignore[no-untyped-def]
     """Return the port of an outcome, -1 for none; opening a session sets its route."""
     session = np.int64(out.session)
     kind = np.int64(out.kind)
-    if kind == KIND_SESSION_OPEN:
+    if kind == KIND_SESSION_OPEN and out.flags & OUTFLAG_ANSWER != 0:
         port = np.int64(out.orig0)
         if port < 0 or port >= port_count:
             return np.int64(-1)
@@ -125,7 +126,7 @@ def publish_step(  # type: ignore[no-untyped-def]
             break
         if cursor != first and (cursor - first) & (RELEASE_EVERY - 1) == 0:
             now_ns = clock_ns()
-        if out.index == 0:
+        if out.flags & OUTFLAG_ANSWER != 0:
             control[CW_COUNTERS + CO_ACKED] += 1
             if out.sent_ns > 0:
                 control[CW_LATENCY + latency_bucket(now_ns - np.int64(out.sent_ns))] += 1

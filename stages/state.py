@@ -192,6 +192,7 @@ INSTRUMENT = np.dtype(
         ("tick_value", "<i8"),
         ("low_ticks", "<i8"),
         ("high_ticks", "<i8"),
+        ("protection_ticks", "<i8"),  # matching has its own: this one tells what was defined
         ("last_ticks", "<i8"),
         ("currency", "<i4"),
         ("known", "<i4"),

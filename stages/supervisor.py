@@ -55,6 +55,7 @@ from stages.ingest import (
     IW_CHECKPOINT_EVERY,
     IW_GATE,
     IW_SEQ,
+    IW_TICK_NS,
     IW_TIME,
     IW_TIME_BASE,
 )
@@ -97,6 +98,7 @@ ORPHAN_TIMEOUT_S = 5.0
 DRAIN_TIMEOUT_S = 60.0
 WATCH_INTERVAL_S = 0.02
 PORT_CHECK_INTERVAL_S = 0.2
+NS_PER_MS = 1_000_000
 
 
 class WorkerDied(Exception):
@@ -220,6 +222,7 @@ class Supervisor:
         ingest[IW_TIME] = self._last_time_ns
         ingest[IW_TIME_BASE] = time.time_ns() - time.monotonic_ns()
         ingest[IW_CHECKPOINT_EVERY] = self.config.journal.checkpoint_every
+        ingest[IW_TICK_NS] = self.config.journal.tick_ms * NS_PER_MS
         self._routes = shared_array(len(risk.sessions) + 1, np.int32)
         self._buffers = BlockBuffers(last_seq)
         sizes = memory.sizes

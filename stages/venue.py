@@ -58,6 +58,7 @@ def venue_command(capacity: Capacity) -> Any:
         account=capacity.max_accounts,
         instrument=capacity.max_instruments,
         price_ticks=capacity.max_sessions,
+        orig0=capacity.max_specials,
     )
 
 
@@ -70,6 +71,7 @@ def instrument_command(
     currency: str,
     low: int = 0,
     high: int = 0,
+    protection: int = 0,
 ) -> Any:
     """Return an INSTRUMENT command."""
     return set_name(
@@ -82,6 +84,7 @@ def instrument_command(
             orig2=currency_code(currency),
             order_id=low,
             aux1=high,
+            orig0=protection,
         ),
         symbol,
     )
@@ -93,7 +96,7 @@ def config_commands(config: VenueConfig, risk: RiskState) -> Any:
     commands: list[Any] = []
     next_id = max(known.instruments, default=0)
     for row, entry in enumerate(config.instruments):
-        low, high = entry.band_ticks
+        variable = (*entry.band_ticks, entry.protection_ticks)
         identity = known.instrument_ids.get(entry.symbol, 0)
         if identity:
             record = risk.instruments[identity]
@@ -103,7 +106,7 @@ def config_commands(config: VenueConfig, risk: RiskState) -> Any:
                     "expected tick, lot and currency as in the journal: an instrument's units cannot change"
                 )
                 raise ConfigError(f"instrument[{row}]", problem, entry.symbol)
-            if (int(record["low_ticks"]), int(record["high_ticks"])) == (low, high):
+            if tuple(int(record[name]) for name in ("low_ticks", "high_ticks", "protection_ticks")) == variable:
                 continue
         else:
             next_id += 1
@@ -117,8 +120,7 @@ def config_commands(config: VenueConfig, risk: RiskState) -> Any:
                 entry.lot_e8,
                 entry.tick_value,
                 entry.currency,
-                low,
-                high,
+                *variable,
             )
         )
     next_id = max(known.accounts, default=0)

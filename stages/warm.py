@@ -20,7 +20,7 @@ def _core() -> Any:
     from stages.core import Core
     from stages.state import Capacities
 
-    tiny = Capacities(64, 64, 64, 64, 8, 8, 8)
+    tiny = Capacities(64, 64, 64, 64, 8, 8, 8, 16)
     return Core(tiny, input_slots=64, output_slots=64)
 
 

@@ -26,6 +26,7 @@ CAPACITY = Capacity(
     max_accounts=4,
     max_instruments=4,
     max_sessions=4,
+    max_specials=16,
 )
 SEGMENT_BYTES = 64 << 10
 MANY = 1 << 40

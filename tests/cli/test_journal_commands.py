@@ -16,7 +16,7 @@ from cli.exit_codes import ExitCode
 from cli.journal_commands import command_fields
 from journal.segment import SEGMENT_HEADER_BYTES
 from journal.writer import JournalWriter
-from protocols.codes import FLAG_OFF_LOT, FLAG_OFF_TICK, Kind, Side
+from protocols.codes import FLAG_OFF_LOT, FLAG_OFF_TICK, CommandFlag, Kind, OrdType, Side
 from protocols.layouts import COMMAND
 from protocols.text import pack_text
 from tests.cli.recorded import CAPACITY, SEGMENT_BYTES, START_NS, Recorder, trading_day
@@ -222,6 +222,25 @@ def test_orders_are_decoded() -> None:
     }  # fmt: skip
 
 
+def test_special_orders_are_decoded() -> None:
+    """A new order shows its terms, and names no other order; plain ones show none; requests name their target."""
+    plain = fields_of(Kind.NEW, ord_type=OrdType.LIMIT, tif=1)
+    terms = dict(order_id=10, orig0=20, orig2=-7, aux0=30, aux1=40, flags=CommandFlag.POST_ONLY | 4 << 6)
+    special = fields_of(Kind.NEW, ord_type=OrdType.STOP_LIMIT, tif=5, **terms)
+    assert (special["order_id"], special["orig_cl_ord_id"], special["flags"]) == (0, None, ["post_only"])
+    assert {name: value for name, value in special.items() if name not in plain} == {
+        "display_lots": 10, "min_lots": 20, "stop_ticks": 30, "expiry_ns": 40, "self_trade_group": -7,
+        "self_trade_mode": "decrement",
+    }  # fmt: skip
+    assert fields_of(Kind.NEW, ord_type=OrdType.TRAILING_STOP, aux0=30)["trail_ticks"] == 30
+    directed = fields_of(Kind.NEW, ord_type=OrdType.DIRECTED, order_id=10, orig0=0x41)
+    assert (directed["order_id"], directed["orig_cl_ord_id"]) == (10, "A")
+    assert fields_of(Kind.REPLACE, aux0=5)["stop_ticks"] == 5
+    assert fields_of(Kind.MASS_CANCEL, session=3, account=4, side=1, cl0=0x41) == {
+        "kind": "mass_cancel", "session": 3, "cl_ord_id": "A", "account": 4, "instrument": 0, "side": "buy",
+    }  # fmt: skip
+
+
 def test_codes_without_a_name_are_shown_as_they_are() -> None:
     """A command of unknown codes, which the core rejects, is printed all the same."""
     fields = fields_of(99, side=7, ord_type=200, tif=0)
@@ -235,10 +254,10 @@ def test_administration_is_decoded() -> None:
     usd = pack_text("USD")[0]
     assert fields_of(
         Kind.INSTRUMENT, instrument=3, cl0=symbol0, cl1=symbol1, price_ticks=5, qty_lots=6, aux0=7, order_id=8,
-        aux1=9, orig2=usd,
+        aux1=9, orig0=4, orig2=usd,
     ) == {
         "kind": "instrument", "session": 0, "instrument": 3, "symbol": "BTC/USD", "tick_e8": 5, "lot_e8": 6,
-        "tick_value": 7, "low_ticks": 8, "high_ticks": 9, "currency": "USD",
+        "tick_value": 7, "low_ticks": 8, "high_ticks": 9, "protection_ticks": 4, "currency": "USD",
     }  # fmt: skip
     account = {"kind": "account", "session": 0, "account": 2, "name": "BTC/USD", "currency": "USD"}
     assert fields_of(Kind.ACCOUNT, account=2, cl0=symbol0, cl1=symbol1, orig2=usd) == account
@@ -246,8 +265,9 @@ def test_administration_is_decoded() -> None:
     assert fields_of(Kind.LIMIT, account=2, ord_type=6, qty_lots=5) == limit
     assert fields_of(Kind.KILL, account=2, side=1)["switch"] == "engage"
     assert fields_of(Kind.KILL, account=2, side=2)["switch"] == "release"
-    opened = {"kind": "session_open", "session": 0, "name": "BTC/USD", "port": 3}
+    opened = {"kind": "session_open", "session": 0, "name": "BTC/USD", "port": 3, "cancel_on_close": False}
     assert fields_of(Kind.SESSION_OPEN, cl0=symbol0, cl1=symbol1, orig0=3) == opened
+    assert fields_of(Kind.SESSION_OPEN, flags=CommandFlag.CANCEL_ON_CLOSE)["cancel_on_close"]
     assert fields_of(Kind.SESSION_CLOSE, session=4, orig0=3) == {
         "kind": "session_close",
         "session": 4,

@@ -56,12 +56,14 @@ max_positions = 1024
 max_accounts = {max_accounts}
 max_instruments = {max_instruments}
 max_sessions = 64
+max_specials = 4096
 [plan]
 workers = {workers}
 wait = "{wait}"
 [journal]
 segment_bytes = {segment_bytes}
 checkpoint_every = {checkpoint_every}
+tick_ms = {tick_ms}
 """
 DEFAULTS: dict[str, Any] = {
     "name": "e2e",
@@ -78,6 +80,7 @@ DEFAULTS: dict[str, Any] = {
     "wait": "backoff",
     "segment_bytes": 1 << 20,
     "checkpoint_every": 1000,
+    "tick_ms": 10,
 }
 
 

@@ -26,7 +26,7 @@ from gateway.pump import (
     SLICE_OVER,
     pump,
 )
-from protocols.codes import Kind, OutcomeType, Reason
+from protocols.codes import Kind, OutcomeFlag, OutcomeType, Reason
 from protocols.layouts import COMMAND, OUTCOME
 from stages.control import (
     CONTROL_WORDS,
@@ -101,6 +101,9 @@ class Gateway:
             self.egress_slots[self.egress[CUR_WRITER] & (len(self.egress_slots) - 1)] = row
 
 
+ANSWERS = (OutcomeType.ACCEPTED, OutcomeType.REJECTED)
+
+
 def orders(count: int, first: int = 0) -> Any:
     """Return commands that tell themselves apart."""
     made = np.zeros(count, dtype=COMMAND)
@@ -114,6 +117,7 @@ def answers(commands: Any, kind: int = OutcomeType.ACCEPTED, index: int = 0, **f
     made = np.zeros(len(commands), dtype=OUTCOME)
     made["kind"], made["type"], made["index"] = commands["kind"], kind, index
     made["order_id"], made["sent_ns"] = commands["order_id"], commands["sent_ns"]
+    made["flags"] = OutcomeFlag.ANSWER if kind in ANSWERS else 0
     for name, value in fields.items():
         made[name] = value
     return made
@@ -194,7 +198,7 @@ def test_sessions_are_translated() -> None:
 
 
 def test_outcomes_are_counted() -> None:
-    """By type and reason where they are of orders; answers and latencies by their first outcome."""
+    """By type and reason where they are of orders; answers and latencies by the outcome that is the answer."""
     gateway = Gateway()
     gateway.pump(orders(4), slice_ns=10**9)
     sent = gateway.sequenced()
@@ -209,13 +213,43 @@ def test_outcomes_are_counted() -> None:
     _, outcomes, _ = gateway.pump()
     words = gateway.words
     assert len(outcomes) == words[GW_OUTCOMES] == 9
-    types = [int(words[GW_TYPES + kind]) for kind in range(8)]
-    assert types == [0, 2, 1, 1, 0, 0, 1, 0]
+    types = [int(words[GW_TYPES + kind]) for kind in range(10)]
+    assert types == [0, 2, 1, 1, 0, 0, 1, 0, 0, 0]
     assert {reason for reason in Reason if reason and words[GW_REASONS + reason]} == {
         Reason.MISSING_CL_ORD_ID, Reason.IOC_REMAINDER,
     }  # fmt: skip
     assert (words[GW_FILLS], words[GW_ANSWERED]) == (1, 7)
     assert words[GW_LATENCY : GW_LATENCY + LATENCY_BUCKETS].sum() == 7
+
+
+def test_each_type_and_reason_has_a_counter() -> None:
+    """No two of them share a word, whatever their numbers."""
+    gateway = Gateway()
+    for kind in OutcomeType:
+        gateway.release(answers(orders(1), kind))
+    for reason in Reason:
+        gateway.release(answers(orders(1), OutcomeType.REJECTED, reason=reason))
+    gateway.pump()
+    types = [int(gateway.words[GW_TYPES + kind]) for kind in OutcomeType]
+    assert types == [1, 1 + len(Reason), *[1] * 7]
+    reasons = [int(gateway.words[GW_REASONS + reason]) for reason in Reason]
+    assert reasons == [len(OutcomeType) + 1, *[1] * (len(Reason) - 1)]
+
+
+def test_an_expiry_before_an_answer_is_none() -> None:
+    """What expires before a command comes with index 0, of any kind, and answers nobody; the answer follows."""
+    gateway = Gateway(window=1)
+    gateway.pump(orders(2), slice_ns=1_000_000)
+    (sent,) = gateway.sequenced()
+    for kind in (Kind.TICK, Kind.SESSION_OPEN, Kind.NEW):
+        expired = answers(orders(1), OutcomeType.EXPIRED, reason=Reason.GTD_EXPIRED)
+        expired["kind"] = kind
+        gateway.release(expired)
+    assert gateway.pump(orders(2), 1, slice_ns=1_000_000)[0] == 1
+    words = gateway.words
+    assert (words[GW_ANSWERED], words[GW_TYPES + OutcomeType.EXPIRED]) == (0, 3)
+    gateway.release(answers(sent.reshape(1), index=1))
+    assert gateway.pump(orders(2), 1, slice_ns=1_000_000)[0] == 2 and words[GW_ANSWERED] == 1
 
 
 def test_a_full_buffer_hands_over() -> None:

@@ -13,8 +13,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.binary import HEADER, LAYOUT_HASH, RECORD, BinarySource, BinaryWriter, read_records
-from protocols.codes import E8, FLAG_BOOK_ONLY, FLAG_OFF_LOT, FLAG_OFF_TICK, Kind, OrdType, Side, Tif
+from protocols.binary import (
+    HEADER,
+    LAYOUT_HASH,
+    RECORD,
+    RECORD_BYTES,
+    BinarySource,
+    BinaryWriter,
+    read_records,
+)
+from protocols.codes import (
+    E8,
+    FLAG_BOOK_ONLY,
+    FLAG_OFF_LOT,
+    FLAG_OFF_TICK,
+    FLAG_POST_ONLY,
+    FLAG_POST_REPRICE,
+    Kind,
+    OrdType,
+    Side,
+    Tif,
+)
 from protocols.directory import AccountEntry, Directory, InstrumentEntry
 from protocols.layouts import COMMAND
 from protocols.source import MAX_SESSIONS, DecodeError
@@ -73,12 +92,13 @@ def test_golden_file(tmp_path: Path) -> None:
     """The bytes of a file with one order are those of the specification."""
     path = tmp_path / "golden.rmb"
     with BinaryWriter(path, created_ns=1) as writer:
-        writer.write(**ORDER, orig_cl_ord_id="A-0", order_id=9, flags=FLAG_BOOK_ONLY)
-    header = "524d4f5244455253 0100 4000 90000000 d52468dfb3dbf94f 0100000000000000 0100000000000000"
-    record = "01010201 0400 0000 0700000000000000 0900000000000000 40408c6c04000000 00f9029500000000"
+        special = {"stop": "190.02", "display": "5", "minimum": "3", "expiry_ns": 8, "group": 6, "mode": 2}
+        writer.write(**ORDER, **special, orig_cl_ord_id="A-0", order_id=9, flags=FLAG_BOOK_ONLY)
+    header = "524d4f5244455253 0200 4000 b8000000 f5b7ad29ffef255a 0100000000000000 0100000000000000"
+    record = "01010201 8400 0000 0700000000000000 0900000000000000 40408c6c04000000 00f9029500000000"
     data = path.read_bytes()
     assert data[:40].hex() == header.replace(" ", "")
-    assert data[40:64].hex() == "00" * 20 + "09e57732"
+    assert data[40:64].hex() == "00" * 20 + "f98188f2"
     assert data[64:104].hex() == record.replace(" ", "")
     assert data[104:] == (
         b"AAPL".ljust(16, b"\0")
@@ -86,17 +106,20 @@ def test_golden_file(tmp_path: Path) -> None:
         + b"BIN1".ljust(24, b"\0")
         + b"A-1".ljust(24, b"\0")
         + b"A-0".ljust(24, b"\0")
+        + bytes.fromhex(
+            "80829b6c04000000 0065cd1d00000000 00a3e11100000000 0800000000000000 0600000000000000"
+        )
     )
     commands, source = read(path)
     assert commands.tolist() == [
-        (0, 7, 0, 19001, 25, 9, 1, 1, 1, 1, 1, 2, 1, 4, 0x312D41, 0, 0, 0, 0x302D41, 0, 0, 0, 0)
+        (0, 7, 0, 19001, 25, 5, 1, 1, 1, 1, 1, 2, 1, 0x84, 0x312D41, 0, 0, 6, 3, 0, 19002, 8, 0)
     ]
-    assert (source.sessions, source.position, source.total_bytes) == (["BIN1"], 208, 208)
+    assert (source.sessions, source.position, source.total_bytes) == (["BIN1"], 248, 248)
 
 
 def test_layout_is_frozen() -> None:
-    """Header and record have the sizes and the layout hash of version 1."""
-    assert (HEADER.itemsize, RECORD.itemsize, LAYOUT_HASH) == (64, 144, 0x4FF9DBB3DF6824D5)
+    """Header and record have the sizes and the layout hash of version 2."""
+    assert (HEADER.itemsize, RECORD.itemsize, LAYOUT_HASH) == (64, 184, 0x5A25EFFF29ADB7F5)
 
 
 def test_document_has_the_layout() -> None:
@@ -155,20 +178,26 @@ AMOUNT = st.integers(0, (1 << 63) - 1)
 RECORDS_STRATEGY = st.lists(
     st.fixed_dictionaries(
         {
-            "kind": st.sampled_from([Kind.NEW, Kind.CANCEL, Kind.REPLACE, Kind.REDUCE]),
+            "kind": st.sampled_from([kind for kind in Kind if kind <= Kind.STATUS]),
             "session": TEXT.filter(bool),
             "cl_ord_id": TEXT,
             "orig_cl_ord_id": TEXT,
             "symbol": st.sampled_from(["AAPL", "BTC-USD", "", "NOPE"]),
             "account": st.sampled_from(["ACC1", "LONG-ACCOUNT-16C", "", "NOBODY"]),
             "side": st.integers(0, 255),
-            "ord_type": st.integers(0, 255),
+            "ord_type": st.integers(0, 255) | st.sampled_from(OrdType),
             "tif": st.integers(0, 255),
-            "flags": st.sampled_from([0, FLAG_BOOK_ONLY]),
+            "flags": st.sampled_from([0, FLAG_BOOK_ONLY, FLAG_POST_ONLY, FLAG_POST_REPRICE]),
             "order_id": AMOUNT,
             "time_ns": AMOUNT,
             "price_e8": st.integers(-(1 << 63) + 1, (1 << 63) - 1),
             "qty_e8": AMOUNT,
+            "stop_e8": st.integers(-(1 << 63) + 1, (1 << 63) - 1),
+            "display_e8": AMOUNT,
+            "min_e8": AMOUNT,
+            "expiry_ns": AMOUNT,
+            "group": st.integers(0, (1 << 31) - 1),
+            "mode": st.integers(0, 7),
         }
     ),
     max_size=30,
@@ -191,28 +220,50 @@ def test_reading_undoes_writing(tmp_path_factory: Any, records: list[dict[str, A
             fields = dict(record)
             fields["price"] = e8_text(fields.pop("price_e8"))
             fields["qty"] = e8_text(fields.pop("qty_e8"))
+            for name, text in (("stop_e8", "stop"), ("display_e8", "display"), ("min_e8", "minimum")):
+                fields[text] = e8_text(fields.pop(name))
             writer.write(**fields)
     commands, source = read(path, chunk=chunk)
     assert len(commands) == len(records)
     for command, record in zip(commands, records, strict=True):
         entry = DIRECTORY.instruments.get(DIRECTORY.instrument_ids.get(record["symbol"], 0))
-        flags, ticks, lots = record["flags"], 0, 0
-        if entry:
-            ticks, rest = divmod(abs(record["price_e8"]), entry.tick_e8)
-            ticks = -ticks if record["price_e8"] < 0 else ticks
-            flags |= FLAG_OFF_TICK if rest else 0
-            lots, rest = divmod(record["qty_e8"], entry.lot_e8)
-            flags |= FLAG_OFF_LOT if rest else 0
-        same = ("kind", "side", "ord_type", "tif", "order_id", "time_ns")
+        flags = record["flags"] | record["mode"] << 6
+        is_new = record["kind"] == Kind.NEW and record["ord_type"] != OrdType.DIRECTED
+        has_stop = is_new or record["kind"] == Kind.REPLACE
+
+        tick_e8, lot_e8 = (entry.tick_e8, entry.lot_e8) if entry else (1, 1)
+        amounts = (
+            ("price_e8", tick_e8, FLAG_OFF_TICK, True),
+            ("qty_e8", lot_e8, FLAG_OFF_LOT, True),
+            ("stop_e8", tick_e8, FLAG_OFF_TICK, has_stop),
+            ("display_e8", lot_e8, FLAG_OFF_LOT, is_new),
+            ("min_e8", lot_e8, FLAG_OFF_LOT, is_new),
+        )
+        whole = []
+        for name, unit, flag, is_used in amounts:
+            count, rest = divmod(abs(record[name]), unit) if entry and is_used else (0, 0)
+            flags |= flag if rest else 0
+            whole.append(-count if record[name] < 0 else count)
+        ticks, lots, stop, display, minimum = whole
+        same = ("kind", "side", "ord_type", "tif", "time_ns")
         assert [int(command[name]) for name in same] == [int(record[name]) for name in same]
-        assert int(command["instrument"]) == (entry.id if entry else 0)
-        assert int(command["account"]) == DIRECTORY.account_ids.get(record["account"], 0)
+        nobody = -1 if record["kind"] == Kind.MASS_CANCEL else 0
+        known = entry.id if entry else nobody if record["symbol"] else 0
+        assert int(command["instrument"]) == known
+        account = DIRECTORY.account_ids.get(record["account"], nobody if record["account"] else 0)
+        assert int(command["account"]) == account
         assert (int(command["price_ticks"]), int(command["qty_lots"])) == (ticks, lots)
         assert int(command["flags"]) == flags
         assert source.sessions[int(command["session"]) - 1] == record["session"]
         assert unpack_text(command["cl0"], command["cl1"], command["cl2"]) == record["cl_ord_id"]
-        assert unpack_text(command["orig0"], command["orig1"], command["orig2"]) == record["orig_cl_ord_id"]
-        assert not any(int(command[name]) for name in ("seq", "seen_seq", "aux0", "aux1", "sent_ns"))
+        assert (int(command["aux0"]), int(command["aux1"])) == (stop, record["expiry_ns"] if is_new else 0)
+        if is_new:
+            terms = [int(command[name]) for name in ("order_id", "orig0", "orig1", "orig2")]
+            assert terms == [display, minimum, 0, record["group"]]
+        else:
+            orig = unpack_text(command["orig0"], command["orig1"], command["orig2"])
+            assert (orig, int(command["order_id"])) == (record["orig_cl_ord_id"], record["order_id"])
+        assert not any(int(command[name]) for name in ("seq", "seen_seq", "sent_ns"))
     assert source.position == source.total_bytes == path.stat().st_size
     assert source.sessions == list(dict.fromkeys(record["session"] for record in records))
 
@@ -238,7 +289,7 @@ def test_commands_can_be_written_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("offset", "raw", "field", "value"),
     [
-        (0, b"\x05", "kind", "5"),
+        (0, b"\x07", "kind", "7"),
         (0, b"\x00", "kind", "0"),
         (0, b"\x10", "kind", "16"),
         (4, b"\x01", "flags", "1"),
@@ -257,18 +308,24 @@ def test_commands_can_be_written_back(tmp_path: Path) -> None:
         (96, b"\n", "cl_ord_id", "\n-1"),
         (119, b"\xff", "cl_ord_id", "A-1" + "\0" * 20 + "\xff"),
         (130, b" ", "orig_cl_ord_id", "\0" * 10 + " "),
+        (4, b"\x40\x02", "flags", "576"),
+        (152, b"\xff" * 8, "display_e8", "-1"),
+        (167, b"\x80", "min_e8", "-9223372036854775808"),
+        (175, b"\x80", "expiry_ns", "-9223372036854775808"),
+        (179, b"\x80", "group", "-2147483648"),
+        (180, b"\x01", "reserved2", "1"),
     ],
 )
 @pytest.mark.jitoff
 def test_malformed_record(tmp_path: Path, offset: int, raw: bytes, field: str, value: str) -> None:
     """A malformed record is an error that names offset, record, field and value, after all that is before it."""
-    path = patch(write(tmp_path / "x.rmb", {}, {"cl_ord_id": "A-1"}, {}), 64 + 144 + offset, raw)
+    path = patch(write(tmp_path / "x.rmb", {}, {"cl_ord_id": "A-1"}, {}), 64 + RECORD_BYTES + offset, raw)
     assert RECORD.fields is not None
     with pytest.raises(DecodeError) as caught:
         read(path)
     error = caught.value
     assert (error.path, error.record, error.field, error.value) == (str(path), 2, field, value)
-    assert error.offset == 64 + 144 + RECORD.fields[field][1]
+    assert error.offset == 64 + RECORD_BYTES + RECORD.fields[field][1]
     assert "expected" in str(error)
     assert "was" in str(error)
     commands, source = read(path, "skip")
@@ -279,12 +336,12 @@ def test_malformed_record(tmp_path: Path, offset: int, raw: bytes, field: str, v
 @pytest.mark.jitoff
 def test_stop_hands_out_what_is_before(tmp_path: Path) -> None:
     """With stop the good records come first, and the error comes again at each later read."""
-    path = patch(write(tmp_path / "x.rmb", *[{}] * 5), 64 + 3 * 144, b"\x09")
+    path = patch(write(tmp_path / "x.rmb", *[{}] * 5), 64 + 3 * RECORD_BYTES, b"\x09")
     source = BinarySource(path, DIRECTORY)
     buffer = np.zeros(10, COMMAND)
     assert source.read(buffer) == 3
     for _ in range(2):
-        with pytest.raises(DecodeError, match=r"record 4, offset 496, field kind, value '9'"):
+        with pytest.raises(DecodeError, match=r"record 4, offset 616, field kind, value '9'"):
             source.read(buffer)
     assert str(pickle.loads(pickle.dumps(source.errors[0]))) == str(source.errors[0])
 
@@ -293,7 +350,7 @@ def test_stop_hands_out_what_is_before(tmp_path: Path) -> None:
     ("offset", "raw", "field"),
     [
         (0, b"RMORDERX", "magic"),
-        (8, b"\x02", "version"),
+        (8, b"\x01", "version"),
         (10, b"\x41", "header_bytes"),
         (12, b"\x80", "record_bytes"),
         (16, b"\0", "layout_hash"),
@@ -331,8 +388,12 @@ def test_missing_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "count", "problem"),
     [
-        (lambda data: data[:-1], 2, "expected 3 records, as the header says, was 143 bytes of this one"),
-        (lambda data: data[:-144], 2, "expected 3 records, as the header says, was 0 bytes of this one"),
+        (lambda data: data[:-1], 2, "expected 3 records, as the header says, was 183 bytes of this one"),
+        (
+            lambda data: data[:-RECORD_BYTES],
+            2,
+            "expected 3 records, as the header says, was 0 bytes of this one",
+        ),
         (
             lambda data: data + b"x",
             3,
@@ -347,7 +408,7 @@ def test_size_contradicts_header(tmp_path: Path, change: Any, count: int, proble
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(DecodeError) as caught:
         read(path)
-    assert (caught.value.record, caught.value.offset) == (count + 1, 64 + 144 * count)
+    assert (caught.value.record, caught.value.offset) == (count + 1, 64 + RECORD_BYTES * count)
     assert caught.value.problem == problem
     commands, source = read(path, "skip")
     assert (len(commands), source.skipped, source.position) == (count, 1, source.total_bytes)
@@ -363,7 +424,7 @@ def test_writer_that_died(tmp_path: Path) -> None:
     writer._file.write(b"\x01" * 50)
     writer._file.flush()
     commands, source = read(tmp_path / "x.rmb", "skip")
-    assert (len(commands), source.errors[0].problem) == (2, "expected a record of 144 bytes, was 50 bytes")
+    assert (len(commands), source.errors[0].problem) == (2, "expected a record of 184 bytes, was 50 bytes")
     writer.close()
     writer.close()
 
@@ -401,6 +462,11 @@ def test_sessions_are_limited(tmp_path: Path) -> None:
         {"time_ns": -1},
         {"order_id": 1 << 63},
         {"side": 256},
+        {"mode": 8},
+        {"group": -1},
+        {"group": 1 << 31},
+        {"display": "-1"},
+        {"expiry_ns": -1},
     ],
 )
 def test_writer_refuses_what_the_source_would(tmp_path: Path, change: dict[str, Any]) -> None:
@@ -430,7 +496,7 @@ def test_arbitrary_bytes(tmp_path_factory: Any, data: st.DataObject) -> None:
         assert error.record == 0
         return
     assert source.position == source.total_bytes
-    assert len(commands) + source.skipped <= len(raw) // 144 + 1
+    assert len(commands) + source.skipped <= len(raw) // RECORD_BYTES + 1
 
 
 def test_closed_source_reads_nothing(tmp_path: Path) -> None:

@@ -13,19 +13,27 @@ from hypothesis import strategies as st
 from protocols.codes import (
     KIND_CANCEL,
     KIND_KILL,
+    KIND_MASS_CANCEL,
     KIND_NEW,
     KIND_REDUCE,
     KIND_REPLACE,
+    KIND_SESSION_CLOSE,
+    KIND_STATUS,
+    KIND_TICK,
     OUT_ACCEPTED,
     OUT_CANCELLED,
     OUT_EXPIRED,
     OUT_FILLED,
+    OUT_MASS_CANCELLED,
     OUT_REJECTED,
     OUT_REPLACED,
+    OUT_STATUS,
+    OUT_TRIGGERED,
     OUTFLAG_MAKER,
     OUTFLAG_NEW,
     OUTFLAG_RISK,
     OUTFLAG_TAKER,
+    OUTFLAG_UNSOLICITED,
     OutcomeType,
     Reason,
 )
@@ -44,6 +52,8 @@ REQUIRED = {
     ("9", "FIX.4.4"): {37, 11, 41, 39, 434},
     ("3", "FIX.4.2"): {45},
     ("3", "FIX.4.4"): {45},
+    ("r", "FIX.4.2"): {37, 530, 531},  # the message came with FIX 4.3
+    ("r", "FIX.4.4"): {37, 530, 531},
     ("j", "FIX.4.2"): {372, 380},
     ("j", "FIX.4.4"): {372, 380},
 }
@@ -136,6 +146,30 @@ class TestExecutionReports:
                 outcome(OUT_REJECTED, order_id=0, instrument=0, side=0, cl_ord_id="", reason=Reason.MISSING_CL_ORD_ID),
                 {39: "8", 55: "[N/A]", 54: "7", 11: None, 37: "NONE"},
             ),
+            (
+                outcome(OUT_TRIGGERED, KIND_NEW, qty_lots=60, leaves_lots=60, flags=OUTFLAG_UNSOLICITED),
+                {39: "0", 38: "60", 14: "0", 151: "60", 58: None, 11: "A-1"},
+            ),
+            (
+                outcome(OUT_EXPIRED, KIND_TICK, qty_lots=60, cum_lots=40, reason=Reason.GTD_EXPIRED),
+                {39: "C", 38: "100", 151: "0", 58: "gtd_expired"},
+            ),
+            (
+                outcome(OUT_CANCELLED, KIND_SESSION_CLOSE, qty_lots=60, reason=Reason.DISCONNECTED),
+                {39: "4", 38: "60", 151: "0", 11: "A-1", 41: None, 58: "disconnected"},
+            ),
+            (
+                outcome(OUT_STATUS, KIND_STATUS, "Q-1", "A-1", qty_lots=100, leaves_lots=60, cum_lots=40),
+                {39: "1", 38: "100", 14: "40", 151: "60", 11: "A-1", 41: None, 790: "Q-1"},
+            ),
+            (
+                outcome(OUT_STATUS, KIND_STATUS, "", "A-1", qty_lots=100, leaves_lots=100, price_ticks=19025),
+                {39: "0", 38: "100", 151: "100", 44: "190.25", 11: "A-1", 790: None},
+            ),
+            (
+                outcome(OUT_REJECTED, KIND_STATUS, "Q-1", "A-1", order_id=0, reason=Reason.UNKNOWN_ORDER),
+                {39: "8", 37: "NONE", 11: "A-1", 790: "Q-1", 103: "5", 58: "unknown_order"},
+            ),
         ],
     )  # fmt: skip
     def test_what_each_outcome_says(self, record: Any, expected: dict[int, str | None], version: str) -> None:
@@ -163,6 +197,8 @@ class TestExecutionReports:
             (OUT_REPLACED, 5, 4, "51", "51"),
             (OUT_EXPIRED, 0, 0, "CC", "CC"),
             (OUT_REJECTED, 0, 0, "88", "88"),
+            (OUT_TRIGGERED, 9, 0, "L0", "D0"),
+            (OUT_TRIGGERED, 5, 4, "L1", "D1"),
         ],
     )
     def test_exec_type_and_status_by_version(
@@ -174,6 +210,29 @@ class TestExecutionReports:
             fields = reply(record, version)
             assert fields[150] + fields[39] == expected
             assert fields.get(20) == ("0" if version == "FIX.4.2" else None)
+
+    def test_status_by_version(self) -> None:
+        """A status report is ExecType I in 4.4; in 4.2 ExecTransType 3, with the status as ExecType."""
+        for what, leaves, cum, status in (
+            (OUT_STATUS, 9, 0, "0"),
+            (OUT_STATUS, 5, 4, "1"),
+            (OUT_REJECTED, 0, 0, "8"),
+        ):
+            record = outcome(what, KIND_STATUS, leaves_lots=leaves, cum_lots=cum)
+            assert body(reply(record), 20, 150, 39) == {20: None, 150: "I", 39: status}
+            assert body(reply(record, "FIX.4.2"), 20, 150, 39) == {20: "3", 150: status, 39: status}
+
+    @VERSIONS
+    @pytest.mark.parametrize(("cum", "status"), [(0, "0"), (3, "1")])
+    def test_what_the_venue_takes_away_is_restated(self, cum: int, status: str, version: str) -> None:
+        """A decrement by self-trade prevention answers no replace: ExecType D, partial decline of the quantity."""
+        record = outcome(
+            OUT_REPLACED, leaves_lots=5, cum_lots=cum, qty_lots=5 + cum, flags=OUTFLAG_UNSOLICITED,
+            reason=Reason.SELF_TRADE,
+        )  # fmt: skip
+        assert body(reply(record, version), 150, 39, 378, 38, 58, 41) == {
+            150: "D", 39: status, 378: "5", 38: str(5 + cum), 58: "self_trade", 41: None,
+        }  # fmt: skip
 
     def test_a_fill_tells_its_liquidity(self) -> None:
         """The maker added, the taker removed; FIX 4.2 has no field for it."""
@@ -213,7 +272,7 @@ class TestExecutionReports:
         fields = reply(record, epoch_offset_ns=TIME_NS - 1_000_000, sending_time_ns=TIME_NS + 10**9)
         assert (fields[60], fields[52]) == (TIME_TEXT, "20260105-09:30:01.123")
 
-    @pytest.mark.parametrize("changes", [{"kind": KIND_KILL}, {"type": 0}, {"type": 9}])
+    @pytest.mark.parametrize("changes", [{"kind": KIND_KILL}, {"type": 0}, {"type": 10}])
     def test_other_outcomes_are_refused(self, changes: dict[str, int]) -> None:
         """Administrative outcomes have no FIX reply."""
         record = outcome(OUT_ACCEPTED)
@@ -261,6 +320,57 @@ class TestCancelRejects:
         """FIX 4.2 has no CxlRejReason for a duplicate ClOrdID: it is a broker option there."""
         record = outcome(OUT_REJECTED, KIND_REPLACE, "A-2", "A-1", reason=Reason.DUPLICATE_CL_ORD_ID)
         assert (reply(record)[102], reply(record, "FIX.4.2")[102]) == ("6", "2")
+
+
+class TestMassCancelReports:
+    @VERSIONS
+    def test_all_orders(self, version: str) -> None:
+        """The report counts the orders, each of which had its own ExecutionReport."""
+        record = outcome(
+            OUT_MASS_CANCELLED,
+            KIND_MASS_CANCEL,
+            "M-1",
+            order_id=0,
+            instrument=0,
+            side=0,
+            account=0,
+            qty_lots=12,
+        )
+        fields = reply(record, version)
+        assert fields[35] == "r" and body(fields, 11, 37, 530, 531, 533, 532, 55, 54, 1, 58) == {
+            11: "M-1", 37: "9", 530: "7", 531: "7", 533: "12", 532: None, 55: None, 54: None, 1: None, 58: None,
+        }  # fmt: skip
+
+    def test_orders_of_a_symbol(self) -> None:
+        """What narrowed the request is repeated."""
+        fields = reply(outcome(OUT_MASS_CANCELLED, KIND_MASS_CANCEL, "M-1", order_id=0))
+        assert body(fields, 530, 531, 533, 55, 54, 1) == {
+            530: "1",
+            531: "1",
+            533: "0",
+            55: "AAPL",
+            54: "1",
+            1: "ACC7",
+        }
+
+    @pytest.mark.parametrize(
+        ("changes", "reason", "code"),
+        [
+            ({"instrument": -1}, Reason.UNKNOWN_INSTRUMENT, "1"),
+            ({"account": -1, "instrument": 0}, Reason.UNKNOWN_ACCOUNT, "99"),
+            ({"side": 255}, Reason.INVALID_SIDE, "99"),
+        ],
+    )
+    def test_a_refusal(self, changes: dict[str, int], reason: Reason, code: str) -> None:
+        """Response 0, with the reason as a number and in words."""
+        fields = reply(outcome(OUT_REJECTED, KIND_MASS_CANCEL, "M-1", order_id=0, reason=reason, **changes))
+        assert body(fields, 35, 531, 532, 533, 58) == {
+            35: "r",
+            531: "0",
+            532: code,
+            533: None,
+            58: reason.name.lower(),
+        }
 
 
 class TestReplyEncoder:
@@ -355,4 +465,4 @@ def test_replies_in_a_log_are_passed_over() -> None:
     replies = [encode(outcome(what, leaves_lots=1), VENUE, "FIRM1") for what in OutcomeType]
     replies.append(encode(outcome(OUT_REJECTED, KIND_CANCEL), VENUE, "FIRM1"))
     commands, errors, source = decode(b"".join(replies))
-    assert (len(commands), errors, source.passed_over) == (0, [], 7)
+    assert (len(commands), errors, source.passed_over) == (0, [], len(replies))

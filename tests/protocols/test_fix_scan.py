@@ -140,7 +140,7 @@ class TestCommands:
             ("1", TIF_GTC),
             ("3", TIF_IOC),
             ("4", TIF_FOK),
-            ("6", 0),
+            ("7", 0),
             ("00", 0),
         ],
     )
@@ -159,8 +159,8 @@ class TestCommands:
         assert named(only(message(NEW, t40="1", t44="190.001")), "price_ticks", "flags") == (0, 0)
 
     def test_an_unsupported_order_type_is_left_to_risk(self) -> None:
-        """A stop order becomes type 0: the client gets a business rejection."""
-        assert int(only(message(NEW, t40="3", t44=None))["ord_type"]) == 0
+        """A type that the venue has not becomes type 0: the client gets a business rejection."""
+        assert int(only(message(NEW, t40="5", t44=None))["ord_type"]) == 0
 
     @pytest.mark.parametrize("value", ["ZZZZ", "AAP", "AAPLX", "A" * 17, "A" * 40])
     def test_unknown_symbols_and_accounts_are_left_to_risk(self, value: str) -> None:
@@ -247,9 +247,9 @@ class TestLogs:
 
     def test_session_messages_and_replies_are_passed_over_and_counted(self) -> None:
         """A log holds both directions; only orders become commands, but the rest must be well-formed, too."""
-        others = [message({35: kind, 34: "1", 49: "X"}) for kind in "012345A89j"]
+        others = [message({35: kind, 34: "1", 49: "X"}) for kind in "012345A89jr"]
         commands, errors, source = decode(b"".join([*others, message(NEW)]))
-        assert (len(commands), errors, source.passed_over, source.record_count) == (1, [], 10, 11)
+        assert (len(commands), errors, source.passed_over, source.record_count) == (1, [], 11, 12)
         damaged = others[0][:-2] + b"x\x01"
         assert only_error(damaged).field == "CheckSum(10)"
 

@@ -10,7 +10,22 @@ import simplefix
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.codes import KIND_CANCEL, KIND_NEW, KIND_REDUCE, KIND_REPLACE, TYPE_LIMIT
+from protocols.codes import (
+    FLAG_POST_ONLY,
+    FLAG_POST_REPRICE,
+    FLAG_STP_SHIFT,
+    KIND_CANCEL,
+    KIND_MASS_CANCEL,
+    KIND_NEW,
+    KIND_REDUCE,
+    KIND_REPLACE,
+    KIND_STATUS,
+    TIF_GTD,
+    TYPE_LIMIT,
+    TYPE_STOP,
+    TYPE_STOP_LIMIT,
+    TYPE_TRAILING_STOP,
+)
 from protocols.fix_text import build_message, encode_command, to_log, utc_text
 from protocols.layouts import COMMAND
 from protocols.text import pack_text
@@ -26,24 +41,42 @@ MAX_E8 = (1 << 63) - 1
 def commands(draw: st.DrawFn) -> Any:
     """Draw a command that FIX can say."""
     command = np.zeros(1, COMMAND)[0]
-    kind = draw(st.sampled_from([KIND_NEW, KIND_CANCEL, KIND_REPLACE]))
+    kind = draw(st.sampled_from([KIND_NEW, KIND_CANCEL, KIND_REPLACE, KIND_STATUS, KIND_MASS_CANCEL]))
     command["kind"] = kind
     command["side"] = draw(st.integers(1, 2))
     command["instrument"] = draw(st.sampled_from([1, 2, 5]))
     command["account"] = draw(st.sampled_from([0, 1, 7]))
     command["time_ns"] = draw(st.integers(0, 9_000_000_000_000_000_000))
     entry = VENUE.instruments[int(command["instrument"])]
-    command["qty_lots"] = draw(st.integers(-(MAX_E8 // entry.lot_e8), MAX_E8 // entry.lot_e8))
+    prices = st.integers(-(MAX_E8 // entry.tick_e8), MAX_E8 // entry.tick_e8)
+    lots = st.integers(1, MAX_E8 // entry.lot_e8)
     command["cl0"], command["cl1"], command["cl2"] = pack_text(draw(NAMES))
     command["session"] = 1
-    if kind == KIND_CANCEL:
-        command["tif"] = 2  # day, as for any message without a TimeInForce
+    command["tif"] = 2  # day, as for any message without a TimeInForce
+    if kind in (KIND_NEW, KIND_CANCEL, KIND_REPLACE):
+        command["qty_lots"] = draw(st.integers(-(MAX_E8 // entry.lot_e8), MAX_E8 // entry.lot_e8))
+    if kind in (KIND_NEW, KIND_REPLACE):
+        command["tif"] = draw(st.integers(1, 5))
+        command["ord_type"] = draw(st.integers(1, 5))
+        if command["ord_type"] in (TYPE_LIMIT, TYPE_STOP_LIMIT):
+            command["price_ticks"] = draw(prices)
+        if command["ord_type"] in (TYPE_STOP, TYPE_STOP_LIMIT):
+            command["aux0"] = draw(prices.filter(bool))
+        elif command["ord_type"] == TYPE_TRAILING_STOP:
+            command["aux0"] = draw(prices.filter(lambda ticks: ticks > 0))
+    if kind == KIND_NEW:
+        command["order_id"], command["orig0"] = draw(st.just(0) | lots), draw(st.just(0) | lots)
+        post = draw(st.sampled_from([0, FLAG_POST_ONLY, FLAG_POST_REPRICE]))
+        if draw(st.booleans()):
+            command["orig2"], mode = draw(st.integers(1, 2**31 - 1)), draw(st.integers(1, 4))
+            post |= mode << FLAG_STP_SHIFT
+        command["flags"] = post
+        if command["tif"] == TIF_GTD:
+            command["aux1"] = draw(st.integers(0, 9_000_000_000_000_000_000))
+    elif kind == KIND_MASS_CANCEL:
+        command["side"] = draw(st.integers(0, 2))
+        command["instrument"] = draw(st.sampled_from([0, int(command["instrument"])]))
     else:
-        command["tif"] = draw(st.integers(1, 4))
-        command["ord_type"] = draw(st.integers(1, 2))
-        if command["ord_type"] == TYPE_LIMIT:
-            command["price_ticks"] = draw(st.integers(-(MAX_E8 // entry.tick_e8), MAX_E8 // entry.tick_e8))
-    if kind != KIND_NEW:
         if draw(st.booleans()):
             command["order_id"] = draw(st.integers(1, MAX_E8))
         else:

@@ -38,9 +38,12 @@ def naive_line(row: Any, directory: Directory, sessions: dict[int, str]) -> dict
     is_fill = kind is OutcomeType.FILLED
     flags = OutcomeFlag(int(row["flags"]))
     entry = directory.instruments.get(instrument)
+    is_count = kind is OutcomeType.MASS_CANCELLED
     original = unpack_text(row["orig0"], row["orig1"], row["orig2"])
 
     def quantity(lots: int) -> Any:
+        if is_count:
+            return lots
         text = directory.qty_text(instrument, lots)
         return text if entry and entry.lot_e8 % E8 else int(text)
 
@@ -63,8 +66,14 @@ def naive_line(row: Any, directory: Directory, sessions: dict[int, str]) -> dict
         "session": sessions.get(int(row["session"])),
         "liquidity": "taker" if flags & OutcomeFlag.TAKER else "maker" if flags & OutcomeFlag.MAKER else None,
         "reason": Reason(int(row["reason"])).name.lower() if row["reason"] else None,
+        "unsolicited": OutcomeFlag.UNSOLICITED in flags,
         "kind": Kind(int(row["kind"])).name.lower(),
     }
+
+
+def tells_of_order(row: Any) -> bool:
+    """Tell whether an outcome makes a line: not the answer to an administrative command."""
+    return int(row["kind"]) <= Kind.STATUS or not int(row["flags"]) & OutcomeFlag.ANSWER
 
 
 def decoded(lines: bytes) -> list[dict[str, Any]]:
@@ -89,7 +98,7 @@ def outcomes(draw: st.DrawFn) -> Any:
         row["type"] = draw(st.sampled_from(OutcomeType))
         row["kind"] = draw(st.sampled_from(Kind))
         row["reason"] = draw(st.sampled_from(Reason))
-        row["flags"] = draw(st.sampled_from([0, 1, 2, 4, 8, 12]))
+        row["flags"] = draw(st.sampled_from([0, 1, 2, 4, 8, 12, 16, 64, 80]))
         row["side"] = draw(st.sampled_from([*Side, 0, 9, 255]))
         row["instrument"] = draw(st.sampled_from([0, 1, 2, 3, 8, 9, 10, -5, 2**31 - 1]))
         row["account"] = draw(st.sampled_from([0, 1, 2, 7, -1, -(2**31)]))
@@ -109,7 +118,7 @@ def outcomes(draw: st.DrawFn) -> Any:
 def test_lines_equal_naive_ones(rows: Any) -> None:
     """Whatever an outcome holds, its line is valid JSON with the values and the order of a naive encoder."""
     lines = OutcomeLines(DIRECTORY, SESSIONS).encode(rows)
-    expected = [naive_line(row, DIRECTORY, SESSIONS) for row in rows if row["kind"] in (1, 2, 3, 4)]
+    expected = [naive_line(row, DIRECTORY, SESSIONS) for row in rows if tells_of_order(row)]
     assert decoded(lines) == expected
     assert [list(line) for line in decoded(lines)] == [list(line) for line in expected]
 
@@ -142,7 +151,7 @@ def test_a_line_looks_like_this() -> None:
         b'{"seq":1234567,"index":1,"type":"filled","cl_ord_id":"ORDER-1","orig_cl_ord_id":null,'
         b'"order_id":1234567,"exec_id":"1234567-1","trade_id":"1234567-1","instrument":"AAPL","side":"sell",'
         b'"price":"100.05","qty":30,"leaves_qty":0,"cum_qty":30,"account":"alice","session":"FIRM1",'
-        b'"liquidity":"taker","reason":null,"kind":"new"}\n'
+        b'"liquidity":"taker","reason":null,"unsolicited":false,"kind":"new"}\n'
     )
 
 
@@ -158,11 +167,24 @@ def test_quantities_are_of_one_type_for_each_instrument(instrument: int, expecte
 
 
 def test_administration_makes_no_line() -> None:
-    """Only outcomes of new, cancel, replace and reduce are written."""
+    """Answers are written of requests about orders; what else a command causes is about orders, whatever its kind."""
     rows = np.repeat(fill(), len(Kind))
     rows["kind"] = [int(kind) for kind in Kind]
+    rows["flags"] |= np.uint8(OutcomeFlag.ANSWER)
     lines = decoded(OutcomeLines(DIRECTORY, SESSIONS).encode(rows))
-    assert [line["kind"] for line in lines] == ["new", "cancel", "replace", "reduce"]
+    asked = ["new", "cancel", "replace", "reduce", "mass_cancel", "status"]
+    assert [line["kind"] for line in lines] == asked
+    rows["flags"] &= ~np.uint8(OutcomeFlag.ANSWER)
+    lines = decoded(OutcomeLines(DIRECTORY, SESSIONS).encode(rows))
+    assert [line["kind"] for line in lines] == [kind.name.lower() for kind in Kind]
+
+
+def test_a_mass_cancel_counts_orders() -> None:
+    """Its quantity is no quantity of its instrument, whatever the lot."""
+    row = fill()
+    row["type"], row["kind"], row["instrument"], row["qty_lots"] = 9, 5, 2, 3
+    (line,) = decoded(OutcomeLines(DIRECTORY, SESSIONS).encode(row))
+    assert (line["type"], line["kind"], line["qty"]) == ("mass_cancelled", "mass_cancel", 3)
 
 
 def test_names_that_come_later_are_used() -> None:

@@ -212,6 +212,16 @@ MISTAKES = [
         "above 0, was ['2', '1']",
     ),
     (
+        'protection_points = "5.00"',
+        'protection_points = "0.015"',
+        "instrument[0].protection_points: expected a whole number of ticks of 0.01, was '0.015'",
+    ),
+    (
+        'protection_points = "5.00"',
+        "protection_points = 0",
+        "instrument[0].protection_points: expected a number above 0, was 0",
+    ),
+    (
         '"25000.50"',
         '"25000.5000001"',
         "account[1].max_order_notional: expected an amount of at most 6 decimals from 0 to 1152921504606, "

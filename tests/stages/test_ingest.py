@@ -12,25 +12,28 @@ from hypothesis import strategies as st
 
 from protocols.codes import Kind
 from protocols.layouts import COMMAND
-from stages.control import CO_CHECKPOINTS, CO_INVALID, CONTROL_WORDS, CW_COUNTERS, CW_STOP, Stop
+from stages.control import CO_CHECKPOINTS, CO_INVALID, CO_TICKS, CONTROL_WORDS, CW_COUNTERS, CW_STOP, Stop
 from stages.ingest import (
     INGEST_WORDS,
     IW_CHECKPOINT,
     IW_CHECKPOINT_EVERY,
     IW_GATE,
     IW_SEQ,
+    IW_TICK_NS,
     IW_TIME,
     IW_TIME_BASE,
     QUOTA,
     ingest_step,
 )
+from stages.state import Capacities, allocate_matching
+from stages.state_words import MW_TIMERS
 from stages.topology import CUR_INPUT_JOURNAL, CUR_INPUT_MATCHING, CUR_PORT_READER, CUR_WRITER, cursor_word
 
 pytestmark = pytest.mark.jitoff
 
 FOR_GATEWAYS = {
-    Kind.NEW, Kind.CANCEL, Kind.REPLACE, Kind.REDUCE, Kind.SESSION_OPEN, Kind.SESSION_CLOSE, Kind.INSTRUMENT,
-    Kind.ACCOUNT, Kind.LIMIT, Kind.KILL,
+    Kind.NEW, Kind.CANCEL, Kind.REPLACE, Kind.REDUCE, Kind.MASS_CANCEL, Kind.STATUS, Kind.SESSION_OPEN,
+    Kind.SESSION_CLOSE, Kind.INSTRUMENT, Kind.ACCOUNT, Kind.LIMIT, Kind.KILL,
 }  # fmt: skip
 FOR_THE_VENUE = {*FOR_GATEWAYS, Kind.VENUE, Kind.CHECKPOINT, Kind.TICK}
 NEVER = 1 << 40
@@ -46,7 +49,9 @@ class Ingest:
         self.slots = np.zeros((capacity, 16), dtype=np.int64)
         self.port_words = SLOTS_WORD + 16 * port_slots
         self.ingress = np.zeros(ports * self.port_words, dtype=np.int64)
-        self.digests = np.arange(1024, dtype=np.int64) * 1_000_003
+        self.books = allocate_matching(Capacities(16, 16, 16, 16, 1, 1, 1, 16))
+        self.digests = self.books.digests[:1024]
+        self.digests[:] = np.arange(1024, dtype=np.int64) * 1_000_003
         self.control = np.zeros(CONTROL_WORDS, dtype=np.int64)
         self.w = np.zeros(INGEST_WORDS, dtype=np.int64)
         self.w[IW_SEQ] = self.w[IW_GATE] = self.w[IW_CHECKPOINT] = last_seq
@@ -67,7 +72,7 @@ class Ingest:
         return int(
             ingest_step(
                 self.in_words, self.slots, self.ingress, self.ports, self.port_words, SLOTS_WORD,
-                self.port_slots, self.digests, self.control, self.w, budget,
+                self.port_slots, self.books, self.control, self.w, budget,
             )
         )  # fmt: skip
 
@@ -289,3 +294,71 @@ def test_nothing_to_do_changes_nothing() -> None:
     assert stage.step() == 0
     after = (stage.in_words, stage.slots, stage.ingress, stage.w, stage.control)
     assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize(("session", "port"), [(0, 0), (0, 2), (1, 2), (65535, 1)])
+def test_only_the_venue_cancels_for_all_sessions(session: int, port: int) -> None:
+    """A MASS_CANCEL of session 0, which is all of them, passes from port 0 alone; of one session from any port."""
+    stage = Ingest()
+    sent = orders(port, 0, 1, Kind.MASS_CANCEL)
+    sent["session"] = session
+    stage.offer(port, sent)
+    stage.step()
+    allowed = session != 0 or port == 0
+    assert stage.read()["kind"][0] == (Kind.MASS_CANCEL if allowed else Kind.INVALID)
+
+
+def waiting(expiry_ns: int, tick_ns: int = 1) -> Ingest:
+    """Return a stage whose books hold one order that expires, with one command sequenced and matched."""
+    stage = Ingest()
+    stage.w[IW_TICK_NS] = tick_ns
+    stage.offer(1, orders(1, 0, 1))
+    stage.step()
+    stage.read()
+    stage.books.words[MW_TIMERS] = 1
+    stage.books.timers[0, 0] = expiry_ns
+    return stage
+
+
+def test_an_idle_venue_ticks_when_an_order_is_due() -> None:
+    """Without a command for a while, an expiry that is due gets one TICK, stamped like any command, all else zero."""
+    stage = waiting(expiry_ns=1)
+    assert stage.step() == 1
+    (tick,) = stage.read()
+    assert (tick["kind"], tick["seq"], tick["seen_seq"]) == (Kind.TICK, 2, 1)
+    assert tick["time_ns"] == stage.w[IW_TIME] and stage.control[CW_COUNTERS + CO_TICKS] == 1
+    assert all(
+        tick[name] == 0 for name in COMMAND.names or () if name not in ("kind", "seq", "seen_seq", "time_ns")
+    )
+    stage.books.words[MW_TIMERS] = 0
+    assert stage.step() == 0, "nothing waits any more"
+
+
+def test_no_tick_without_need() -> None:
+    """None where no order expires, none is due, ticks are off, or a command came just now."""
+    far_ns = 1 << 62
+    assert waiting(far_ns).step() == 0
+    assert waiting(1, tick_ns=0).step() == 0
+    assert waiting(1, tick_ns=far_ns).step() == 0
+    nobody = waiting(1)
+    nobody.books.words[MW_TIMERS] = 0
+    assert nobody.step() == 0
+    busy = waiting(1)
+    busy.offer(1, orders(1, 1, 1))
+    assert busy.step() == 1 and busy.read()["kind"].tolist() == [Kind.NEW]
+
+
+def test_no_tick_while_something_is_under_way() -> None:
+    """The heap of expiries is looked at only while matching rests; behind a TICK that is not matched comes no other."""
+    stage = waiting(expiry_ns=1)
+    assert stage.step() == 1
+    assert stage.step() == 0
+    stage.read()
+    assert stage.step() == 1
+
+
+def test_a_venue_that_stops_does_not_tick() -> None:
+    """Draining, the state must stay what its digest was taken of."""
+    stage = waiting(expiry_ns=1)
+    stage.control[CW_STOP] = Stop.DRAIN
+    assert stage.step() == 0

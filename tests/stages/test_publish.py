@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.codes import Kind, OutcomeType
+from protocols.codes import Kind, OutcomeFlag, OutcomeType
 from protocols.layouts import OUTCOME
 from stages.control import (
     CO_ACKED,
@@ -41,6 +41,7 @@ pytestmark = pytest.mark.jitoff
 
 SLOTS_WORD = cursor_word(2)
 FAR = 1 << 40
+ANSWER = int(OutcomeFlag.ANSWER)
 
 
 class Publish:
@@ -107,25 +108,26 @@ class Publish:
 
 
 def fill(seq: int, session: int = 1, index: int = 0, **fields: int) -> dict[str, int]:
-    """Return an outcome of an order."""
+    """Return an outcome of an order; the first of an input is its answer."""
     values = {
         "input_seq": seq,
         "session": session,
         "index": index,
         "kind": Kind.NEW,
         "type": OutcomeType.FILLED,
+        "flags": 0 if index else ANSWER,
     }
     return values | fields
 
 
 def opening(session: int, port: int, kind: int = OutcomeType.ACCEPTED) -> dict[str, int]:
     """Return the outcome of a SESSION_OPEN."""
-    return {"session": session, "orig0": port, "kind": Kind.SESSION_OPEN, "type": kind}
+    return {"session": session, "orig0": port, "kind": Kind.SESSION_OPEN, "type": kind, "flags": ANSWER}
 
 
 def closing(session: int, kind: int = OutcomeType.ACCEPTED) -> dict[str, int]:
     """Return the outcome of a SESSION_CLOSE."""
-    return {"session": session, "kind": Kind.SESSION_CLOSE, "type": kind}
+    return {"session": session, "kind": Kind.SESSION_CLOSE, "type": kind, "flags": ANSWER}
 
 
 @given(
@@ -277,11 +279,23 @@ def test_a_port_taken_anew_begins_where_the_last_owner_left() -> None:
     assert stage.port_word(1, PW_STATE) == PortState.OPEN
 
 
-def test_latency_is_that_of_first_outcomes() -> None:
-    """An outcome of index 0 with a send time counts once; fills behind it and stampless commands do not."""
+def test_an_expiry_before_a_session_opens_goes_to_its_own_session() -> None:
+    """What expires before a SESSION_OPEN bears that kind; it goes where its own session is, and opens nothing."""
+    stage = Publish()
+    before = stage.routes.copy()
+    expired = {"kind": Kind.SESSION_OPEN, "type": OutcomeType.EXPIRED, "flags": int(OutcomeFlag.UNSOLICITED)}
+    stage.emit({**expired, "session": 3, "input_seq": 1})
+    stage.step()
+    assert len(stage.received(3)) == 1 and len(stage.received(0)) == 0
+    assert np.array_equal(stage.routes, before) and stage.counter(CO_ACKED) == 0
+
+
+def test_latency_is_that_of_answers() -> None:
+    """An answer with a send time counts once; what comes before and behind it, and stampless commands, do not."""
     stage = Publish()
     sent_ns = time.monotonic_ns() - 1_000_000
     stage.emit(
+        fill(1, type=OutcomeType.EXPIRED, flags=0, sent_ns=sent_ns),
         fill(1, sent_ns=sent_ns),
         fill(1, index=1, sent_ns=sent_ns),
         fill(2),

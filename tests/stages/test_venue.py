@@ -19,7 +19,7 @@ pytestmark = pytest.mark.jitoff
 
 CAPACITY = Capacity(
     max_orders=64, max_levels=64, max_cl_ord_ids=64, max_positions=64, max_accounts=30, max_instruments=8,
-    max_sessions=8,
+    max_sessions=8, max_specials=32,
 )  # fmt: skip
 
 
@@ -102,6 +102,21 @@ def test_only_what_changed_is_sequenced() -> None:
     by_limit = dict(zip(commands["ord_type"].tolist(), commands["qty_lots"].tolist(), strict=True))
     assert (by_limit[Limit.MAX_ORDER_QTY], by_limit[Limit.CREDIT]) == (77, 12_500_000)
     send(core, commands)
+    assert len(config_commands(changed, core.state.risk)) == 0
+
+
+def test_protection_points_can_change() -> None:
+    """They are journaled in ticks with the instrument; risk remembers them, so that only a change is sequenced."""
+    config = with_instrument(small(), 0, protection_points="0.25")
+    core = first_start(config)
+    assert int(core.state.risk.instruments[1]["protection_ticks"]) == 25
+    assert int(core.state.books.markets[1]["protection_ticks"]) == 25
+    assert len(config_commands(config, core.state.risk)) == 0
+    changed = with_instrument(config, 0, protection_points=None)
+    commands = config_commands(changed, core.state.risk)
+    assert kinds(commands) == [Kind.INSTRUMENT] and commands["orig0"].tolist() == [0]
+    send(core, commands)
+    assert int(core.state.books.markets[1]["protection_ticks"]) == 0
     assert len(config_commands(changed, core.state.risk)) == 0
 
 

@@ -40,6 +40,7 @@ ORDER_VIEW = np.dtype(
         ("is_stop", "<i8"),
     ]
 )
+ORDER_WORDS = ORDER_VIEW.itemsize // 8
 
 
 class Best(NamedTuple):
@@ -186,7 +187,7 @@ class BookView:
         return self._orders(instrument, STOP_SIDES)
 
     def _orders(self, instrument: int, offset: int) -> Any:
-        out = np.zeros((self.open_orders, len(ORDER_VIEW)), dtype=np.int64)
+        out = np.zeros((self.open_orders, ORDER_WORDS), dtype=np.int64)
         at = 0
         for side in (SIDE_BUY, SIDE_SELL):
             at = int(
@@ -196,11 +197,11 @@ class BookView:
 
     def order(self, order_id: int) -> OpenOrder | None:
         """Return an open order by its id, None if there is none."""
-        out = np.zeros((1, len(ORDER_VIEW)), dtype=np.int64)
+        out = np.zeros((1, ORDER_WORDS), dtype=np.int64)
         if not find_order(self._books, np.int64(order_id), out):
             return None
-        *values, is_stop = out[0].tolist()
-        return OpenOrder(*values, bool(is_stop))
+        values: list[int] = out[0].tolist()
+        return OpenOrder(*values[:-1], is_stop=bool(values[-1]))
 
     @property
     def open_orders(self) -> int:

@@ -218,5 +218,8 @@ def same_table(expected: Sequence[str], drawn: Sequence[str]) -> bool:
 
 
 def _cells(rows: Sequence[str]) -> list[tuple[str, ...]]:
-    cells = [tuple(" ".join(cell.split()) for cell in row.strip().strip("|").split("|")) for row in rows]
+    cells = [
+        tuple(" ".join(cell.split()) for cell in row.strip().removeprefix("|").removesuffix("|").split("|"))
+        for row in rows
+    ]
     return [row for row in cells if row != HEADER]

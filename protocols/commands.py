@@ -125,11 +125,13 @@ def _pack_texts(name: str, given: str | Sequence[str]) -> Any:
 
 def _checked(name: str, column: Any) -> Any:
     """Return a column that fits into its field: whole numbers within its range."""
+    if not column.size:
+        return column.astype(np.int64)
     if column.dtype.kind not in "iub":
         raise ValueError(f"{name}: expected whole numbers, was {column.dtype}")
     assert COMMAND.fields is not None
     room = np.iinfo(COMMAND.fields[name][0])
-    if column.size and (column.min() < room.min or column.max() > room.max):
+    if column.min() < room.min or column.max() > room.max:
         raise ValueError(f"{name}: expected {room.min} to {room.max}, was {column.min()} to {column.max()}")
     return column
 

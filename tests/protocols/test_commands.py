@@ -59,6 +59,7 @@ def test_types_follow_the_function() -> None:
 def test_requests_name_orders_by_id() -> None:
     """Requests carry ids, and the session of the orders."""
     assert cancels([3, 4])["order_id"].tolist() == [3, 4]
+    assert len(cancels([])) == 0
     [replaced] = replaces(3, 10, 5, session=2)
     assert (replaced["order_id"], replaced["qty_lots"], replaced["price_ticks"], replaced["session"]) == (3, 10, 5, 2)
     assert mass_cancel(side=BUY)["side"].tolist() == [1]

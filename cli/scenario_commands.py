@@ -38,23 +38,22 @@ A scenario file is commands, and below each what is expected of it:
     instrument ACME tick 0.01
     account ALICE BOB
     session S1
-
-\b
     ALICE buy 100 ACME @ 10.00 as A1
     ALICE buy 100 ACME @ 10.00 as A2
     BOB sell 30 ACME @ 10.00 ioc as B1
     > accepted B1 30 @ 10.00
     > filled B1 30 @ 10.00 leaves 0 taker
     > filled A1 30 @ 10.00 leaves 70 maker
-
-\b
     book ACME
     |          buy | price | sell |
     | A1:70 A2:100 | 10.00 |      |
 
-Write the commands, put "> ?" and "| ? |" below them, and let --update fill in what happens; then read it. Fields that an
-expected line does not name are not compared, and a command without any is not checked, unless the file says
-"strict". docs/scenarios.md has the whole format.
+\b
+Fields that an expected line does not name are not compared. A command
+without expectations is not checked, unless the file says "strict".
+To write a file: write the commands, put "> ?" and "| ? |" below them,
+let --update fill in what happens, and read it.
+docs/scenarios.md has the whole format, tests/scenarios/ the rules.
 """
 
 
@@ -112,21 +111,24 @@ def run(
         except ScenarioError as error:
             malformed.append(MalformedFile(path=str(path), error=str(error)))
             continue
-        results.append(result)
         if update and not result.ok:
             changes = _write(path, result)
             if changes:
                 updated.append(str(path))
+                result = run_file(
+                    path
+                )  # what cannot be updated still differs: a declaration, an expected error
                 if not json:
                     print(changes, end="")
+        results.append(result)
     report = _report(results, malformed, updated)
     if json:
         print_json(report)
     else:
-        _print(report, shows_mismatches=not update)
+        _print(report)
     if malformed:
         return int(ExitCode.INPUT)
-    return int(ExitCode.OK if report.ok or update else ExitCode.FAILED)
+    return int(ExitCode.OK if report.ok else ExitCode.FAILED)
 
 
 def _write(path: Path, result: FileResult) -> str:
@@ -144,7 +146,7 @@ def _report(results: list[FileResult], malformed: list[MalformedFile], updated: 
     failed = sum(bool(scenario.mismatches) for scenario in scenarios)
     return ScenarioReport(
         ok=not failed and not malformed,
-        files=results,
+        files=[msgspec.structs.replace(result, updated="") for result in results],
         malformed=malformed,
         scenarios=len(scenarios),
         failed=failed,
@@ -154,22 +156,26 @@ def _report(results: list[FileResult], malformed: list[MalformedFile], updated: 
     )
 
 
-def _print(report: ScenarioReport, shows_mismatches: bool) -> None:
+def _print(report: ScenarioReport) -> None:
     """Print what differs, and a summary; what is malformed goes to stderr."""
     for result in report.files:
         for scenario in result.scenarios:
-            for mismatch in scenario.mismatches if shows_mismatches else ():
+            for mismatch in scenario.mismatches:
                 print("\n".join(_lines(result.path, scenario.title, mismatch)))
     for each in report.malformed:
         print(f"ringmatch: {each.error}", file=sys.stderr)
-    counts = (
-        f"{len(report.files):,} files, {report.scenarios:,} scenarios, {report.commands:,} commands, "
-        f"{report.checks:,} checks"
+    ends = [f"{report.failed:,} of them differ"] if report.failed else []
+    ends += [f"{_count(len(report.updated), 'file')} updated"] if report.updated else []
+    ends += [f"{_count(len(report.malformed), 'file')} malformed"] if report.malformed else []
+    print(
+        f"{_count(report.scenarios, 'scenario')} in {_count(len(report.files), 'file')}, "
+        f"{_count(report.commands, 'command')}, {_count(report.checks, 'check')}: "
+        f"{', '.join(ends) or 'all as expected'}"
     )
-    ends = [f"{report.failed:,} scenarios differ"] if report.failed and shows_mismatches else []
-    ends += [f"{len(report.updated):,} files updated"] if report.updated else []
-    ends += [f"{len(report.malformed):,} malformed"] if report.malformed else []
-    print(f"{counts}: {', '.join(ends) or 'all as expected'}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _lines(path: str, title: str, mismatch: Mismatch) -> list[str]:

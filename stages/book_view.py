@@ -200,8 +200,8 @@ class BookView:
         out = np.zeros((1, ORDER_WORDS), dtype=np.int64)
         if not find_order(self._books, np.int64(order_id), out):
             return None
-        values: list[int] = out[0].tolist()
-        return OpenOrder(*values[:-1], is_stop=bool(values[-1]))
+        fields = dict(zip(OpenOrder._fields, out[0].tolist(), strict=True))
+        return OpenOrder(**{**fields, "is_stop": bool(fields["is_stop"])})
 
     @property
     def open_orders(self) -> int:

@@ -93,13 +93,13 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
     mismatches: list[Mismatch]
 
 
-class FileResult(msgspec.Struct, frozen=True, kw_only=True):
+class FileResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the scenarios of one file went; ``updated`` is its text with the expectations of what happened."""
 
     path: str
     title: str
     scenarios: list[ScenarioResult]
-    updated: str
+    updated: str = ""
 
     @property
     def ok(self) -> bool:

@@ -39,7 +39,15 @@ def test_columns_are_broadcast() -> None:
 def test_terms_fill_the_fields_of_the_layout() -> None:
     """Each term goes where protocols/layouts.py says."""
     [order] = limit_orders(
-        BUY, 10, 5, display=2, minimum=3, group=7, self_trade=SelfTradeMode.DECREMENT, expires_ns=99, time_ns=9
+        BUY,
+        10,
+        5,
+        display=2,
+        minimum=3,
+        group=7,
+        self_trade=SelfTradeMode.DECREMENT,
+        expires_ns=99,
+        time_ns=9,
     )
     assert (order["order_id"], order["orig0"], order["orig2"], order["aux1"]) == (2, 3, 7, 99)
     assert (order["tif"], order["time_ns"], order["flags"] >> 6) == (Tif.GTD, 9, SelfTradeMode.DECREMENT)
@@ -50,7 +58,12 @@ def test_terms_fill_the_fields_of_the_layout() -> None:
 
 def test_types_follow_the_function() -> None:
     """Market, stop, stop limit and trailing orders have their types and prices."""
-    rows = [market_orders(BUY, 1), stop_orders(BUY, 1, 9), stop_orders(BUY, 1, 9, 10), trailing_stops(SELL, 1, 2)]
+    rows = [
+        market_orders(BUY, 1),
+        stop_orders(BUY, 1, 9),
+        stop_orders(BUY, 1, 9, 10),
+        trailing_stops(SELL, 1, 2),
+    ]
     found = [(int(r["ord_type"][0]), int(r["price_ticks"][0]), int(r["aux0"][0])) for r in rows]
     assert found == [(1, 0, 0), (3, 0, 9), (4, 10, 9), (5, 0, 2)]
     assert market_orders(BUY, 1)["tif"].tolist() == [Tif.IOC]
@@ -61,7 +74,12 @@ def test_requests_name_orders_by_id() -> None:
     assert cancels([3, 4])["order_id"].tolist() == [3, 4]
     assert len(cancels([])) == 0
     [replaced] = replaces(3, 10, 5, session=2)
-    assert (replaced["order_id"], replaced["qty_lots"], replaced["price_ticks"], replaced["session"]) == (3, 10, 5, 2)
+    assert (replaced["order_id"], replaced["qty_lots"], replaced["price_ticks"], replaced["session"]) == (
+        3,
+        10,
+        5,
+        2,
+    )
     assert mass_cancel(side=BUY)["side"].tolist() == [1]
     assert tick([5, 6])["time_ns"].tolist() == [5, 6]
 
@@ -70,7 +88,9 @@ def test_texts_are_packed_by_the_column() -> None:
     """ClOrdIDs are packed as protocols.text packs them, one text for all or one each."""
     names = ["A", "LONG-CL-ORD-ID-00001", ""]
     orders = limit_orders(BUY, 1, 5, cl=names)
-    assert [(int(o["cl0"]), int(o["cl1"]), int(o["cl2"])) for o in orders] == [pack_text(name) for name in names]
+    assert [(int(o["cl0"]), int(o["cl1"]), int(o["cl2"])) for o in orders] == [
+        pack_text(name) for name in names
+    ]
     assert len(set(limit_orders(BUY, [1, 2], 5, cl="SAME")["cl0"].tolist())) == 1
 
 

@@ -51,7 +51,17 @@ def test_only_named_fields_are_compared(ran) -> None:  # type: ignore[no-untyped
     assert differing(ran(TRADE + few)) == []
     most = "> filled A1 4 @ 10 leaves 6.0 cum 4 trade 1 side buy account ALICE instrument ACME session S1 maker\n"
     assert differing(ran(TRADE + few.replace("> filled A1\n", most))) == []
-    for wrong in ("5", "@ 10.01", "leaves 5", "cum 5", "trade 2", "side sell", "account BOB", "taker", "TOO_LATE"):
+    for wrong in (
+        "5",
+        "@ 10.01",
+        "leaves 5",
+        "cum 5",
+        "trade 2",
+        "side sell",
+        "account BOB",
+        "taker",
+        "TOO_LATE",
+    ):
         assert len(differing(ran(TRADE + few + f"> filled A1 {wrong}\n"))) == 1
 
 
@@ -170,14 +180,17 @@ def test_an_expected_error_is_a_check(ran) -> None:  # type: ignore[no-untyped-d
 
 def test_expectations_need_a_statement(ran) -> None:  # type: ignore[no-untyped-def]
     """A file cannot begin with an expectation."""
-    with pytest.raises(ScenarioError, match=r"case\.txt:1: expected a statement above the first '>', was none"):
+    with pytest.raises(
+        ScenarioError, match=r"case\.txt:1: expected a statement above the first '>', was none"
+    ):
         ran("", "> accepted A1\n")
 
 
 def test_an_update_writes_what_happened(ran) -> None:  # type: ignore[no-untyped-def]
     """An update fills in what is unknown or wrong, keeps lines that match and comments, and is then in order."""
     text = (
-        TRADE + "> accepted B1  # as it was written\n> filled B1 5\n# between\n> filled A1 maker\n> expired B1\n"
+        TRADE
+        + "> accepted B1  # as it was written\n> filled B1 5\n# between\n> filled A1 maker\n> expired B1\n"
         "cancel A1 as X1\n> ?\nbook ACME\n| ? |\nwait 1s\n> expired A1\n"
     )
     updated = ran(text).updated
@@ -201,7 +214,8 @@ def test_directories_are_searched_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "span_ns"), [("1ns", 1), ("1.5ms", 1_500_000), ("2min", 120_000_000_000), ("1h", 3_600_000_000_000)]
+    ("text", "span_ns"),
+    [("1ns", 1), ("1.5ms", 1_500_000), ("2min", 120_000_000_000), ("1h", 3_600_000_000_000)],
 )
 def test_spans_have_units(text: str, span_ns: int) -> None:
     """A span is a decimal number with its unit."""

@@ -96,8 +96,12 @@ def run(
     json: Json = False,
 ) -> int:
     """Run scenario files on the compiled core and compare outcomes and books with what they expect."""
+    from cli.warm import compile_with_bar
+    from ringbuffer.kernel import JIT_DISABLED
     from stages.scenario import ScenarioError, find_files, run_file
 
+    if not JIT_DISABLED:
+        compile_with_bar(lambda text: print(text, file=sys.stderr))
     results: list[FileResult] = []
     malformed: list[MalformedFile] = []
     try:

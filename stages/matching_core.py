@@ -77,7 +77,6 @@ __all__ = ["Best", "Book", "MatchingCore", "OpenOrder"]
 MAX_QTY = 1 << 60
 STEP_BUDGET = 256
 INPUT_SLOTS = 1 << 10
-OUTPUT_SLOTS = 1 << 16
 WORDS = 16  # of a slot
 
 
@@ -231,7 +230,10 @@ def run_matching(  # type: ignore[no-untyped-def]
 
 
 class MatchingCore(BookView):
-    """Order books that take commands and give outcomes; see the module."""
+    """Order books that take commands and give outcomes; see the module.
+
+    ``output_slots`` outcomes are handed over at a time; it bounds no command.
+    """
 
     def __init__(
         self,
@@ -240,6 +242,7 @@ class MatchingCore(BookView):
         max_orders: int = 1 << 20,
         max_levels: int = 1 << 17,
         max_specials: int = 1 << 16,
+        output_slots: int = 1 << 16,
     ) -> None:
         for name, value, most in (
             ("max_instruments", max_instruments, (1 << 20) - 1),
@@ -249,6 +252,8 @@ class MatchingCore(BookView):
         ):
             if not 0 < value <= most:
                 raise ValueError(f"{name}: expected 1 to {most}, was {value}")
+        if output_slots < 16 or output_slots & (output_slots - 1):
+            raise ValueError(f"output_slots: expected a power of two from 16, was {output_slots}")
         capacities = Capacities(
             max_orders=max_orders,
             max_levels=max_levels,
@@ -262,8 +267,8 @@ class MatchingCore(BookView):
         self._in_slots = records(np.zeros(INPUT_SLOTS, dtype=COMMAND))
         self._in_slot_words = np.asarray(self._in_slots).view(np.int64).reshape(-1, WORDS)
         self._verdicts = records(np.zeros(INPUT_SLOTS, dtype=VERDICT))
-        self._out_slot_words = np.zeros((OUTPUT_SLOTS, WORDS), dtype=np.int64)
-        self._buffer = np.zeros((OUTPUT_SLOTS, WORDS), dtype=np.int64)
+        self._out_slot_words = np.zeros((output_slots, WORDS), dtype=np.int64)
+        self._buffer = np.zeros((output_slots, WORDS), dtype=np.int64)
         self._time_ns = 0
 
     @property

@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 START_NS: Final = 9 * 3_600_000_000_000  # nine o'clock of the first day
+LATEST_NS: Final = START_NS + 100 * 366 * 86_400 * 1_000_000_000
 ROOM: Final = {
     "max_orders": 1024,
     "max_levels": 1024,
@@ -216,7 +217,7 @@ class _Run:
             if name not in self._capacities:
                 known = ", ".join(each.removeprefix("max_") for each in ROOM)
                 raise ScenarioError(f"room: expected one of {known}, was {word!r}")
-            if not text.isdigit() or not 0 < int(text) <= ROOM[name]:
+            if not text.isdecimal() or not 0 < int(text) <= ROOM[name]:
                 raise ScenarioError(f"{word}: expected 1 to {ROOM[name]}, was {text!r}")
             self._capacities[name] = int(text)
 
@@ -243,6 +244,8 @@ class _Run:
             span_ns = parse_span_ns("wait", words.take("wait"))
             words.end()
             self._now_ns += span_ns
+            if self._now_ns > LATEST_NS:
+                raise ScenarioError(f"wait: expected a century at most in all, was {self._now_ns} ns")
         expected = self._expected(statement)
         commands = self._translator.commands(statement.text, self._seq + 1, self._now_ns)
         told = [each for command in commands for each in self._send(command)]

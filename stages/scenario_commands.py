@@ -9,6 +9,7 @@ tells so, and gets its rejection. What cannot be a price at all is a :class:`sta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -28,9 +29,14 @@ from protocols.directory import parse_e8
 from protocols.text import TEXT_BYTES, pack_text, unpack_text
 from stages.scenario_text import ScenarioError, Words
 
-__all__ = ["AMPLE", "Instrument", "Translator", "parse_span_ns"]
+__all__ = ["AMPLE", "Instrument", "Translator", "parse_number", "parse_span_ns"]
 
 AMPLE: Final = 1 << 60
+LARGEST: Final = (1 << 63) - 1
+LARGEST_GROUP: Final = (1 << 31) - 1
+MAX_SPAN_NS: Final = 10 * 366 * 86_400 * 1_000_000_000  # ten years
+DECIMAL: Final = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,18})?")
+WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
 UNITS_NS: Final = {
     "ns": 1,
     "us": 1_000,
@@ -66,13 +72,13 @@ class Instrument:
 
     def ticks(self, name: str, text: str) -> tuple[int, int]:
         """Return a price in ticks, and the flag for one that is off the tick."""
-        ticks, rest = divmod(_number(name, text), self.tick_e8)
-        return ticks, CommandFlag.OFF_TICK if rest else 0
+        ticks, rest = divmod(parse_number(name, text), self.tick_e8)
+        return _fits(name, text, ticks), CommandFlag.OFF_TICK if rest else 0
 
     def lots(self, name: str, text: str) -> tuple[int, int]:
         """Return a quantity in lots, and the flag for one that is off the lot."""
-        lots, rest = divmod(_number(name, text), self.lot_e8)
-        return lots, CommandFlag.OFF_LOT if rest else 0
+        lots, rest = divmod(parse_number(name, text), self.lot_e8)
+        return _fits(name, text, lots), CommandFlag.OFF_LOT if rest else 0
 
     def whole_ticks(self, name: str, text: str) -> int:
         """Return a distance or bound that must be whole ticks."""
@@ -89,19 +95,28 @@ class Instrument:
         return lots
 
 
-def _number(name: str, text: str) -> int:
+def parse_number(name: str, text: str) -> int:
     """Return a decimal in units of 1e-8."""
+    if not DECIMAL.fullmatch(text):
+        raise ScenarioError(f"{name}: expected a decimal number, was {text!r}")
     try:
         return parse_e8(text)
     except ValueError as error:
         raise ScenarioError(f"{name}: {error}") from error
 
 
-def _whole(name: str, text: str) -> int:
+def _whole(name: str, text: str, most: int = LARGEST) -> int:
     """Return a whole number."""
-    if not text.lstrip("-").isdigit():
-        raise ScenarioError(f"{name}: expected a whole number, was {text!r}")
+    if not WHOLE.fullmatch(text) or abs(int(text)) > most:
+        raise ScenarioError(f"{name}: expected a whole number up to {most}, was {text!r}")
     return int(text)
+
+
+def _fits(name: str, text: str, count: int) -> int:
+    """Return a number of ticks or lots that is one of the core's numbers."""
+    if abs(count) > LARGEST:
+        raise ScenarioError(f"{name}: expected at most {LARGEST} ticks or lots, was {text!r}")
+    return count
 
 
 def _one_of(name: str, text: str, known: dict[str, Any]) -> Any:
@@ -124,7 +139,10 @@ def parse_span_ns(name: str, text: str) -> int:
     unit = text[len(digits) :]
     if not digits or unit not in UNITS_NS:
         raise ScenarioError(f"{name}: expected a number with one of {', '.join(UNITS_NS)}, was {text!r}")
-    return _number(name, digits) * UNITS_NS[unit] // E8
+    span_ns = parse_number(name, digits) * UNITS_NS[unit] // E8
+    if not 0 <= span_ns <= MAX_SPAN_NS:
+        raise ScenarioError(f"{name}: expected at most ten years, was {text!r}")
+    return span_ns
 
 
 class Translator:
@@ -176,15 +194,15 @@ class Translator:
         }  # fmt: skip
         given = [(word, words.take(word)) for word in words]
         readers: dict[str, Any] = {
-            "tick": ("price_ticks", _number),
-            "lot": ("qty_lots", _number),
+            "tick": ("price_ticks", parse_number),
+            "lot": ("qty_lots", parse_number),
             "value": ("aux0", _whole),
             "currency": ("orig2", lambda name, value: pack_text(_name(name, value, 3))[0]),
         }
         for option, value in given:
             if option in readers:
                 name, read = readers[option]
-                fields[name] = read(option, value)
+                fields[name] = _fits(option, value, read(option, value))
         for option in ("price_ticks", "qty_lots"):
             if fields[option] <= 0:
                 name = "tick" if option == "price_ticks" else "lot"
@@ -308,7 +326,7 @@ class Translator:
             elif word == "min":
                 fields["orig0"] = instrument.whole_lots(word, words.take(word))
             elif word == "group":
-                fields["orig2"] = _whole(word, words.take(word))
+                fields["orig2"] = _whole(word, words.take(word), LARGEST_GROUP)
                 flags |= _one_of(word, words.take("self-trade mode"), MODES) << FLAG_STP_SHIFT
             elif word == "against":
                 fields["order_id"] = self._order_id(words.take(word))
@@ -330,8 +348,8 @@ class Translator:
 
     def _order_id(self, text: str) -> int:
         """Return the id of an order that is named by a ClOrdID, or an id that is written as #17."""
-        if text.startswith("#") and text[1:].isdigit():
-            return int(text[1:])
+        if text.startswith("#") and WHOLE.fullmatch(text[1:]):
+            return _whole("order", text[1:])
         return int(self._known("order", text.removeprefix("#"), self.orders)[0])
 
     def _target(self, words: Words) -> tuple[dict[str, Any], Instrument]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from protocols.codes import Kind, OutcomeFlag, OutcomeType, Reason, Side
 from protocols.directory import decimal_text, parse_e8
 from protocols.text import unpack_text
-from stages.scenario_commands import Instrument, Translator
+from stages.scenario_commands import Instrument, Translator, parse_number
 from stages.scenario_text import UNKNOWN, ScenarioError, Words
 
 __all__ = ["Told", "align", "draw_table", "parse_expected", "same_table", "tell"]
@@ -142,10 +142,7 @@ def parse_expected(text: str) -> Told:
 
 
 def _number(name: str, text: str) -> str:
-    try:
-        parse_e8(text)
-    except ValueError as error:
-        raise ScenarioError(f"{name}: {error}") from error
+    parse_number(name, text)
     return text
 
 

@@ -197,8 +197,8 @@ def test_batches_make_no_difference(seed: int) -> None:
 
 def test_a_sweep_larger_than_the_ring_comes_out_whole() -> None:
     """Outcomes of one command that do not fit into the output ring at once are all returned, in order."""
-    core = MatchingCore()
-    count = 40_000
+    core = MatchingCore(output_slots=16)
+    count = 500
     core.run(limit_orders(SELL, 1, np.full(count, 10)))
     told = core.process(limit_orders(BUY, count, 10))
     assert len(told) == 1 + 2 * count
@@ -287,6 +287,8 @@ def test_queries_bound_and_name_what_they_want() -> None:
         core.levels(0)
     with pytest.raises(ValueError, match="max_orders: expected 1 to 2147483647, was 0"):
         MatchingCore(max_orders=0)
+    with pytest.raises(ValueError, match="output_slots: expected a power of two from 16, was 24"):
+        MatchingCore(output_slots=24)
     with pytest.raises(TypeError, match=r"expected commands of protocols\.layouts\.COMMAND, was int64"):
         core.process(np.zeros(3, np.int64))
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from protocols import commands
+from stages.book_view import BookView
 from tests.structure.tree import ROOT
 
 PAGE = ROOT / "docs" / "python-api.md"
@@ -39,6 +41,18 @@ def test_the_page_says_what_comes_out() -> None:
             else:
                 exec(compile(ast.Module([node], []), str(PAGE), "exec"), names)
     assert checked >= 10
+
+
+def test_the_page_lists_all_there_is() -> None:
+    """The tables of the page name each function that makes commands, each question to the books, and each term."""
+    text = PAGE.read_text("utf-8")
+    rows = " ".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE))
+    named = set(re.findall(r"`(\w+)", rows))
+    functions = {name for name in commands.__all__ if not name.isupper() and name != "make_commands"}
+    questions = {name for name in vars(BookView) if not name.startswith("_")}
+    assert named == functions | questions
+    terms = {*commands.TERMS, *commands.SWITCHES, "cl", "self_trade"}
+    assert [term for term in sorted(terms) if f"`{term}`" not in text] == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from stages.scenario import FileResult, Mismatch, ScenarioError, find_files, run_file
 from stages.scenario_commands import parse_span_ns
 from stages.scenario_show import align, matches, parse_expected
+from tests.structure.tree import ROOT
 from tests.twin.engine import TwinEngine
 
 pytestmark = pytest.mark.jitoff
@@ -231,3 +233,40 @@ def test_an_alignment_goes_through_both(expected: list[int], told: list[int]) ->
     assert [row for row, _ in pairs if row >= 0] == list(range(len(expected)))
     assert [column for _, column in pairs if column >= 0] == list(range(len(told)))
     assert all(matches(wanted[row], was[column]) for row, column in pairs if min(row, column) >= 0)
+
+
+PIECES = """instrument ACME XYZ tick lot low 0.01 account ALICE BOB S1 session limit kill release room orders strict scenario
+expect error disconnect wait 5s 5 -5 0 1e9 10.00 99999999999999999999 9999999999999999999 0.000000001 NaN #1 #A1 A1 A2 - --5
+buy sell @ market stop trail as gtd +5s +9999h ioc fok post-only reprice display min group 7 cancel-newest decrement against
+cancel reduce by replace with status mass-cancel side all book stops > | ? nothing accepted filled leaves was taker TOO_LATE
+# empty ² é""".split()
+LINES = st.lists(st.lists(st.sampled_from(PIECES), min_size=1, max_size=9).map(" ".join), max_size=12)
+
+
+@given(LINES, st.booleans())
+def test_whatever_is_written_runs_or_is_malformed(lines: list[str], has_head: bool) -> None:
+    """A file of any words runs, or is told to be malformed in a line; an update of what runs can be read again."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "any.txt"
+        path.write_text((HEAD + TRADE if has_head else "") + "\n".join(lines), "utf-8")
+        try:
+            result = run_file(path, TwinEngine)
+        except ScenarioError as error:
+            assert str(error).startswith(f"{path}:")
+            return
+        path.write_text(result.updated, "utf-8")
+        assert run_file(path, TwinEngine).updated == result.updated
+
+
+def test_the_page_shows_what_is_printed(tmp_path: Path) -> None:
+    """The example of docs/scenarios.md holds, and its wrong sister differs as the page shows."""
+    page = (ROOT / "docs" / "scenarios.md").read_text("utf-8")
+    text = page.split("```\n")[1]
+    path = tmp_path / "wrong.txt"
+    path.write_text(text)
+    assert differing(run_file(path, TwinEngine)) == []
+    path.write_text(text.replace("leaves 70", "leaves 60"))
+    result = run_file(path, TwinEngine)
+    [mismatch] = differing(result)
+    shown = [f"wrong.txt:{mismatch.line}: {result.title}", f"    {mismatch.statement}"]
+    assert "\n".join([*shown, *(f"  {row}" for row in mismatch.diff)]) in page

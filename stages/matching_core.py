@@ -60,8 +60,10 @@ from stages.administration import MAX_PROTECTION_TICKS
 from stages.book_view import Best, Book, BookView, OpenOrder
 from stages.checks import MAX_STOP_TICKS, check_amounts, check_qty, check_terms
 from stages.core import collect_outcomes
+from stages.hashing import id_find
 from stages.matching import matching_step
-from stages.state import VERDICT, Capacities, MatchingState, allocate_matching, records
+from stages.orders import special_row
+from stages.state import MARK_STOP, VERDICT, Capacities, MatchingState, allocate_matching, records
 from stages.state_words import MW_CURSOR, MW_DIGEST
 from stages.topology import (
     CUR_INPUT_MATCHING,
@@ -108,7 +110,18 @@ def admit_new(command, max_instruments):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def admit_request(command):  # type: ignore[no-untyped-def]
+def has_a_limit(books, order_id):  # type: ignore[no-untyped-def]
+    """Tell whether an id is that of an open order with a limit price: any but STOP and TRAILING_STOP."""
+    order = id_find(books.order_map, books.order_keys, order_id)
+    if order < 0:
+        return False
+    if books.orders[order].marks & MARK_STOP == 0:
+        return True
+    return books.specials[special_row(books, order)].ord_type == TYPE_STOP_LIMIT
+
+
+@inlined
+def admit_request(books, command):  # type: ignore[no-untyped-def]
     """Judge a request on an order by itself; return the reason."""
     kind = np.int64(command.kind)
     if command.order_id == 0:
@@ -122,7 +135,8 @@ def admit_request(command):  # type: ignore[no-untyped-def]
             return REASON_PRICE_NOT_ON_TICK
         if command.aux0 < 0 or command.aux0 > MAX_STOP_TICKS:
             return REASON_INVALID_STOP_PRICE
-        if command.price_ticks < 0 or (command.price_ticks == 0 and command.aux0 == 0):
+        price = np.int64(command.price_ticks)
+        if price < 0 or (price == 0 and has_a_limit(books, np.int64(command.order_id))):
             return REASON_INVALID_PRICE
         if command.qty_lots > MAX_QTY:
             return REASON_MAX_ORDER_QTY
@@ -130,8 +144,11 @@ def admit_request(command):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def admit(command, verdict, max_instruments):  # type: ignore[no-untyped-def]
-    """Write the verdict on a command, as risk would if nothing but the command mattered."""
+def admit(books, command, verdict, max_instruments):  # type: ignore[no-untyped-def]
+    """Write the verdict on a command, as risk would if nothing but the command mattered.
+
+    Books are looked at for a REPLACE without a price alone: is it for an order that has none?
+    """
     kind = np.int64(command.kind)
     verdict.order_id = 0
     verdict.session = command.session
@@ -141,7 +158,7 @@ def admit(command, verdict, max_instruments):  # type: ignore[no-untyped-def]
         if reason == REASON_NONE and command.ord_type == TYPE_DIRECTED:
             verdict.order_id = command.order_id
     elif kind == KIND_CANCEL or kind == KIND_REDUCE or kind == KIND_REPLACE or kind == KIND_STATUS:
-        reason = admit_request(command)
+        reason = admit_request(books, command)
         verdict.order_id = command.order_id
     elif kind == KIND_MASS_CANCEL:
         if not (0 <= command.instrument <= max_instruments):
@@ -163,9 +180,12 @@ def admit(command, verdict, max_instruments):  # type: ignore[no-untyped-def]
 
 @kernel
 def admit_commands(  # type: ignore[no-untyped-def]
-    source, start, stop, in_words, in_slots, in_slot_words, verdicts, max_instruments, time_ns
+    source, start, stop, in_words, in_slots, in_slot_words, verdicts, books, max_instruments, time_ns
 ):
-    """Number, stamp and judge commands [start, stop) as far as the input ring has room; return (count, time)."""
+    """Number, stamp and judge commands [start, stop) as far as the input ring has room; return (count, time).
+
+    A REPLACE without a price waits until all before it has been matched.
+    """
     capacity = np.int64(in_slot_words.shape[0])
     last = load_acquire(in_words, CUR_WRITER)
     matched = load_acquire(in_words, CUR_INPUT_MATCHING)
@@ -175,10 +195,13 @@ def admit_commands(  # type: ignore[no-untyped-def]
         for word in range(WORDS):
             in_slot_words[slot, word] = source[start + offset, word]
         command = in_slots[slot]
+        if command.kind == KIND_REPLACE and command.price_ticks == 0 and matched < last + offset:
+            count = np.int64(offset)
+            break
         time_ns = max(time_ns, np.int64(command.time_ns))
         command.seq = last + 1 + offset
         command.time_ns = time_ns
-        admit(command, verdicts[slot], max_instruments)
+        admit(books, command, verdicts[slot], max_instruments)
     # pairs with the load_acquire of matching: slots and verdicts are complete up to here
     store_release(in_words, CUR_WRITER, last + count)
     store_release(in_words, CUR_INPUT_RISK, last + count)
@@ -213,6 +236,7 @@ def run_matching(  # type: ignore[no-untyped-def]
             in_slots,
             in_slot_words,
             verdicts,
+            books,
             max_instruments,
             time_ns,
         )

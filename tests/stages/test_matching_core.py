@@ -30,7 +30,7 @@ from protocols.commands import (
 from protocols.layouts import COMMAND
 from stages.book_view import ORDER_VIEW
 from stages.matching_core import Best, MatchingCore
-from tests.twin.book import STOP_BUY
+from tests.twin.book import STOP_BUY, Books
 from tests.twin.checks import Rejection, check_amounts, check_qty, check_terms, require
 from tests.twin.matching import MatchingTwin
 from tests.twin.records import Command, Outcome, from_row
@@ -78,7 +78,8 @@ def some_command(rng: Any, seq: int) -> Any:
         case 7:
             return market_orders(side, qty, **common)
         case 8:
-            return stop_orders(side, qty, numbers(rng, 8, 9, 10, 0), numbers(rng, 8, 9, 10), **common)
+            limit = numbers(rng, 8, 9, 10) if rng.integers(2) else None
+            return stop_orders(side, qty, numbers(rng, 8, 9, 10, 0), limit, **common)
         case 9:
             return trailing_stops(side, qty, numbers(rng, 1, 2), **common)
         case 10:
@@ -99,17 +100,17 @@ def some_commands(seed: int, count: int) -> Any:
     return np.concatenate([some_command(rng, seq) for seq in range(1, count + 1)])
 
 
-def verdict_of(command: Command) -> Verdict | None:
+def verdict_of(command: Command, books: Books) -> Verdict | None:
     """Return what docs/python-api.md says of a command by itself."""
     target = command.order_id if command.kind in REQUESTS else 0
     try:
-        judge(command)
+        judge(command, books)
     except Rejection as rejection:
         return Verdict(rejection.reason, target, command.session)
     return None if command.kind == Kind.TICK else Verdict(Reason.NONE, target, command.session)
 
 
-def judge(command: Command) -> None:
+def judge(command: Command, books: Books) -> None:
     """Check a command as risk would if nothing but the command mattered."""
     if command.kind == Kind.NEW:
         require(0 < command.instrument <= INSTRUMENTS, Reason.UNKNOWN_INSTRUMENT)
@@ -126,8 +127,9 @@ def judge(command: Command) -> None:
             check_qty(command)
         if command.kind == Kind.REPLACE:
             require(0 <= command.aux0 <= 1 << 60, Reason.INVALID_STOP_PRICE)
-            positive = command.price_ticks > 0 or (command.price_ticks == 0 and command.aux0 > 0)
-            require(positive, Reason.INVALID_PRICE)
+            order = books.orders.get(command.order_id)
+            needs_none = order is None or order.ord_type in (OrdType.STOP, OrdType.TRAILING_STOP)
+            require(command.price_ticks >= (0 if needs_none else 1), Reason.INVALID_PRICE)
             require(command.qty_lots <= 1 << 60, Reason.MAX_ORDER_QTY)
     elif command.kind == Kind.MASS_CANCEL:
         require(0 <= command.instrument <= INSTRUMENTS, Reason.UNKNOWN_INSTRUMENT)
@@ -143,7 +145,7 @@ def twin_outcomes(twin: MatchingTwin, commands: Any) -> list[Outcome]:
         command = Command(**{name: int(row[name]) for name in COMMAND.names or ()})
         time_ns = max(time_ns, command.time_ns)
         command.seq, command.time_ns = seq, time_ns
-        told += twin.process(command, verdict_of(command))
+        told += twin.process(command, verdict_of(command, twin.books))
     return told
 
 
@@ -305,6 +307,20 @@ def test_an_iceberg_and_a_stop_show_what_they_are() -> None:
     assert core.depth(SELL, 10) == 4
     assert core.stops().tolist() == [(2, 12, 13, 5, 5, 0, 1, 1, 1, 1, 1)]
     assert core.orders().dtype == ORDER_VIEW
+
+
+def test_a_replace_without_a_price_is_for_stop_orders() -> None:
+    """Quantity or stop price of a stop order can be replaced alone; an order with a limit needs a price."""
+    core = small()
+    flow = [
+        limit_orders(SELL, 5, 10),
+        stop_orders(BUY, 5, 12),
+        stop_orders(BUY, 5, 12, 13),
+        replaces([1, 2, 3, 2], 4, 0, [0, 11, 11, 0]),
+    ]
+    told = core.process(np.concatenate(flow))
+    assert told["reason"].tolist() == [0, 0, 0, Reason.INVALID_PRICE, 0, Reason.INVALID_PRICE, 0]
+    assert core.stops()["price_ticks"].tolist() == [11, 12]
 
 
 def test_groups_do_not_trade_with_themselves() -> None:

@@ -235,12 +235,14 @@ def test_an_alignment_goes_through_both(expected: list[int], told: list[int]) ->
     assert all(matches(wanted[row], was[column]) for row, column in pairs if min(row, column) >= 0)
 
 
-PIECES = """instrument ACME XYZ tick lot low 0.01 account ALICE BOB S1 session limit kill release room orders strict scenario
-expect error disconnect wait 5s 5 -5 0 1e9 10.00 99999999999999999999 9999999999999999999 0.000000001 NaN #1 #A1 A1 A2 - --5
-buy sell @ market stop trail as gtd +5s +9999h ioc fok post-only reprice display min group 7 cancel-newest decrement against
-cancel reduce by replace with status mass-cancel side all book stops > | ? nothing accepted filled leaves was taker TOO_LATE
-# empty ² é""".split()
-LINES = st.lists(st.lists(st.sampled_from(PIECES), min_size=1, max_size=9).map(" ".join), max_size=12)
+WORDS = """
+instrument ACME XYZ tick lot low 0.01 account ALICE BOB S1 session limit kill release room orders strict
+scenario expect error disconnect wait 5s 5 -5 0 1e9 10.00 99999999999999999999 9999999999999999999
+0.000000001 NaN #1 #A1 A1 A2 - --5 buy sell @ market stop trail as gtd +5s +9999h ioc fok post-only
+reprice display min group 7 cancel-newest decrement against cancel reduce by replace with status mass-
+cancel side all book stops > | ? nothing accepted filled leaves was taker TOO_LATE # empty ² é
+"""
+LINES = st.lists(st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=9).map(" ".join), max_size=12)
 
 
 @given(LINES, st.booleans())

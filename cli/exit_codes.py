@@ -29,7 +29,7 @@ class ExitCode(IntEnum):
         return member
 
     OK = 0, "done"
-    FAILED = 1, "a check failed: digests differ, a verification or a benchmark did not hold"
+    FAILED = 1, "a check failed: digests differ, a verification, a scenario or a benchmark did not hold"
     USAGE = 2, "the command line is wrong"
     CONFIG = 3, "the configuration cannot be used"
     NOT_RUNNING = 4, "no pipeline runs on this data directory"
@@ -75,6 +75,7 @@ ERRORS: Final[dict[str, ExitCode]] = {
     "journal.errors.JournalMissing": ExitCode.NO_JOURNAL,
     "protocols.source.DecodeError": ExitCode.INPUT,
     "stages.config_model.ConfigError": ExitCode.CONFIG,
+    "stages.scenario_text.ScenarioError": ExitCode.INPUT,
     "stages.instance.AlreadyRunning": ExitCode.ALREADY_RUNNING,
     "stages.supervisor.WorkerDied": ExitCode.WORKER_DIED,
     "gateway.port.NotRunning": ExitCode.NOT_RUNNING,

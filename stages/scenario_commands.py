@@ -1,0 +1,440 @@
+"""What the statements of a scenario mean: names become ids, decimals ticks and lots, a line a command.
+
+A :class:`Translator` knows what a scenario has declared so far and which ClOrdID names which order. Commands are arrays
+of ``layouts.COMMAND`` with one row; sequence, time and feedback stamp are left to the runner.
+
+A price or quantity that is no whole number of ticks or lots is sent as gateways send it: truncated, with the flag that
+tells so, and gets its rejection. What cannot be a price at all is a :class:`stages.scenario_text.ScenarioError`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from protocols.codes import (
+    E8,
+    FLAG_STP_SHIFT,
+    CommandFlag,
+    Kind,
+    Limit,
+    OrdType,
+    SelfTradeMode,
+    Side,
+    Tif,
+)
+from protocols.commands import make_commands
+from protocols.directory import parse_e8
+from protocols.text import TEXT_BYTES, pack_text, unpack_text
+from stages.scenario_text import ScenarioError, Words
+
+__all__ = ["AMPLE", "Instrument", "Translator", "parse_number", "parse_span_ns"]
+
+AMPLE: Final = 1 << 60
+LARGEST: Final = (1 << 63) - 1
+LARGEST_GROUP: Final = (1 << 31) - 1
+MAX_SPAN_NS: Final = 10 * 366 * 86_400 * 1_000_000_000  # ten years
+DECIMAL: Final = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,18})?")
+WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
+UNITS_NS: Final = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "min": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
+TIFS: Final = {tif.name.lower(): tif for tif in Tif}
+MODES: Final = {
+    "cancel-newest": SelfTradeMode.NEWEST,
+    "cancel-oldest": SelfTradeMode.OLDEST,
+    "cancel-both": SelfTradeMode.BOTH,
+    "decrement": SelfTradeMode.DECREMENT,
+}
+SWITCHES: Final = {
+    "post-only": CommandFlag.POST_ONLY,
+    "reprice": CommandFlag.POST_REPRICE,
+    "book-only": CommandFlag.BOOK_ONLY,
+}
+LIMITS: Final = {limit.name.lower().replace("_", "-"): limit for limit in Limit}
+REQUESTS: Final = ("cancel", "reduce", "replace", "status", "mass-cancel")
+ALL_SESSIONS: Final = "all"
+
+
+class Instrument:
+    """An instrument as a scenario declared it: its id and units, and how numbers of it are read."""
+
+    def __init__(self, identity: int, symbol: str, fields: dict[str, Any]) -> None:
+        self.identity, self.symbol, self.fields = identity, symbol, fields
+        self.tick_e8, self.lot_e8 = int(fields["price_ticks"]), int(fields["qty_lots"])
+
+    def ticks(self, name: str, text: str) -> tuple[int, int]:
+        """Return a price in ticks, and the flag for one that is off the tick."""
+        ticks, rest = divmod(parse_number(name, text), self.tick_e8)
+        return _fits(name, text, ticks), CommandFlag.OFF_TICK if rest else 0
+
+    def lots(self, name: str, text: str) -> tuple[int, int]:
+        """Return a quantity in lots, and the flag for one that is off the lot."""
+        lots, rest = divmod(parse_number(name, text), self.lot_e8)
+        return _fits(name, text, lots), CommandFlag.OFF_LOT if rest else 0
+
+    def whole_ticks(self, name: str, text: str) -> int:
+        """Return a distance or bound that must be whole ticks."""
+        ticks, flag = self.ticks(name, text)
+        if flag:
+            raise ScenarioError(f"{name}: expected a whole number of ticks, was {text!r}")
+        return ticks
+
+    def whole_lots(self, name: str, text: str) -> int:
+        """Return a quantity that must be whole lots."""
+        lots, flag = self.lots(name, text)
+        if flag:
+            raise ScenarioError(f"{name}: expected a whole number of lots, was {text!r}")
+        return lots
+
+
+def parse_number(name: str, text: str) -> int:
+    """Return a decimal in units of 1e-8."""
+    if not DECIMAL.fullmatch(text):
+        raise ScenarioError(f"{name}: expected a decimal number, was {text!r}")
+    try:
+        return parse_e8(text)
+    except ValueError as error:
+        raise ScenarioError(f"{name}: {error}") from error
+
+
+def _whole(name: str, text: str, most: int = LARGEST) -> int:
+    """Return a whole number."""
+    if not WHOLE.fullmatch(text) or abs(int(text)) > most:
+        raise ScenarioError(f"{name}: expected a whole number up to {most}, was {text!r}")
+    return int(text)
+
+
+def _fits(name: str, text: str, count: int) -> int:
+    """Return a number of ticks or lots that is one of the core's numbers."""
+    if abs(count) > LARGEST:
+        raise ScenarioError(f"{name}: expected at most {LARGEST} ticks or lots, was {text!r}")
+    return count
+
+
+def _one_of(name: str, text: str, known: dict[str, Any]) -> Any:
+    """Return what a word stands for."""
+    if text not in known:
+        raise ScenarioError(f"{name}: expected one of {', '.join(known) or 'none'}, was {text!r}")
+    return known[text]
+
+
+def _name(name: str, text: str, most: int = TEXT_BYTES) -> str:
+    """Return a text that fits into its field."""
+    if len(text) > most or not text.isascii() or not text.isprintable():
+        raise ScenarioError(f"{name}: expected at most {most} printable ASCII characters, was {text!r}")
+    return text
+
+
+def parse_span_ns(name: str, text: str) -> int:
+    """Return a span such as 5s, 1.5ms or 2min in nanoseconds."""
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
+    unit = text[len(digits) :]
+    if not digits or unit not in UNITS_NS:
+        raise ScenarioError(f"{name}: expected a number with one of {', '.join(UNITS_NS)}, was {text!r}")
+    span_ns = parse_number(name, digits) * UNITS_NS[unit] // E8
+    if not 0 <= span_ns <= MAX_SPAN_NS:
+        raise ScenarioError(f"{name}: expected at most ten years, was {text!r}")
+    return span_ns
+
+
+class Translator:
+    """What a scenario has declared, and how its lines become commands."""
+
+    def __init__(self) -> None:
+        self.instruments: dict[str, Instrument] = {}
+        self.accounts: dict[str, int] = {}
+        self.sessions: dict[str, int] = {}
+        self.orders: dict[str, tuple[int, Instrument]] = {}  # by ClOrdID: order id and what it trades
+        self._declarations: dict[str, Callable[[Words], list[Any]]] = {
+            "instrument": self._instrument,
+            "account": self._account,
+            "session": self._session,
+            "limit": self._limit,
+            "kill": self._kill,
+            "release": lambda words: self._kill(words, 2),
+            "disconnect": self._disconnect,
+        }
+
+    def is_declaration(self, text: str) -> bool:
+        """Tell whether a statement sets the scene: it must be accepted unless something else is expected."""
+        return text.split()[0] in ("instrument", "account", "session", "limit", "kill", "release")
+
+    def commands(self, text: str, next_seq: int, now_ns: int) -> list[Any]:
+        """Return the commands of a statement, the first of which will be ``next_seq``."""
+        words = Words(text)
+        first = words.peek()
+        if first in self._declarations:
+            words.take("statement")
+            built = self._declarations[first](words)
+        elif first == "wait":
+            built = [make_commands(Kind.TICK)]
+            words.rest()
+        else:
+            built = [self._of_session(words, next_seq, now_ns)]
+        words.end()
+        return built
+
+    # Declarations
+
+    def _instrument(self, words: Words) -> list[Any]:
+        """Read: instrument SYMBOL [tick P] [lot Q] [low P] [high P] [protection P] [value MONEY] [currency CCY]."""
+        symbol = _name("instrument", words.take("instrument"), 16)
+        known = self.instruments.get(symbol)
+        fields: dict[str, Any] = dict(known.fields) if known else {
+            "instrument": len(self.instruments) + 1, "price_ticks": E8 // 100, "qty_lots": E8, "aux0": 1,
+            "orig2": pack_text("USD")[0],
+        }  # fmt: skip
+        given = [(word, words.take(word)) for word in words]
+        readers: dict[str, Any] = {
+            "tick": ("price_ticks", parse_number),
+            "lot": ("qty_lots", parse_number),
+            "value": ("aux0", _whole),
+            "currency": ("orig2", lambda name, value: pack_text(_name(name, value, 3))[0]),
+        }
+        for option, value in given:
+            if option in readers:
+                name, read = readers[option]
+                fields[name] = _fits(option, value, read(option, value))
+        for option in ("price_ticks", "qty_lots"):
+            if fields[option] <= 0:
+                name = "tick" if option == "price_ticks" else "lot"
+                raise ScenarioError(f"{name}: expected more than 0, was {fields[option] / E8:g}")
+        made = Instrument(fields["instrument"], symbol, fields)
+        places = {"low": "order_id", "high": "aux1", "protection": "orig0"}
+        for option, value in given:
+            if option in places:
+                fields[places[option]] = made.whole_ticks(option, value)
+            elif option not in readers:
+                raise ScenarioError(f"expected one of {', '.join([*readers, *places])}, was {option!r}")
+        self.instruments[symbol] = made
+        return [make_commands(Kind.INSTRUMENT, cl=symbol, **fields)]
+
+    def _account(self, words: Words) -> list[Any]:
+        """Read: account NAME... [currency CCY]; each with limits that nobody reaches."""
+        names = [words.take("account")]
+        while words.peek() and words.peek() != "currency":
+            names.append(words.take("account"))
+        currency = _name("currency", words.take("currency"), 3) if words.skip("currency") else "USD"
+        built = []
+        for name in names:
+            fresh = name not in self.accounts
+            identity = self.accounts.setdefault(_name("account", name, 16), len(self.accounts) + 1)
+            packed = pack_text(currency)[0]
+            built.append(make_commands(Kind.ACCOUNT, cl=name, account=identity, orig2=packed))
+            if fresh:
+                built += [
+                    make_commands(Kind.LIMIT, account=identity, ord_type=which, qty_lots=AMPLE)
+                    for which in Limit
+                ]
+        return built
+
+    def _session(self, words: Words) -> list[Any]:
+        """Read: session NAME... [cancel-on-disconnect]."""
+        names = [words.take("session")]
+        while words.peek() and words.peek() != "cancel-on-disconnect":
+            names.append(words.take("session"))
+        flags = int(CommandFlag.CANCEL_ON_CLOSE) if words.skip("cancel-on-disconnect") else 0
+        for name in names:
+            if name == ALL_SESSIONS or name in self._declarations or name in REQUESTS:
+                raise ScenarioError(f"session: expected a name that is no word of the format, was {name!r}")
+            self.sessions.setdefault(_name("session", name), len(self.sessions) + 1)
+        return [make_commands(Kind.SESSION_OPEN, cl=name, flags=flags) for name in names]
+
+    def _limit(self, words: Words) -> list[Any]:
+        """Read: limit ACCOUNT WHICH VALUE."""
+        account = self._known("account", words.take("account"), self.accounts)
+        which = _one_of("limit", words.take("limit"), LIMITS)
+        value = _whole("value", words.take("value"))
+        return [make_commands(Kind.LIMIT, account=account, ord_type=which, qty_lots=value)]
+
+    def _kill(self, words: Words, side: int = 1) -> list[Any]:
+        """Read: kill ACCOUNT, release ACCOUNT."""
+        account = self._known("account", words.take("account"), self.accounts)
+        return [make_commands(Kind.KILL, account=account, side=side)]
+
+    def _disconnect(self, words: Words) -> list[Any]:
+        """Read: disconnect SESSION."""
+        name = words.take("session")
+        session = self._known("session", name, self.sessions)
+        return [make_commands(Kind.SESSION_CLOSE, cl=name, session=session)]
+
+    def _known(self, name: str, text: str, known: dict[str, Any]) -> Any:
+        if text not in known:
+            listed = ", ".join(known) or "none"
+            raise ScenarioError(f"{name}: expected one that is declared ({listed}), was {text!r}")
+        return known[text]
+
+    # Orders and requests
+
+    def _of_session(self, words: Words, next_seq: int, now_ns: int) -> Any:
+        """Read what a session sends; its name may be left out where there is one only."""
+        first = words.peek()
+        if first == ALL_SESSIONS and words.peek(1) == "mass-cancel":
+            words.take("session")
+            session = 0
+        elif first in self.sessions:
+            session = self.sessions[words.take("session")]
+        elif (first in self.accounts or first in REQUESTS) and len(self.sessions) == 1:
+            session = 1
+        else:
+            known = ", ".join([*self._declarations, "wait", "book", "stops", *self.sessions])
+            raise ScenarioError(f"statement: expected one of {known}, was {first!r}")
+        verb = words.peek()
+        if verb in REQUESTS:
+            words.take("request")
+            return getattr(self, f"_{verb.replace('-', '_')}")(words, session)
+        return self._new(words, session, next_seq, now_ns)
+
+    def _new(self, words: Words, session: int, next_seq: int, now_ns: int) -> Any:
+        """Read: ACCOUNT buy|sell QTY SYMBOL [@ PRICE | market] [as ID] [terms]."""
+        account = self._known("account", words.take("account"), self.accounts)
+        side = _one_of("side", words.take("side"), SIDES)
+        qty = words.take("quantity")
+        instrument = self._known("instrument", words.take("instrument"), self.instruments)
+        lots, flags = instrument.lots("quantity", qty)
+        fields: dict[str, Any] = {"qty_lots": lots, "tif": Tif.GTC}
+        seen: set[str] = set()
+        cl = ""
+        for word in words:
+            if word in TIFS:
+                fields["tif"] = TIFS[word]
+                if word == "gtd":
+                    text = words.take("gtd")
+                    if not text.startswith("+"):
+                        raise ScenarioError(f"gtd: expected a span such as +5s, was {text!r}")
+                    fields["aux1"] = now_ns + parse_span_ns("gtd", text[1:])
+            elif word in SWITCHES:
+                flags |= SWITCHES[word]
+            elif word == "as":
+                cl = _name("as", words.take("as"))
+            elif word == "@":
+                fields["price_ticks"], off = instrument.ticks("price", words.take("price"))
+                flags |= off
+            elif word in ("stop", "trail"):
+                fields["aux0"], off = instrument.ticks(word, words.take(word))
+                flags |= off
+            elif word == "display":
+                fields["order_id"] = instrument.whole_lots(word, words.take(word))
+            elif word == "min":
+                fields["orig0"] = instrument.whole_lots(word, words.take(word))
+            elif word == "group":
+                fields["orig2"] = _whole(word, words.take(word), LARGEST_GROUP)
+                flags |= _one_of(word, words.take("self-trade mode"), MODES) << FLAG_STP_SHIFT
+            elif word == "against":
+                fields["order_id"] = self._order_id(words.take(word))
+            elif word != "market":
+                raise ScenarioError(
+                    "expected one of @, market, as, stop, trail, display, min, group, against, "
+                    f"{', '.join([*TIFS, *SWITCHES])}, was {word!r}"
+                )
+            key = "tif" if word in TIFS else word
+            if key in seen:
+                raise ScenarioError(f"{key}: expected once in a line, was there twice")
+            seen.add(key)
+        if cl:
+            self.orders.setdefault(cl, (next_seq, instrument))
+        return make_commands(
+            Kind.NEW, cl=cl, session=session, account=account, instrument=instrument.identity, side=side,
+            ord_type=_order_type(seen), flags=flags, **fields,
+        )  # fmt: skip
+
+    def _order_id(self, text: str) -> int:
+        """Return the id of an order that is named by a ClOrdID, or an id that is written as #17."""
+        if text.startswith("#") and WHOLE.fullmatch(text[1:]):
+            return _whole("order", text[1:])
+        return int(self._known("order", text.removeprefix("#"), self.orders)[0])
+
+    def _target(self, words: Words) -> tuple[dict[str, Any], Instrument]:
+        """Read which order is meant: A1 by its ClOrdID, #A1 by its order id, #17 by that id."""
+        text = words.take("order")
+        by_id = text.startswith("#")
+        known = self.orders.get(text.removeprefix("#"))
+        instrument = known[1] if known else next(iter(self.instruments.values()), None)
+        if instrument is None:
+            raise ScenarioError("order: expected an instrument to be declared before, was none")
+        return ({"order_id": self._order_id(text)} if by_id else {"orig": _name("order", text)}), instrument
+
+    def _request(self, kind: Kind, words: Words, session: int, fields: dict[str, Any]) -> Any:
+        """Read what any request may end with: [as ID] and a side, account, instrument that must be the order's."""
+        cl = ""
+        for word in words:
+            if word == "as":
+                cl = _name("as", words.take("as"))
+            elif word == "side":
+                fields["side"] = _one_of("side", words.take("side"), SIDES)
+            elif word == "account":
+                fields["account"] = self._known("account", words.take("account"), self.accounts)
+            elif word == "instrument":
+                symbol = words.take("instrument")
+                fields["instrument"] = self._known("instrument", symbol, self.instruments).identity
+            else:
+                raise ScenarioError(f"expected one of as, side, account, instrument, was {word!r}")
+        return make_commands(kind, cl=cl, session=session, **fields)
+
+    def _cancel(self, words: Words, session: int) -> Any:
+        """Read: cancel ORDER."""
+        return self._request(Kind.CANCEL, words, session, self._target(words)[0])
+
+    def _status(self, words: Words, session: int) -> Any:
+        """Read: status ORDER."""
+        return self._request(Kind.STATUS, words, session, self._target(words)[0])
+
+    def _reduce(self, words: Words, session: int) -> Any:
+        """Read: reduce ORDER by QTY."""
+        fields, instrument = self._target(words)
+        words.expect("by")
+        fields["qty_lots"], fields["flags"] = instrument.lots("quantity", words.take("quantity"))
+        return self._request(Kind.REDUCE, words, session, fields)
+
+    def _replace(self, words: Words, session: int) -> Any:
+        """Read: replace ORDER with QTY [@ PRICE] [stop PRICE] [trail DISTANCE]."""
+        fields, instrument = self._target(words)
+        words.expect("with")
+        fields["qty_lots"], flags = instrument.lots("quantity", words.take("quantity"))
+        for word, name in (("@", "price_ticks"), ("stop", "aux0"), ("trail", "aux0")):
+            if words.skip(word):
+                fields[name], off = instrument.ticks("price" if word == "@" else word, words.take(word))
+                flags |= off
+        fields["flags"] = flags
+        replaced = self.orders.get(str(fields.get("orig", "")))
+        command = self._request(Kind.REPLACE, words, session, fields)
+        self._note_replace(command, replaced)
+        return command
+
+    def _note_replace(self, command: Any, replaced: tuple[int, Instrument] | None) -> None:
+        """Let the new ClOrdID name the order, too."""
+        cl = unpack_text(int(command["cl0"][0]), int(command["cl1"][0]), int(command["cl2"][0]))
+        if replaced and cl:
+            self.orders.setdefault(cl, replaced)
+
+    def _mass_cancel(self, words: Words, session: int) -> Any:
+        """Read: mass-cancel [account NAME] [instrument SYMBOL] [side buy|sell]."""
+        return self._request(Kind.MASS_CANCEL, words, session, {})
+
+
+def _order_type(words: set[str]) -> OrdType:
+    """Return the order type that the words of a line make."""
+    rows: tuple[tuple[set[str], set[str], OrdType], ...] = (
+        ({"against"}, {"@"}, OrdType.DIRECTED),
+        ({"trail"}, set(), OrdType.TRAILING_STOP),
+        ({"stop", "@"}, set(), OrdType.STOP_LIMIT),
+        ({"stop"}, set(), OrdType.STOP),
+        ({"market"}, set(), OrdType.MARKET),
+        ({"@"}, set(), OrdType.LIMIT),
+    )
+    types = {"@", "market", "stop", "trail", "against"} & words
+    for needed, more, ord_type in rows:
+        if needed <= types <= needed | more:
+            return ord_type
+    raise ScenarioError(
+        "expected @ PRICE, market, stop PRICE, @ PRICE stop PRICE, trail DISTANCE, or @ PRICE against ORDER, was "
+        + (" and ".join(sorted(types)) or "none of them")
+    )

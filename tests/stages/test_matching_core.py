@@ -53,45 +53,63 @@ def numbers(rng: Any, *values: int) -> int:
     return int(rng.choice(values))
 
 
+def mostly(rng: Any, good: list[int], bad: list[int]) -> int:
+    """Return one of some numbers, now and then a bad one."""
+    return int(rng.choice(bad if rng.random() < 0.02 else good))
+
+
 def some_command(rng: Any, seq: int) -> Any:
     """Return a command as a careless user may send it: most make sense, some do not."""
-    side, price = numbers(rng, 1, 1, 1, 2, 2, 2, 0, 3), numbers(rng, 7, 8, 9, 10, 11, 12, 0, -1)
-    qty, instrument = numbers(rng, 1, 2, 5, 9, 20, 0, -3, 1 << 61), numbers(rng, 1, 1, 1, 1, 2, 0, 3, -1)
-    some_id = numbers(rng, *range(max(1, seq - 12), seq + 1), 0, -1)
+    side, price = mostly(rng, [1, 2], [0, 3]), mostly(rng, [7, 8, 9, 10, 11, 12], [0, -1])
+    qty, instrument = (
+        mostly(rng, [1, 2, 5, 9, 20], [0, -3, 1 << 61]),
+        mostly(rng, [1, 1, 1, 1, 2], [0, 3, -1]),
+    )
+    some_id = mostly(rng, list(range(max(1, seq - 16), seq + 1)), [0, -1])
     session = numbers(rng, 1, 1, 1, 2)
     common = {"instrument": instrument, "session": session, "account": numbers(rng, 1, 2)}
-    match int(rng.integers(14)):
-        case 0:
+    match int(rng.integers(30)):
+        case 0 | 1:
             return cancels(some_id, session=session)
-        case 1:
+        case 2 | 3:
             return reduces(some_id, qty, session=session)
-        case 2:
-            return replaces(some_id, qty, price, numbers(rng, 0, 0, 8, 9, -1), session=session)
-        case 3:
-            return status_requests(some_id, session=session, side=numbers(rng, 0, 0, 1, 2))
-        case 4:
-            return mass_cancel(numbers(rng, 0, 1, 2), numbers(rng, 0, 1), max(instrument, 0), min(side, 2))
-        case 5:
-            return tick(seq * 10 + numbers(rng, 0, 5, 50))
-        case 6:
-            return protect_market(numbers(rng, 0, 1, 2, -1), instrument)
-        case 7:
-            return market_orders(side, qty, **common)
+        case 4 | 5 | 6 | 7:
+            price = numbers(rng, 0, price, price, price)
+            return replaces(some_id, qty, price, mostly(rng, [0, 0, 8, 9], [-1]), session=session)
         case 8:
-            limit = numbers(rng, 8, 9, 10) if rng.integers(2) else None
-            return stop_orders(side, qty, numbers(rng, 8, 9, 10, 0), limit, **common)
+            return status_requests(some_id, session=session, side=numbers(rng, 0, 0, 1, 2))
         case 9:
-            return trailing_stops(side, qty, numbers(rng, 1, 2), **common)
+            if rng.random() < 0.7:
+                return tick(seq * 10 + numbers(rng, 0, 5, 50))
+            return mass_cancel(numbers(rng, 0, 1, 2), numbers(rng, 0, 1), max(instrument, 0), min(side, 2))
         case 10:
-            return limit_orders(side, qty, price, display=numbers(rng, 1, 2, 5), **common)
-        case 11:
-            return limit_orders(
-                side, qty, price, post_only=bool(rng.integers(2)), expires_ns=seq * 10 + 40, **common
+            return protect_market(mostly(rng, [0, 1, 2], [-1]), instrument)
+        case 11 | 12:
+            return market_orders(side, qty, minimum=numbers(rng, 0, 0, min(max(qty, 0), 3)), **common)
+        case 13 | 14 | 15 | 16:
+            limit = numbers(rng, 8, 9, 10, 11) if rng.integers(3) else None
+            display = 0 if limit is None else numbers(rng, 0, 1, 3)
+            return stop_orders(
+                side, qty, mostly(rng, [7, 8, 9, 10, 11], [0]), limit, display=display, **common
             )
-        case 12:
-            group = {"group": numbers(rng, 0, 1, 2), "self_trade": numbers(rng, 1, 2, 3, 4, 5)}
-            return limit_orders(side, qty, price, tif=numbers(rng, 1, 3, 4, 9), **group, **common)
-    return limit_orders(side, qty, price, reprice=bool(rng.integers(2)), **common)
+        case 17 | 18:
+            return trailing_stops(side, qty, mostly(rng, [1, 2], [0]), **common)
+        case 19 | 20 | 21:
+            return limit_orders(side, qty, price, display=numbers(rng, 1, 1, 2, 5), **common)
+        case 22:
+            expires_ns = seq * 10 + numbers(rng, 10, 40, 90)
+            return limit_orders(
+                side, qty, price, post_only=bool(rng.integers(2)), expires_ns=expires_ns, **common
+            )
+        case 23 | 24 | 25 | 26:
+            group = {"group": numbers(rng, 1, 2), "self_trade": mostly(rng, [1, 2, 3, 4], [5])}
+            display = numbers(rng, 0, 0, 1)
+            tif = int(Tif.GTC) if display else mostly(rng, [1, 1, 3, 4], [9])
+            return limit_orders(side, qty, price, display=display, tif=tif, **group, **common)
+        case 27:
+            minimum = numbers(rng, 0, 1, min(max(qty, 0), 5))
+            return limit_orders(side, qty, price, tif=numbers(rng, 1, 3, 4), minimum=minimum, **common)
+    return limit_orders(side, qty, price, reprice=bool(rng.integers(2)), time_ns=seq * 10, **common)
 
 
 def some_commands(seed: int, count: int) -> Any:

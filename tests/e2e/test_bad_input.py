@@ -15,6 +15,7 @@ from cli.exit_codes import ExitCode
 from journal.assess import assess
 from journal.segment import RecordLayout, list_segments
 from journal.writer import JournalWriter
+from protocols.binary import HEADER_BYTES, RECORD_BYTES
 from protocols.codes import FLAG_FINAL, KIND_CHECKPOINT
 from protocols.layouts import COMMAND, DETERMINED_WORDS, SLOT_WORDS, layout_hash
 from stages.replay import journal_directory
@@ -31,8 +32,6 @@ from tests.e2e.harness import (
     venue_toml,
 )
 from tests.e2e.orders import Order, write_log
-
-RECORD_BYTES, HEADER_BYTES = 144, 64
 
 
 def refused(process: Process, code: ExitCode, *parts: str) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from gateway.port import Port
-from protocols.codes import Kind, OutcomeFlag, OutcomeType, Reason, Tif
+from protocols.binary import BinaryWriter
+from protocols.codes import CommandFlag, Kind, OrdType, OutcomeFlag, OutcomeType, Reason, Tif
 from protocols.layouts import COMMAND
 from protocols.text import pack_text
 from tests.e2e.harness import SAMPLES, Lab, assert_contains, lines_of, until
@@ -82,6 +83,45 @@ def test_a_log_of_special_orders(lab: Lab) -> None:
     }
     assert {line["type"] for line in decoded if line["unsolicited"]} == {"triggered", "cancelled", "replaced"}
     assert_contains(lab.replayed_lines(), live)
+
+
+def test_a_binary_file_of_special_orders(lab: Lab) -> None:
+    """A stop, an iceberg, a post-only order, an order with GTD, a status request and mass cancels, from records."""
+    path = lab.directory / "special.rmb"
+    plain: dict[str, Any] = {"session": "BIN", "symbol": "AAPL", "account": "ACC1", "tif": Tif.GTC}
+    with BinaryWriter(path) as writer:
+        limit = {**plain, "kind": Kind.NEW, "ord_type": OrdType.LIMIT, "price": "190.00"}
+        writer.write(**limit, side=2, qty="100", display="20", cl_ord_id="ICE")
+        stop = {**plain, "kind": Kind.NEW, "ord_type": OrdType.STOP, "side": 2}
+        writer.write(**stop, qty="5", stop="190.00", cl_ord_id="STOP")
+        writer.write(**limit, side=1, qty="30", minimum="30", cl_ord_id="B")
+        writer.write(**limit, side=1, qty="1", flags=CommandFlag.POST_ONLY, cl_ord_id="POST")
+        expires = {**limit, "tif": Tif.GTD, "price": "180.00", "expiry_ns": 1 << 62}
+        writer.write(**expires, side=1, qty="7", cl_ord_id="GTD", group=3, mode=2)
+        writer.write(
+            kind=Kind.STATUS, session="BIN", symbol="AAPL", side=2, cl_ord_id="?", orig_cl_ord_id="ICE"
+        )
+        for cl_ord_id, symbol in (("M1", "NOPE"), ("M2", "AAPL")):
+            writer.write(kind=Kind.MASS_CANCEL, session="BIN", symbol=symbol, cl_ord_id=cl_ord_id)
+    pipeline = lab.pipeline()
+    lines = lab.directory / "out.jsonl"
+    injected = lab.inject("binary", path, "--out", lines)
+    assert injected.wait() == 0, injected.text
+    told: dict[str, list[str]] = {}
+    for line in map(json.loads, lines.read_text().splitlines()):
+        told.setdefault(line["cl_ord_id"], []).append(line["reason"] or line["type"])
+    assert told == {
+        "ICE": ["accepted", "filled", "filled", "mass_cancel"],
+        "STOP": ["accepted", "triggered", "no_liquidity"],
+        "B": ["accepted", "filled", "filled"],
+        "POST": ["post_only_would_trade"],
+        "GTD": ["accepted", "mass_cancel"],
+        "?": ["status"],
+        "M1": ["unknown_instrument"],
+        "M2": ["mass_cancelled"],
+    }
+    pipeline.stop()
+    assert_contains(lab.replayed_lines(), lines_of(lines))
 
 
 def order(session: int, cl_ord_id: str, expiry_ns: int) -> Any:

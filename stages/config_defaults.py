@@ -40,7 +40,7 @@ max_positions = 65536           # pairs of account and instrument
 max_accounts = 4096
 max_instruments = 1024
 max_sessions = 1024
-max_specials = 65536            # stop orders and icebergs, and as many orders with GTD
+max_specials = 16384            # stop orders and icebergs, and as many orders with GTD
 
 [plan]
 # "auto" suits throughput, "auto-latency" gives a stage a core of its own where it can; or say it yourself:

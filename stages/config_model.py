@@ -150,7 +150,7 @@ class Capacity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_accounts: int = 4096
     max_instruments: int = 1024
     max_sessions: int = 1024
-    max_specials: int = 1 << 16
+    max_specials: int = 1 << 14
 
 
 class Worker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

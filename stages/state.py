@@ -254,7 +254,7 @@ class Capacities(NamedTuple):
     max_accounts: int = 4096
     max_instruments: int = 1024
     max_sessions: int = 1024
-    max_specials: int = 1 << 16
+    max_specials: int = 1 << 14
 
 
 @bundle

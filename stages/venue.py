@@ -106,7 +106,10 @@ def config_commands(config: VenueConfig, risk: RiskState) -> Any:
                     "expected tick, lot and currency as in the journal: an instrument's units cannot change"
                 )
                 raise ConfigError(f"instrument[{row}]", problem, entry.symbol)
-            if tuple(int(record[name]) for name in ("low_ticks", "high_ticks", "protection_ticks")) == variable:
+            if (
+                tuple(int(record[name]) for name in ("low_ticks", "high_ticks", "protection_ticks"))
+                == variable
+            ):
                 continue
         else:
             next_id += 1

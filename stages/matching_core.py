@@ -63,7 +63,7 @@ from stages.core import collect_outcomes
 from stages.hashing import id_find
 from stages.matching import matching_step
 from stages.orders import special_row
-from stages.state import MARK_STOP, VERDICT, Capacities, MatchingState, allocate_matching, records
+from stages.state import MARK_STOP, VERDICT, Capacities, MatchingState, allocate_matching, records, with_ring
 from stages.state_words import MW_CURSOR, MW_DIGEST
 from stages.topology import (
     CUR_INPUT_MATCHING,
@@ -241,7 +241,7 @@ def run_matching(  # type: ignore[no-untyped-def]
             time_ns,
         )
         taken += fed
-        matched = matching_step(in_words, in_slots, verdicts, out_words, out_slot_words, books, STEP_BUDGET)
+        matched = matching_step(in_words, in_slots, verdicts, out_words, books, STEP_BUDGET)
         before = position
         if collect != 0:
             position = collect_outcomes(out_words, out_slot_words, out, position)
@@ -284,14 +284,14 @@ class MatchingCore(BookView):
             max_instruments=max_instruments,
             max_specials=max_specials,
         )
-        books: MatchingState = allocate_matching(capacities)
+        self._out_slot_words = np.zeros((output_slots, WORDS), dtype=np.int64)
+        books: MatchingState = with_ring(allocate_matching(capacities), self._out_slot_words)
         super().__init__(books, max_instruments)
         self._in_words = np.zeros(cursor_word(4), dtype=np.int64)
         self._out_words = np.zeros(cursor_word(3), dtype=np.int64)
         self._in_slots = records(np.zeros(INPUT_SLOTS, dtype=COMMAND))
         self._in_slot_words = np.asarray(self._in_slots).view(np.int64).reshape(-1, WORDS)
         self._verdicts = records(np.zeros(INPUT_SLOTS, dtype=VERDICT))
-        self._out_slot_words = np.zeros((output_slots, WORDS), dtype=np.int64)
         self._buffer = np.zeros((output_slots, WORDS), dtype=np.int64)
         self._time_ns = 0
 

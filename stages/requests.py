@@ -122,6 +122,7 @@ def replace_stop(s, command, order, leaves, new_leaves):  # type: ignore[no-unty
     if special.ord_type == TYPE_STOP_LIMIT:
         special.limit_ticks = command.price_ticks
     special.trail_ticks = distance
+    s.taker[0].trade_index = 0  # the taker is that of an earlier command; an election numbers on from it
     replaced(s, command, order, np.int64(special.limit_ticks), new_leaves)
     name_order(s, order, command)
     if keeps_place:

@@ -312,6 +312,15 @@ def test_a_replaced_stop_may_be_elected(desk: Desk) -> None:
     """)
 
 
+def test_a_replaced_stop_numbers_its_trades_from_one(desk: Desk) -> None:
+    """Trades are numbered within the command: those of an earlier command do not count."""
+    desk.sell(5, at=12, cl="B", account=2)
+    desk.stop(BUY, 5, 12, "A", limit=12)
+    desk.trade(10)
+    told = desk.replace("A", "C", 5, at=12, aux0=10)
+    assert [outcome.trade_index for outcome in told if outcome.type == OutcomeType.FILLED] == [1, 1]
+
+
 def test_requests_of_a_stop_order(desk: Desk) -> None:
     """A waiting stop order is asked for, reduced in place and cancelled like any other."""
     desk.stop(BUY, 5, 12, "A")

@@ -15,6 +15,7 @@ KIND_REPLACE: Final = 3
 KIND_REDUCE: Final = 4
 KIND_MASS_CANCEL: Final = 5
 KIND_STATUS: Final = 6
+KIND_BOOK_REQUEST: Final = 7
 KIND_SESSION_OPEN: Final = 16
 KIND_SESSION_CLOSE: Final = 17
 KIND_INSTRUMENT: Final = 18
@@ -24,6 +25,10 @@ KIND_KILL: Final = 21
 KIND_VENUE: Final = 22
 KIND_CHECKPOINT: Final = 23
 KIND_TICK: Final = 24
+KIND_STATE: Final = 25
+KIND_SCHEDULE: Final = 26
+KIND_BANDS: Final = 27
+KIND_TICK_TABLE: Final = 28
 KIND_INVALID: Final = 31
 
 
@@ -36,6 +41,7 @@ class Kind(IntEnum):
     REDUCE = KIND_REDUCE
     MASS_CANCEL = KIND_MASS_CANCEL
     STATUS = KIND_STATUS
+    BOOK_REQUEST = KIND_BOOK_REQUEST
     SESSION_OPEN = KIND_SESSION_OPEN
     SESSION_CLOSE = KIND_SESSION_CLOSE
     INSTRUMENT = KIND_INSTRUMENT
@@ -45,6 +51,10 @@ class Kind(IntEnum):
     VENUE = KIND_VENUE
     CHECKPOINT = KIND_CHECKPOINT
     TICK = KIND_TICK
+    STATE = KIND_STATE
+    SCHEDULE = KIND_SCHEDULE
+    BANDS = KIND_BANDS
+    TICK_TABLE = KIND_TICK_TABLE
     INVALID = KIND_INVALID
 
 
@@ -83,16 +93,57 @@ TIF_DAY: Final = 2
 TIF_IOC: Final = 3
 TIF_FOK: Final = 4
 TIF_GTD: Final = 5
+TIF_OPEN: Final = 6
+TIF_CLOSE: Final = 7
 
 
 class Tif(IntEnum):
-    """Time in force, FIX tag 59 (where day is 0, GTD 6)."""
+    """Time in force, FIX tag 59 (where day is 0, at the opening 2, GTD 6).
+
+    OPEN and CLOSE take part in the opening and in the closing auction only.
+    """
 
     GTC = TIF_GTC
     DAY = TIF_DAY
     IOC = TIF_IOC
     FOK = TIF_FOK
     GTD = TIF_GTD
+    OPEN = TIF_OPEN
+    CLOSE = TIF_CLOSE
+
+
+STATE_CONTINUOUS: Final = 1
+STATE_PRE_OPEN: Final = 2
+STATE_OPENING_AUCTION: Final = 3
+STATE_VOLATILITY_AUCTION: Final = 4
+STATE_CLOSING_AUCTION: Final = 5
+STATE_HALT: Final = 6
+STATE_CLOSED: Final = 7
+STATE_COUNT: Final = 8
+
+
+class TradingState(IntEnum):
+    """What an instrument lets its orders do; 2 to 5 are the call states, 3 to 5 the auctions."""
+
+    CONTINUOUS = STATE_CONTINUOUS
+    PRE_OPEN = STATE_PRE_OPEN
+    OPENING_AUCTION = STATE_OPENING_AUCTION
+    VOLATILITY_AUCTION = STATE_VOLATILITY_AUCTION
+    CLOSING_AUCTION = STATE_CLOSING_AUCTION
+    HALT = STATE_HALT
+    CLOSED = STATE_CLOSED
+
+
+BANDS_REJECT: Final = 1
+BANDS_HALT: Final = 2
+
+
+class BandMode(IntEnum):
+    """What happens to an order that would trade beyond a price band."""
+
+    NONE = 0
+    REJECT = BANDS_REJECT
+    HALT = BANDS_HALT
 
 
 FLAG_OFF_TICK: Final = 1
@@ -104,6 +155,7 @@ FLAG_POST_REPRICE: Final = 32
 FLAG_STP_SHIFT: Final = 6  # bits 6 to 8: the self-trade mode
 FLAG_STP_MASK: Final = 7
 FLAG_CANCEL_ON_CLOSE: Final = 512
+FLAG_MARKET_DATA: Final = 1024
 
 
 class CommandFlag(IntFlag):
@@ -112,7 +164,8 @@ class CommandFlag(IntFlag):
     OFF_TICK and OFF_LOT say that the client's price or quantity is no whole number of ticks or lots (the
     slot then holds it truncated); BOOK_ONLY rests an order without matching it (feed replay); FINAL marks
     the checkpoint of a clean stop. POST_ONLY and POST_REPRICE: the order adds liquidity or is rejected, or
-    repriced. CANCEL_ON_CLOSE, of a SESSION_OPEN: the session's orders end with it. Bits 6 to 8 of a NEW hold
+    repriced. CANCEL_ON_CLOSE, of a SESSION_OPEN: the session's orders end with it. MARKET_DATA, of an INSTRUMENT: its
+    book is told change by change. Bits 6 to 8 of a NEW hold
     the :class:`SelfTradeMode`.
     """
 
@@ -123,6 +176,7 @@ class CommandFlag(IntFlag):
     POST_ONLY = FLAG_POST_ONLY
     POST_REPRICE = FLAG_POST_REPRICE
     CANCEL_ON_CLOSE = FLAG_CANCEL_ON_CLOSE
+    MARKET_DATA = FLAG_MARKET_DATA
 
 
 STP_NONE: Final = 0
@@ -151,11 +205,15 @@ OUT_EXPIRED: Final = 6
 OUT_TRIGGERED: Final = 7
 OUT_STATUS: Final = 8
 OUT_MASS_CANCELLED: Final = 9
-OUT_COUNT: Final = 10
+OUT_STATE_CHANGED: Final = 10
+OUT_UNCROSSED: Final = 11
+OUT_INDICATION: Final = 12
+OUT_BOOK: Final = 13
+OUT_COUNT: Final = 14
 
 
 class OutcomeType(IntEnum):
-    """What happened to an order."""
+    """What happened to an order, or from STATE_CHANGED on to an instrument, for everybody to know."""
 
     ACCEPTED = OUT_ACCEPTED
     REJECTED = OUT_REJECTED
@@ -166,6 +224,40 @@ class OutcomeType(IntEnum):
     TRIGGERED = OUT_TRIGGERED
     STATUS = OUT_STATUS
     MASS_CANCELLED = OUT_MASS_CANCELLED
+    STATE_CHANGED = OUT_STATE_CHANGED
+    UNCROSSED = OUT_UNCROSSED
+    INDICATION = OUT_INDICATION
+    BOOK = OUT_BOOK
+
+
+BOOK_ADD: Final = 1
+BOOK_EXECUTE: Final = 2
+BOOK_REDUCE: Final = 3
+BOOK_DELETE: Final = 4
+BOOK_REPLACE: Final = 5
+
+
+class BookAction(IntEnum):
+    """What a BOOK outcome tells of an order in the book; stands in ``reason``."""
+
+    ADD = BOOK_ADD
+    EXECUTE = BOOK_EXECUTE
+    REDUCE = BOOK_REDUCE
+    DELETE = BOOK_DELETE
+    REPLACE = BOOK_REPLACE
+
+
+BOOKFLAG_TOP: Final = 1
+BOOKFLAG_SNAPSHOT: Final = 2
+BOOKFLAG_HIDDEN: Final = 4
+
+
+class BookFlag(IntFlag):
+    """Bits of the ``flags`` of a BOOK outcome: the best level is concerned; told on request; no shown lots."""
+
+    TOP = BOOKFLAG_TOP
+    SNAPSHOT = BOOKFLAG_SNAPSHOT
+    HIDDEN = BOOKFLAG_HIDDEN
 
 
 OUTFLAG_TAKER: Final = 1
@@ -175,6 +267,7 @@ OUTFLAG_RISK: Final = 8
 OUTFLAG_UNSOLICITED: Final = 16
 OUTFLAG_REPRICED: Final = 32
 OUTFLAG_ANSWER: Final = 64
+OUTFLAG_AUCTION: Final = 128
 
 
 class OutcomeFlag(IntFlag):
@@ -183,7 +276,7 @@ class OutcomeFlag(IntFlag):
     TAKER and MAKER tell the liquidity of a fill; NEW marks the rejection of a new order; RISK a rejection
     that risk decided (nothing was reserved for it); UNSOLICITED what happened to an order that its owner did
     not ask for with this command; REPRICED an acceptance at another price than asked for; ANSWER marks the one
-    outcome of a command that answers it.
+    outcome of a command that answers it; AUCTION a fill of an uncross, which has neither taker nor maker.
     """
 
     TAKER = OUTFLAG_TAKER
@@ -193,6 +286,7 @@ class OutcomeFlag(IntFlag):
     UNSOLICITED = OUTFLAG_UNSOLICITED
     REPRICED = OUTFLAG_REPRICED
     ANSWER = OUTFLAG_ANSWER
+    AUCTION = OUTFLAG_AUCTION
 
 
 LIMIT_MAX_ORDER_QTY: Final = 1
@@ -263,7 +357,12 @@ REASON_INVALID_DISPLAY_QTY: Final = 40
 REASON_INVALID_MIN_QTY: Final = 41
 REASON_INVALID_EXPIRE_TIME: Final = 42
 REASON_INVALID_SELF_TRADE_GROUP: Final = 43
-REASON_COUNT: Final = 44
+REASON_TRADING_HALTED: Final = 44
+REASON_MARKET_CLOSED: Final = 45
+REASON_WRONG_TRADING_STATE: Final = 46
+REASON_AUCTION_REMAINDER: Final = 47
+REASON_DAY_ENDED: Final = 48
+REASON_COUNT: Final = 49
 
 
 class Reason(IntEnum):
@@ -313,6 +412,11 @@ class Reason(IntEnum):
     INVALID_MIN_QTY = REASON_INVALID_MIN_QTY
     INVALID_EXPIRE_TIME = REASON_INVALID_EXPIRE_TIME
     INVALID_SELF_TRADE_GROUP = REASON_INVALID_SELF_TRADE_GROUP
+    TRADING_HALTED = REASON_TRADING_HALTED
+    MARKET_CLOSED = REASON_MARKET_CLOSED
+    WRONG_TRADING_STATE = REASON_WRONG_TRADING_STATE
+    AUCTION_REMAINDER = REASON_AUCTION_REMAINDER
+    DAY_ENDED = REASON_DAY_ENDED
 
 
 ENDING_REASONS: Final = frozenset(
@@ -327,6 +431,8 @@ ENDING_REASONS: Final = frozenset(
         Reason.GTD_EXPIRED,
         Reason.MASS_CANCEL,
         Reason.DISCONNECTED,
+        Reason.AUCTION_REMAINDER,
+        Reason.DAY_ENDED,
     }
 )
 """Why an order ended that was accepted: counted among the reasons, but no rejections."""

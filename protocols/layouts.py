@@ -33,6 +33,8 @@ aux0       stop price (ticks) of STOP and STOP_LIMIT, distance (ticks) of TRAILI
 aux1       expiry (ns, on the clock of time_ns) with GTD
 ========== ===========================================================================================
 
+Outcomes of type BOOK use their fields in ways of their own: docs/market-data.md.
+
 A REPLACE of a stop order has its new stop price or distance in aux0, 0 to keep it.
 
 How administrative kinds use the fields of a command:
@@ -43,13 +45,20 @@ VENUE      capacities: qty_lots max_orders, order_id max_cl_ord_ids, aux0 max_po
            orig0 max_specials; always sequence 1
 INSTRUMENT instrument id, cl symbol (16), price_ticks tick_e8, qty_lots lot_e8, aux0 money per tick
            and lot (millionths), order_id and aux1 lowest and highest price allowed (ticks, 0 none),
-           orig0 protection points (ticks, 0 none), orig2 currency (3)
-ACCOUNT    account id, cl name (16), orig2 currency (3)
+           orig0 protection points (ticks, 0 none), orig2 currency (3), account group, ord_type the
+           trading state in which it begins, orig1 tick table (0 none); FLAG_MARKET_DATA
+ACCOUNT    account id, cl name (16), orig2 currency (3), instrument firm (0 none)
 LIMIT      account, ord_type which (codes.Limit), qty_lots value
 KILL       account, side 1 engage, 2 release
 SESSION_*  cl name (20), orig0 port (set by ingest); the outcome's ``session`` is the id that the core gave it;
            SESSION_OPEN with FLAG_CANCEL_ON_CLOSE: its orders end when it closes
-MASS_CANCEL session (0: of all), account, instrument, side: which orders, 0 for any
+MASS_CANCEL session (0: of all), account, instrument, side, aux0 firm: which orders, 0 for any
+STATE      instrument (0: all of group ``account``), ord_type state (codes.TradingState)
+SCHEDULE   side 1 adds, 2 clears; account group, ord_type state, aux1 when (ns), aux0 period (ns, 0 once)
+BANDS      instrument, ord_type mode (codes.BandMode), order_id static and orig0 dynamic width (ticks),
+           price_ticks static reference (0 keep), aux0 length of a volatility auction (ns), qty_lots
+           least time between two indications (ns)
+TICK_TABLE account table (1 to 63), side 1 adds a row, 2 empties; price_ticks from, qty_lots step (ticks)
 CHECKPOINT aux0 sequence, aux1 outcome digest after it; with FLAG_FINAL order_id holds the state digest
 ========== ===========================================================================================
 """

@@ -95,7 +95,7 @@ SPECIAL_KINDS = st.sampled_from(
     + [Kind.TICK] * 3
 )
 CHOICE_OF_KINDS = {TIGHT: KINDS, EXTREME: KINDS, DEEP: DEEP_KINDS, SPECIAL: SPECIAL_KINDS}
-STRANGE_KINDS = [Kind.VENUE, Kind.INVALID, 0, 7, 15, 25, 32, 255]
+STRANGE_KINDS = [Kind.VENUE, Kind.INVALID, 0, 8, 15, 29, 32, 255]
 SELDOM_KINDS = st.sampled_from(
     [
         Kind.TICK,

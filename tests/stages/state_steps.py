@@ -150,7 +150,7 @@ def opening_market_steps(draw: st.DrawFn) -> list[Step]:
         steps.append(Step(Kind.BANDS, {"instrument": 1, **draw(band_values())}, cl=""))
     if draw(st.booleans()):
         steps += [draw(market_steps(Kind.SCHEDULE)) for _ in range(draw(st.integers(1, 4)))]
-    if draw(st.integers(0, 19)) == 0:
+    if draw(st.integers(0, 11)) == 0:
         row = {"side": 1, "account": 7, "ord_type": TradingState.HALT, "aux1": LARGEST}
         steps += [Step(Kind.SCHEDULE, dict(row), cl="") for _ in range(draw(st.integers(255, 256)))]
     if draw(st.integers(0, 9)) == 0:

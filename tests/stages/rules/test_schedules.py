@@ -308,3 +308,28 @@ def test_trades_of_what_was_due_are_numbered_with_the_command(desk: Desk) -> Non
     told = desk.buy(1, at=10, cl="C")
     assert [outcome.trade_index for outcome in told if outcome.type == OutcomeType.FILLED] == [1, 1, 2, 2]
     assert [outcome.index for outcome in told] == list(range(len(told)))
+
+
+def test_a_change_counts_until_the_end_of_what_was_due(desk: Desk) -> None:
+    """What expired before an indication that was put off is told by it, and puts off another one all the same."""
+    desk.instrument(2, "TWO", account=2)
+    desk.sell(9, at=10, cl="S", account=2)
+    desk.until(BUY, 1, 9, "E1", expiry=1999)
+    desk.until(BUY, 2, 9, "E2", expiry=2999)
+    desk.schedule(HALT, 3001, group=2)
+    desk.bands(BandMode.NONE, interval_ns=2000 - later(desk, 2))
+    desk.state(OPENING)
+    desk.replace("E1", "E1A", 1, at=10)
+    desk.replace("E2", "E2A", 2, at=10)  # both put off until 2000
+    desk.wait(2000 - later(desk))
+    assert lines(desk.tick()) == [
+        "expired E1A 1@10 leaves 0 cum 0 GTD_EXPIRED",
+        "indication 2@10 surplus 7 to sell",
+    ]
+    desk.bands(BandMode.NONE, interval_ns=1000)  # until 3000 now
+    desk.wait(4000)
+    assert lines(desk.tick()) == [
+        "expired E2A 2@10 leaves 0 cum 0 GTD_EXPIRED",
+        "indication 0@0 surplus 0",
+        "HALT after CONTINUOUS",
+    ]

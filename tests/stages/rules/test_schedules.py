@@ -333,3 +333,39 @@ def test_a_change_counts_until_the_end_of_what_was_due(desk: Desk) -> None:
         "indication 0@0 surplus 0",
         "HALT after CONTINUOUS",
     ]
+
+
+def test_what_is_cleared_leaves_nothing(desk: Desk) -> None:
+    """Rows that were added and cleared by the thousand leave what is due, and its order, as it was."""
+    due = 10**6
+    desk.until(BUY, 1, 10, "E", expiry=due + 1)
+    desk.schedule(HALT, due + 2)
+    desk.bands(BandMode.NONE, lasts_ns=due - later(desk, 2))
+    desk.state(VOLATILITY)
+    assert desk.core.dump_markets()[1][3] == due
+    for number in range(1500):
+        desk.schedule(CLOSED, due + number % 7, group=1)
+        desk.clear_schedule(1)
+    desk.until(BUY, 1, 9, "F", expiry=due + 1)
+    desk.wait(due)
+    assert lines(desk.tick()) == [
+        "uncrossed 0@0 surplus 0",
+        "CONTINUOUS after VOLATILITY_AUCTION",
+        "expired E 1@10 leaves 0 cum 0 GTD_EXPIRED",
+        "expired F 1@9 leaves 0 cum 0 GTD_EXPIRED",
+        "HALT after CONTINUOUS",
+    ]
+
+
+def test_volatility_auctions_by_the_thousand(desk: Desk) -> None:
+    """Auctions that commands ended leave no end behind, however many there were."""
+    desk.bands(BandMode.NONE, lasts_ns=10**6)
+    for _ in range(1500):
+        desk.state(VOLATILITY)
+        desk.state(CONTINUOUS)
+    desk.state(VOLATILITY)
+    end = desk.core.dump_markets()[1][3]
+    assert end == desk.time_of(desk.seq) + 10**6
+    desk.wait(10**6 - 8)
+    assert lines(desk.tick()) == []
+    assert lines(desk.tick())[-1] == "CONTINUOUS after VOLATILITY_AUCTION"

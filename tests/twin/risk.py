@@ -213,7 +213,7 @@ class RiskTwin:
             and 0 <= command.orig0 <= MAX_PROTECTION
             and 0 <= command.orig1 <= MAX_TICK_TABLES
             and command.account >= 0
-            and begins
+            and (begins or command.instrument in self.instruments)
         )
         require(valid, Reason.INVALID_COMMAND)
         known = self.instruments.setdefault(command.instrument, defined)

@@ -109,7 +109,7 @@ class States:
         for instrument, market in sorted(self.books.markets.items()):
             if not market.in_auction or not (market.put_off or instrument in self.books.changed):
                 continue
-            if self.told.command.time_ns < market.told_ns + market.interval_ns:
+            if market.told is not None and self.told.command.time_ns < market.told_ns + market.interval_ns:
                 market.put_off = True
             else:
                 self.indicate(instrument)

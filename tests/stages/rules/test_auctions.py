@@ -410,7 +410,7 @@ def test_each_auction_begins_with_an_indication(desk: Desk) -> None:
 def test_an_auction_that_was_not_entered(desk: Desk) -> None:
     """Where an instrument begins in an auction the first change is indicated at once, even if nothing trades."""
     desk.instrument(2, "TWO", ord_type=OPENING)
-    desk.bands(BandMode.NONE, interval_ns=100, instrument=2)
+    desk.bands(BandMode.NONE, interval_ns=10**6, instrument=2)
     assert indications(desk.tick()) == []
     assert indications(desk.buy(1, at=10, cl="A", instrument=2)) == ["indication 0@0 surplus 0"]
 

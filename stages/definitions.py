@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from protocols.codes import FLAG_MARKET_DATA
 from protocols.directory import AccountEntry, Directory, InstrumentEntry
 from protocols.text import unpack_text
-from stages.state import Capacities, RiskState
+from stages.config_trading import Bands
+from stages.state import Capacities, MatchingState, RiskState
 
-__all__ = ["capacities_of", "directory_of"]
+__all__ = [
+    "DayState",
+    "ScheduleRow",
+    "Traits",
+    "bands_of",
+    "capacities_of",
+    "day_state_of",
+    "directory_of",
+    "firm_of",
+    "schedules_of",
+    "tables_of",
+    "traits_of",
+]
+
+
+class Traits(NamedTuple):
+    """What may change about an instrument, beside its bands: as INSTRUMENT commands carry it."""
+
+    low_ticks: int = 0
+    high_ticks: int = 0
+    protection_ticks: int = 0
+    group: int = 0
+    table: int = 0
+    market_data: int = 0  # 1: its book is told
+
+
+class ScheduleRow(NamedTuple):
+    """A row of a schedule: a group enters a state when it is due, and again after each period, if that is not 0."""
+
+    group: int
+    state: int
+    due_ns: int
+    period_ns: int
+
+
+class DayState(NamedTuple):
+    """What a state holds of trading days: bands by instrument, schedules, rows of tick tables by number."""
+
+    bands: dict[int, tuple[Bands, int]]  # and the static reference
+    schedules: tuple[ScheduleRow, ...]
+    tables: dict[int, tuple[tuple[int, int], ...]]
 
 
 def capacities_of(command: Any) -> Capacities:
@@ -46,3 +88,54 @@ def directory_of(risk: RiskState) -> Directory:
         for row in [risk.accounts[identity]]
     ]
     return Directory(instruments, accounts)
+
+
+def traits_of(risk: RiskState, identity: int, wanted: Traits) -> Traits:
+    """Return what a state knows of an instrument that a definition may change."""
+    row = risk.instruments[identity]
+    ticks = (int(row[name]) for name in ("low_ticks", "high_ticks", "protection_ticks"))
+    if "tick_table" not in (row.dtype.names or ()):  # before the core knows of groups
+        return Traits(*ticks, *wanted[3:])
+    return Traits(
+        *ticks, int(row["group"]), int(row["tick_table"]), int(int(row["flags"]) & FLAG_MARKET_DATA != 0)
+    )
+
+
+def firm_of(risk: RiskState, account: int) -> int:
+    """Return the firm that an account belongs to, 0 for none."""
+    row = risk.accounts[account]
+    return int(row["firm"]) if "firm" in (row.dtype.names or ()) else 0
+
+
+def bands_of(books: MatchingState, identity: int) -> tuple[Bands, int]:
+    """Return the bands of an instrument, and what the static one stands around."""
+    market = books.markets[identity]
+    names = ("band_mode", "static_ticks", "dynamic_ticks", "volatility_ns", "indication_ns")
+    return Bands(*(int(market[name]) for name in names)), int(market["static_reference"])
+
+
+def schedules_of(books: MatchingState) -> tuple[ScheduleRow, ...]:
+    """Return the rows of all schedules, in the order in which they are carried out."""
+    rows = [row for row in books.schedules if row["due_ns"]]
+    return tuple(
+        ScheduleRow(int(row["group"]), int(row["state"]), int(row["due_ns"]), int(row["period_ns"]))
+        for row in rows
+    )
+
+
+def tables_of(risk: RiskState) -> dict[int, tuple[tuple[int, int], ...]]:
+    """Return the rows of tick tables that have any, by the number of the table."""
+    filled = np.nonzero(risk.tick_rows[:, 0, 1])[0]
+    return {
+        int(number): tuple((int(start), int(step)) for start, step in risk.tick_rows[number] if step)
+        for number in filled
+    }
+
+
+def day_state_of(risk: RiskState, books: MatchingState | None) -> DayState:
+    """Return what a state holds of trading days; without books nothing of bands and schedules."""
+    if books is None or "static_ticks" not in (books.markets.dtype.names or ()):
+        return DayState({}, (), {})
+    known = np.nonzero(risk.instruments["known"] != 0)[0]
+    bands = {int(identity): bands_of(books, int(identity)) for identity in known}
+    return DayState(bands, schedules_of(books), tables_of(risk))

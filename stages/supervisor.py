@@ -296,7 +296,8 @@ class Supervisor:
         self._settle_control_port()
         still_open = [s for s in range(1, int(risk.words[RW_SESSIONS]) + 1) if risk.sessions[s]["is_open"]]
         closes = [new_command(KIND_SESSION_CLOSE, session=session) for session in still_open]
-        commands = [*config_commands(self.config, risk), *closes]
+        now_ns = max(time.time_ns(), self._last_time_ns)
+        commands = [*config_commands(self.config, risk, self.core.state.books, now_ns), *closes]
         memory = self._memory
         assert memory is not None
         room = memory.sizes.egress_slots  # for as many outcomes: one a command

@@ -391,7 +391,8 @@ scenario expect error disconnect wait 5s 5 -5 0 1e9 10.00 99999999999999999999 9
 0.000000001 NaN #1 #A1 A1 A2 - --5 buy sell @ market stop trail as gtd +5s +9999h ioc fok post-only
 reprice display min group 7 cancel-newest decrement against cancel reduce by replace with status mass-
 cancel side all book stops waiting state
-halt pre-open schedule bands static tick-table from step firm at-open > | ? nothing accepted filled leaves was taker TOO_LATE # empty ² é
+halt pre-open schedule bands static tick-table from step firm
+at-open > | ? nothing accepted filled leaves was taker TOO_LATE # empty ² é
 """
 LINES = st.lists(st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=9).map(" ".join), max_size=12)
 

@@ -90,21 +90,17 @@ def directory_of(risk: RiskState) -> Directory:
     return Directory(instruments, accounts)
 
 
-def traits_of(risk: RiskState, identity: int, wanted: Traits) -> Traits:
+def traits_of(risk: RiskState, identity: int) -> Traits:
     """Return what a state knows of an instrument that a definition may change."""
     row = risk.instruments[identity]
-    ticks = (int(row[name]) for name in ("low_ticks", "high_ticks", "protection_ticks"))
-    if "tick_table" not in (row.dtype.names or ()):  # before the core knows of groups
-        return Traits(*ticks, *wanted[3:])
-    return Traits(
-        *ticks, int(row["group"]), int(row["tick_table"]), int(int(row["flags"]) & FLAG_MARKET_DATA != 0)
-    )
+    names = ("low_ticks", "high_ticks", "protection_ticks", "group", "tick_table")
+    low, high, protection, group, table = (int(row[name]) for name in names)
+    return Traits(low, high, protection, group, table, int(int(row["flags"]) & FLAG_MARKET_DATA != 0))
 
 
 def firm_of(risk: RiskState, account: int) -> int:
     """Return the firm that an account belongs to, 0 for none."""
-    row = risk.accounts[account]
-    return int(row["firm"]) if "firm" in (row.dtype.names or ()) else 0
+    return int(risk.accounts[account]["firm"])
 
 
 def bands_of(books: MatchingState, identity: int) -> tuple[Bands, int]:
@@ -134,8 +130,8 @@ def tables_of(risk: RiskState) -> dict[int, tuple[tuple[int, int], ...]]:
 
 def day_state_of(risk: RiskState, books: MatchingState | None) -> DayState:
     """Return what a state holds of trading days; without books nothing of bands and schedules."""
-    if books is None or "static_ticks" not in (books.markets.dtype.names or ()):
-        return DayState({}, (), {})
+    if books is None:
+        return DayState({}, (), tables_of(risk))
     known = np.nonzero(risk.instruments["known"] != 0)[0]
     bands = {int(identity): bands_of(books, int(identity)) for identity in known}
     return DayState(bands, schedules_of(books), tables_of(risk))

@@ -134,7 +134,7 @@ def _instrument_commands(config: VenueConfig, risk: RiskState, days: DayState) -
             next_id += 1
             identity, state = next_id, entry.initial_state_code
             _check_room(f"instrument[{row}]", "instruments", identity, len(risk.instruments) - 1)
-        if state or traits != traits_of(risk, identity, traits):
+        if state or traits != traits_of(risk, identity):
             units = entry.tick_e8, entry.lot_e8, entry.tick_value, entry.currency
             command = instrument_command(identity, entry.symbol, *units, *traits, state=state)
             parts.append(command.reshape(1))

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from protocols.codes import FLAG_MARKET_DATA
+from protocols.codes import FLAG_MARKET_DATA, STATE_CONTINUOUS
 from protocols.directory import AccountEntry, Directory, InstrumentEntry
 from protocols.text import unpack_text
 from stages.config_trading import Bands
+from stages.control import MarketRow, ScheduleRow
 from stages.state import Capacities, MatchingState, RiskState
 
 __all__ = [
     "DayState",
-    "ScheduleRow",
     "Traits",
     "bands_of",
     "capacities_of",
     "day_state_of",
     "directory_of",
     "firm_of",
+    "market_mark",
+    "markets_of",
     "schedules_of",
     "tables_of",
     "traits_of",
@@ -36,15 +38,6 @@ class Traits(NamedTuple):
     group: int = 0
     table: int = 0
     market_data: int = 0  # 1: its book is told
-
-
-class ScheduleRow(NamedTuple):
-    """A row of a schedule: a group enters a state when it is due, and again after each period, if that is not 0."""
-
-    group: int
-    state: int
-    due_ns: int
-    period_ns: int
 
 
 class DayState(NamedTuple):
@@ -126,6 +119,31 @@ def tables_of(risk: RiskState) -> dict[int, tuple[tuple[int, int], ...]]:
         int(number): tuple((int(start), int(step)) for start, step in risk.tick_rows[number] if step)
         for number in filled
     }
+
+
+MARKET_FIELDS: Final = (
+    "state", "group", "tick_table", "band_mode", "static_ticks", "dynamic_ticks", "static_reference", "volatility_ns",
+    "indication_ns",
+)  # fmt: skip
+
+
+def market_mark(books: MatchingState) -> bytes:
+    """Return bytes that differ when :func:`markets_of` or :func:`schedules_of` would say something else."""
+    parts = [books.markets[name].tobytes() for name in MARKET_FIELDS]
+    return b"".join([*parts, books.schedules["due_ns"].tobytes()])
+
+
+def markets_of(books: MatchingState) -> tuple[MarketRow, ...]:
+    """Return what instruments have of trading states, if it is more than CONTINUOUS."""
+    columns = {name: books.markets[name].copy() for name in MARKET_FIELDS}
+    told = columns["state"] > STATE_CONTINUOUS
+    for name in MARKET_FIELDS[1:]:
+        if name != "static_reference":  # each auction leaves one
+            told |= columns[name] != 0
+    return tuple(
+        MarketRow(int(identity), *(int(columns[name][identity]) for name in MARKET_FIELDS))
+        for identity in np.nonzero(told & (columns["state"] != 0))[0]
+    )
 
 
 def day_state_of(risk: RiskState, books: MatchingState | None) -> DayState:

@@ -20,7 +20,7 @@ from protocols.market_commands import bands, clear_schedule, schedule, tick_tabl
 from protocols.trading_day import DAY_NS, STATES, next_time_ns
 from stages.config_model import Instrument, VenueConfig
 from stages.config_trading import Bands
-from stages.definitions import ScheduleRow
+from stages.control import ScheduleRow
 
 __all__ = ["band_commands", "schedule_commands", "table_commands"]
 

@@ -11,7 +11,7 @@ from protocols.codes import BandMode, Kind, TradingState
 from protocols.trading_day import DAY_NS
 from stages.config import VenueConfig, decode_config, example_toml
 from stages.config_trading import Bands
-from stages.definitions import ScheduleRow
+from stages.control import ScheduleRow
 from stages.venue_days import band_commands, schedule_commands, table_commands
 
 pytestmark = pytest.mark.jitoff
@@ -61,7 +61,7 @@ def test_what_is_due_within_a_second_is_due_a_day_later() -> None:
 def test_a_schedule_that_the_state_holds_is_not_sequenced() -> None:
     """A restart on another day adds nothing, whenever the rows are due by then."""
     rows = held(schedule_commands(example(), [], NOW_NS))
-    later = [row._replace(due_ns=row.due_ns + 3 * DAY_NS) for row in reversed(rows)]
+    later = [msgspec.structs.replace(row, due_ns=row.due_ns + 3 * DAY_NS) for row in reversed(rows)]
     assert len(schedule_commands(example(), later, NOW_NS + 3 * DAY_NS)) == 0
 
 

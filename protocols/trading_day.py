@@ -44,8 +44,9 @@ TIME_OF_DAY: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]
 
 def state_word(state: int) -> str:
     """Return the name of a trading state, ``opening-auction``; of none that there is, its number."""
-    known = {int(code): word for word, code in STATES.items()}
-    return known.get(int(state), str(int(state)))
+    if not TradingState.CONTINUOUS <= state <= TradingState.CLOSED:
+        return str(int(state))
+    return TradingState(int(state)).name.lower().replace("_", "-")
 
 
 def parse_span_ns(text: str) -> int:

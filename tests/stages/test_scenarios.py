@@ -38,7 +38,9 @@ def test_scenarios_say_what_they_show(path: Path) -> None:
 
 def test_the_rules_name_every_scenario() -> None:
     """The pages of the rules link to each scenario, next to its rule, but for those of risk and of the format."""
-    pages = [(ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("matching-rules", "trading-states")]
+    pages = [
+        (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("matching-rules", "trading-states")
+    ]
     elsewhere = ("risk/", "format/")
     wanted = [name for name in NAMES if not name.startswith(elsewhere)]
     told = "".join(pages)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from protocols.codes import BandMode, TradingState
 from stages.config import ConfigError, VenueConfig, decode_config, example_toml
 from stages.config_trading import Bands
+from tests.structure.tree import ROOT
 
 pytestmark = pytest.mark.jitoff
 
@@ -153,3 +156,12 @@ def test_a_table_has_at_most_sixteen_rows(rows: int, fits: bool) -> None:
     else:
         with pytest.raises(ConfigError, match="expected 1 to 16 rows, was 17"):
             example(f'{ROW}, ["500.00", "0.10"]', text)
+
+
+def test_the_day_of_the_page_is_a_venue() -> None:
+    """The trading day of docs/operations.md can be used as it stands."""
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    day = page[page.index("## A trading day") :]
+    [text] = re.findall(r"^```toml\n(.*?)^```$", day, re.MULTILINE | re.DOTALL)
+    config = decode_config(text, "operations.md", CORES)
+    assert len(config.schedules) == 5 and config.instruments[0].initial_state_code == TradingState.CLOSED

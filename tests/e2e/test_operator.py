@@ -14,7 +14,11 @@ from gateway.desk import ask
 from gateway.port import NotRunning, Port
 from protocols.codes import Kind, OrdType, OutcomeType, Reason, Tif, TradingState
 from protocols.commands import make_commands
+from protocols.fix_encode import ReplyEncoder
+from protocols.layouts import OUTCOME
 from protocols.market_commands import set_state
+from protocols.outcome_lines import OutcomeLines
+from protocols.outcomes import tell_of_orders
 from tests.e2e.harness import Lab, until
 
 GROUPED = {"AAPL": "EQ", "MSFT": "EQ", "NVDA": "FX"}
@@ -68,6 +72,10 @@ def test_trading_states(lab: Lab) -> None:
         assert said in operate(lab, "state", "set", *words, code=ExitCode.USAGE)
     assert len(operate(lab, "state", "set", "continuous", "--all")["instruments"]) == 5
     assert states(lab) == {}
+    operate(lab, "state", "set", "closed", "--group", "FX")
+    pipeline.stop()
+    pipeline = lab.start().ready()
+    assert states(lab) == {"NVDA": "closed"}
     pipeline.stop()
     assert operate(lab, "state", "show", code=ExitCode.NOT_RUNNING)
     with pytest.raises(NotRunning):
@@ -124,6 +132,38 @@ def test_mass_cancels_of_all_sessions(lab: Lab) -> None:
     assert pipeline.snapshot().counters["invalid"] == 1
     pipeline.stop()
     lab.replay()
+
+
+def test_an_auction_is_told_to_its_owners(lab: Lab) -> None:
+    """Fills and remainders that a state brings about go to the sessions of the orders, in FIX and as lines, too."""
+    pipeline = lab.start(config=day_venue(lab)).ready()
+    operate(lab, "state", "set", "opening-auction", "--instrument", "AAPL")
+    told: list[Any] = []
+    with Port(lab.data) as port:
+        first, second = port.open_session("ONE"), port.open_session("TWO")
+        buy, sell = order(first, 1, "A1"), order(second, 2, "B1", 2)
+        buy["tif"], sell["price_ticks"], sell["qty_lots"] = Tif.OPEN, 10_000, 4
+        send(port, np.concatenate([buy, sell]), told)
+        operate(lab, "state", "set", "continuous", "--instrument", "AAPL")
+
+        def ended() -> bool:
+            told.extend(port.receive(1_000_000).copy())
+            return any(each["type"] == OutcomeType.EXPIRED for each in told)
+
+        until(ended, "the remainder to end")
+        outcomes = np.array(
+            [each for each in told if each["kind"] == Kind.STATE and each["session"]], dtype=OUTCOME
+        )
+        assert [OutcomeType(each["type"]).name for each in outcomes] == ["FILLED", "FILLED", "EXPIRED"]
+        assert outcomes["session"].tolist() == [first, second, first] and tell_of_orders(outcomes).all()
+        replies = ReplyEncoder(port.directory)
+        fields = [replies.encode(each, "ONE", 1).decode().split("\x01") for each in outcomes]
+        assert all({"150=F", "851=4", "31=100.00"} <= set(each) for each in fields[:2])
+        assert {"150=C", "58=auction_remainder", "14=4", "6=100"} <= set(fields[2])
+        lines = OutcomeLines(port.directory, {first: "ONE", second: "TWO"}).encode(outcomes)
+    pipeline.stop()
+    replayed = lab.replayed_lines()
+    assert set(lines.splitlines(keepends=True)) <= set(replayed.values())
 
 
 def send(port: Port, commands: Any, told: list[Any]) -> None:

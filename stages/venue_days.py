@@ -77,6 +77,8 @@ def schedule_commands(config: VenueConfig, known: Sequence[ScheduleRow], now_ns:
                 parts.append(schedule(row.state, row.due_ns, group=group))
         for at_ns, state in sorted(wanted.get(group, ())):
             when_ns = next_time_ns(at_ns, now_ns + SOON_NS)
+            if next_time_ns(at_ns, now_ns) != when_ns:  # about to be due: today a little late, and once
+                parts.append(schedule(state, now_ns + SOON_NS, group=group))
             parts.append(schedule(state, when_ns, group=group, period_ns=DAY_NS))
     assert all((part["kind"] == Kind.SCHEDULE).all() for part in parts)
     return np.concatenate(parts)

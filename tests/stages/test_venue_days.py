@@ -50,12 +50,20 @@ def test_daily_rows_begin_after_now() -> None:
     ]
 
 
-def test_what_is_due_within_a_second_is_due_a_day_later() -> None:
-    """A row is never due before its command can be sequenced."""
-    almost_ns = NOW_NS - NOW_NS % DAY_NS + TRADES_NS - 1_000_000_000
-    for now_ns, later_ns in ((almost_ns - 1, 0), (almost_ns, DAY_NS)):
-        due = {row.state: row.due_ns for row in held(schedule_commands(example(), [], now_ns))}
-        assert due[CONTINUOUS] == almost_ns + 1_000_000_000 + later_ns
+def test_what_is_due_within_a_second_is_late_once() -> None:
+    """A row is never due before its command can be sequenced: today it comes a second after now, then daily."""
+    today_ns = NOW_NS - NOW_NS % DAY_NS + TRADES_NS
+    second_ns = 1_000_000_000
+    for now_ns, rows in (
+        (today_ns - second_ns - 1, [(today_ns, DAY_NS)]),
+        (today_ns - second_ns, [(today_ns, 0), (today_ns + DAY_NS, DAY_NS)]),
+        (today_ns - 1, [(today_ns - 1 + second_ns, 0), (today_ns + DAY_NS, DAY_NS)]),
+        (today_ns, [(today_ns + DAY_NS, DAY_NS)]),
+    ):
+        told = held(schedule_commands(example(), [], now_ns))
+        assert [(row.due_ns, row.period_ns) for row in told if row.state == CONTINUOUS] == rows
+        assert all(row.due_ns > now_ns for row in told)
+        assert len(schedule_commands(example(), told, now_ns)) == 0
 
 
 def test_a_schedule_that_the_state_holds_is_not_sequenced() -> None:

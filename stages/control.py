@@ -49,7 +49,7 @@ CW_VERSION: Final = 1
 CW_EPOCH: Final = 2
 CW_PORTS: Final = 3
 CW_WORKERS: Final = 4
-CW_DESCRIPTION_BYTES: Final = 5  # bytes, and which half from bit 32 on; 0: not described yet
+CW_DESCRIPTION_BYTES: Final = 5  # bytes, and from bit 32 on how often it was written; 0: not described yet
 CW_SUPERVISOR_PID: Final = 6
 CW_SUPERVISOR_START: Final = 7
 CW_STARTED_NS: Final = 8
@@ -221,18 +221,21 @@ def write_description(buffer: Any, content: int, words: Any, description: Descri
     room = DESCRIPTION_BYTES // 2
     if len(text) > room:
         raise ValueError(f"description: expected at most {room} bytes, was {len(text)}")
-    half = 1 - (int(words[CW_DESCRIPTION_BYTES]) >> 32)
-    start = content + CONTROL_WORDS * 8 + half * room
+    version = (int(words[CW_DESCRIPTION_BYTES]) >> 32) + 1
+    start = content + CONTROL_WORDS * 8 + version % 2 * room
     memoryview(buffer)[start : start + len(text)] = text
-    words[CW_DESCRIPTION_BYTES] = half << 32 | len(text)
+    words[CW_DESCRIPTION_BYTES] = version << 32 | len(text)
 
 
 def read_description(buffer: Any, content: int, words: Any) -> Description:
     """Return the description of a running pipeline."""
-    half, size = divmod(int(words[CW_DESCRIPTION_BYTES]), 1 << 32)
-    start = content + CONTROL_WORDS * 8 + half * (DESCRIPTION_BYTES // 2)
-    text = bytes(memoryview(buffer)[start : start + size])
-    return msgspec.json.decode(text, type=Description)
+    while True:
+        word = int(words[CW_DESCRIPTION_BYTES])
+        version, size = divmod(word, 1 << 32)
+        start = content + CONTROL_WORDS * 8 + version % 2 * (DESCRIPTION_BYTES // 2)
+        text = bytes(memoryview(buffer)[start : start + size])
+        if int(words[CW_DESCRIPTION_BYTES]) == word:  # else this half may have been written anew meanwhile
+            return msgspec.json.decode(text, type=Description)
 
 
 SUB_BUCKETS: Final = 32

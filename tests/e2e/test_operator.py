@@ -201,6 +201,21 @@ def test_schedules(lab: Lab) -> None:
     lab.replay()
 
 
+def test_what_fell_due_meanwhile_happens_at_the_next_start(lab: Lab) -> None:
+    """A state that was due while nothing ran is entered at once by the next start, also after a crash."""
+    pipeline = lab.start(config=day_venue(lab)).ready()
+    added = operate(lab, "schedule", "add", "FX", "halt", "--in", "3s")
+    operate(lab, "schedule", "add", "EQ", "closed", "--in", "1h")
+    pipeline.kill()
+    until(lambda: not pipeline.workers_alive(), "the workers to end")
+    until(lambda: time.time_ns() > added["due_ns"], "the time to come")
+    pipeline = lab.start().ready()
+    until(lambda: pipeline.snapshot().states == {"NVDA": "halt"}, "the halt")
+    assert [row["group"] for row in operate(lab, "schedule", "list")] == ["EQ"]
+    pipeline.stop()
+    lab.replay()
+
+
 def test_a_restart_adds_nothing(lab: Lab) -> None:
     """A schedule of the configuration is sequenced at the first start; a changed one at the start that reads it."""
     lab.start(config=day_venue(lab, ("pre-open", "07:00:00"), ("closed", "22:00"))).ready().stop()

@@ -28,7 +28,9 @@ from tests.summary import write_gists
 
 JIT_DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 SESSION_VARIABLE = "RINGMATCH_TEST_SESSION"
-LEAK_DEADLINE_S = 60.0  # an owner may have to clean up; what another session leaves for a moment, it takes away
+LEAK_DEADLINE_S = (
+    60.0  # an owner may have to clean up; what another session leaves for a moment, it takes away
+)
 
 EXAMPLES = {"dev": 50, "ci": 200}
 EXAMPLES_WITHOUT_JIT = {"dev": 10, "ci": 25}

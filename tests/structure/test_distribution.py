@@ -14,7 +14,9 @@ def test_named_files_exist() -> None:
 
 def test_processes_are_one_unit_and_files_are_others() -> None:
     """Tests with processes are one unit; a file is another; of a few files each test is one."""
-    assert unit_of("tests/e2e/test_life.py::test_a") == unit_of("tests/cli/test_ring.py::test_b[1]") == PROCESSES
+    assert (
+        unit_of("tests/e2e/test_life.py::test_a") == unit_of("tests/cli/test_ring.py::test_b[1]") == PROCESSES
+    )
     assert unit_of("tests/journal/test_meta.py::test_a[x::y]") == "tests/journal/test_meta.py"
     assert unit_of(f"{SPLIT[0]}::test_a[1]") == f"{SPLIT[0]}::test_a[1]"
 

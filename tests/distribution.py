@@ -22,7 +22,6 @@ WITH_PROCESSES = (
     "tests/gateway/",
     "tests/ringbuffer/test_examples.py",
     "tests/ringbuffer/test_extremes.py",
-    "tests/ringbuffer/test_kill_steps.py",
     "tests/ringbuffer/test_litmus.py",
     "tests/ringbuffer/test_memory_order.py",
     "tests/ringbuffer/test_processes.py",
@@ -30,7 +29,7 @@ WITH_PROCESSES = (
     "tests/stages/test_supervisor.py",
 )
 SPLIT = (
-    "tests/ringbuffer/test_canaries.py",
+    "tests/ringbuffer/test_kill_steps.py",
     "tests/ringbuffer/test_protocol_model.py",
     "tests/stages/test_against_twin.py",
 )

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +25,6 @@ from tests.twin.scenario import AnyCore
 from tests.twin.view import BookRow
 
 MAKERS = core_makers()
-EVERY_CORE = pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS.keys())
 SILENT_KINDS = (Kind.TICK, Kind.CHECKPOINT)
 ANY_SEQUENCES = st.sampled_from([TIGHT, SPECIAL, SPECIAL]).flatmap(sequences)
 
@@ -322,21 +320,18 @@ def test_claims_hold_of_any_sequence(sequence: Sequence) -> None:
                 raise AssertionError(f"{claim.__name__}, {name}: {error}") from error
 
 
-@EVERY_CORE
 @given(shape=st.sampled_from([TIGHT, SPECIAL]), data=st.data())
-def test_position_limits_hold_in_the_worst_case(
-    maker: Callable[..., AnyCore], shape: str, data: st.DataObject
-) -> None:
+def test_position_limits_hold_in_the_worst_case(shape: str, data: st.DataObject) -> None:
     """While limits do not change, no feedback lag lets a position pass its limits, open orders included."""
     sequence = data.draw(sequences(shape, kinds=ORDER_KINDS))
-    core = maker(**sequence.capacities)
     limits = {
         (command.account, command.ord_type): command.qty_lots
         for command in sequence.commands
         if command.kind == Kind.LIMIT
     }
-    for command in sequence.commands:
-        core.process(command)
-        for row in core.dump_positions():
-            assert row.position + row.open_buy <= limits[row.account, 4]
-            assert -row.position + row.open_sell <= limits[row.account, 5]
+    for core in (maker(**sequence.capacities) for maker in MAKERS.values()):
+        for command in sequence.commands:
+            core.process(command)
+            for row in core.dump_positions():
+                assert row.position + row.open_buy <= limits[row.account, 4]
+                assert -row.position + row.open_sell <= limits[row.account, 5]

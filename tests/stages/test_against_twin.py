@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ from tests.twin.scenario import AnyCore
 from tests.twin.view import BookRow
 
 MAKERS = core_makers()
+EVERY_CORE = pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS.keys())  # for what draws on its own
 SILENT_KINDS = (Kind.TICK, Kind.CHECKPOINT)
 ANY_SEQUENCES = st.sampled_from([TIGHT, SPECIAL, SPECIAL]).flatmap(sequences)
 

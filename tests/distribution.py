@@ -1,8 +1,9 @@
 """Which process runs which test, where ``make test`` runs several (pytest-xdist).
 
-Tests that start pipelines, race processes or measure are one unit: one process runs them one after the other, as without
-pytest-xdist, so that no two pipelines compete for the cores that they are pinned to. The tests of any other file are a
-unit too, so that its fixtures are made once; files with a few long tests are split, so that no unit is long at the end.
+Tests that start pipelines, race processes or measure are one unit: one process runs them one after the other, as
+without pytest-xdist, so that no two pipelines compete for the cores that they are pinned to. The tests of any other
+file are a unit too, so that its fixtures are made once; files with a few long tests are split, so that no unit is
+long at the end.
 """
 
 from __future__ import annotations

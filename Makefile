@@ -49,7 +49,7 @@ demo: $(VENV)/installed
 	@$(BIN)/ringmatch demo
 
 test: $(VENV)/installed-dev
-	@$(BIN)/python -m pytest -q -n $(JOBS:1=0) $(PYTEST)
+	@$(BIN)/python -m pytest -q -n $(patsubst 1,0,$(JOBS)) $(PYTEST)
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check --quiet --output-format concise $(CODE)

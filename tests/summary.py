@@ -14,7 +14,12 @@ __all__ = ["MAX_FAILURES", "MAX_LINES", "gist"]
 MAX_FAILURES = 20
 MAX_LINES = 12
 MAX_WIDTH = 600
-FROM_HYPOTHESIS = ("Falsifying example", "Failing test case", "Explanation:", "You can reproduce this example")
+FROM_HYPOTHESIS = (
+    "Falsifying example",
+    "Failing test case",
+    "Explanation:",
+    "You can reproduce this example",
+)
 
 
 def gist(message: str) -> str:

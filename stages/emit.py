@@ -17,6 +17,7 @@ from protocols.codes import (
     KIND_NEW,
     OUT_FILLED,
     OUTFLAG_ANSWER,
+    OUTFLAG_AUCTION,
     OUTFLAG_MAKER,
     OUTFLAG_TAKER,
     REASON_NONE,
@@ -33,6 +34,7 @@ from stages.state_words import (
     MW_OUT_NEXT,
     MW_PENDING_TAIL,
     MW_REASON_COUNTS,
+    MW_TRADE_INDEX,
     MW_TRADES,
     MW_TYPE_COUNTS,
 )
@@ -157,6 +159,29 @@ def emit_order(s, command, order, kind, reason, flags, qty_lots, leaves_lots):  
     put_about_order(
         s, command, order, kind, reason, flags, price_of(s, order), qty_lots, leaves_lots, np.int64(0)
     )
+
+
+@kernel
+def emit_auction_fill(s, command, order, price_ticks, qty_lots):  # type: ignore[no-untyped-def]
+    """Append one side of a trade of an uncross; the order's leaves and cum are already those after it."""
+    put_about_order(
+        s, command, order, np.int64(OUT_FILLED), np.int64(REASON_NONE), np.int64(OUTFLAG_AUCTION), price_ticks,
+        qty_lots, leaves_of(s, order), s.words[MW_TRADE_INDEX],
+    )  # fmt: skip
+
+
+@kernel
+def emit_instrument(s, command, instrument, kind, side, price_ticks, qty_lots, leaves_lots):  # type: ignore[no-untyped-def]
+    """Append what an instrument tells of itself, for everybody."""
+    whose = s.whose[0]
+    whose.account = 0
+    whose.instrument = instrument
+    whose.side = side
+    put_outcome(
+        s, command, kind, np.int64(REASON_NONE), np.int64(0), np.int64(0), whose,
+        np.int64(0), price_ticks, qty_lots, leaves_lots, np.int64(0), np.int64(0),
+        np.int64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0),
+    )  # fmt: skip
 
 
 @inlined

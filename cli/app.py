@@ -39,6 +39,10 @@ COMMANDS: Final[dict[str, Row]] = {
         "cli.status:status", "Show the pipeline: state, cursors, lag, latency, workers; or its last run."
     ),
     "top": Row("cli.top:top", "Watch the pipeline live: rates, lag, latency, workers."),
+    "state": Row("cli.state_commands:app", "Show trading states, or bring instruments into others."),
+    "schedule": Row("cli.schedule_commands:app", "List, add or clear what is scheduled for groups."),
+    "bands": Row("cli.bands_commands:app", "Show or set price bands."),
+    "mass-cancel": Row("cli.mass_cancel:mass_cancel", "Cancel orders, of whatever session, as the operator."),
     "stop": Row("cli.stop:stop", "Drain and stop the pipeline."),
     "replay": Row("cli.replay:replay", "Rebuild the state from the journal and verify its digests."),
     "scenario": Row("cli.scenario_commands:app", "Run scenario files: commands and expected outcomes."),

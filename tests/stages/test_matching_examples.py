@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from protocols import commands
+from protocols import commands, market_commands
 from stages.book_view import BookView
 from tests.structure.tree import ROOT
 
@@ -19,6 +19,10 @@ PAGE = ROOT / "docs" / "python-api.md"
 MOST_LINES = 75
 PATIENCE_S = 300.0
 COMPARED = re.compile(r"\d+ trades, the same: True\n\d+ bids, the same: True\n\d+ asks, the same: True\n")
+UNCROSSED = re.compile(
+    r"(\d+ orders: \d+ lots at \d+, \d+ left over\n){5}uncrossed: \d+ trades, \d+ lots at \d+\n"
+    r"then: VOLATILITY_AUCTION, last \d+\nafter 29 s: VOLATILITY_AUCTION\nafter 30 s: CONTINUOUS, last \d+\n"
+)
 SIMULATED = re.compile(
     r"30000 commands, \d+ trades of \d+ lots, \d+ orders open\n"
     r"bid Best\(price_ticks=\d+, qty_lots=\d+\), ask Best\(price_ticks=\d+, qty_lots=\d+\), last \d+\n"
@@ -48,7 +52,8 @@ def test_the_page_lists_all_there_is() -> None:
     text = PAGE.read_text("utf-8")
     rows = " ".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE))
     named = set(re.findall(r"`(\w+)", rows))
-    functions = {name for name in commands.__all__ if not name.isupper() and name != "make_commands"}
+    made = {*commands.__all__, *market_commands.__all__}
+    functions = {name for name in made if not name.isupper() and name != "make_commands"}
     questions = {name for name in vars(BookView) if not name.startswith("_")}
     assert named == functions | questions
     terms = {*commands.TERMS, *commands.SWITCHES, "cl", "self_trade"}
@@ -57,7 +62,11 @@ def test_the_page_lists_all_there_is() -> None:
 
 @pytest.mark.parametrize(
     ("name", "arguments", "printed"),
-    [("matching_simulation", ["30000"], SIMULATED), ("matching_comparison", [], COMPARED)],
+    [
+        ("matching_simulation", ["30000"], SIMULATED),
+        ("matching_comparison", [], COMPARED),
+        ("auction", [], UNCROSSED),
+    ],
 )
 def test_examples_print_what_they_must(name: str, arguments: list[str], printed: re.Pattern[str]) -> None:
     """Each example ends well, prints what it promises, is at most a screen, and the page names it."""

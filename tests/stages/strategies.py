@@ -476,7 +476,7 @@ def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
         if shape in SPECIAL_SHAPES:
             values["orig0"] = draw(PROTECTIONS)
         if shape == STATES:
-            values["account"], values["orig1"] = instrument % 2, draw(st.sampled_from([0, 0, 1]))
+            values["account"], values["orig1"] = instrument % 2, draw(st.sampled_from([0, 1, 1]))
         steps.append(Step(Kind.INSTRUMENT, values, cl=f"SYM{instrument}"))
     tight = {
         Limit.MAX_ORDER_QTY: [5, 6, AMPLE],

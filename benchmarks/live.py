@@ -70,6 +70,8 @@ def venue_toml(config: VenueConfig, data_dir: Path, durability: str, layout: Wor
                 value = getattr(entry, name)
                 if isinstance(value, tuple):
                     lines.append(f"{name} = [{', '.join(_quoted(str(part)) for part in value)}]")
+                elif isinstance(value, bool):
+                    lines.append(f"{name} = {str(value).lower()}")
                 elif value is not None:
                     lines.append(f"{name} = {value if isinstance(value, int) else _quoted(str(value))}")
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ import numpy as np
 
 from protocols.codes import (
     FLAG_CANCEL_ON_CLOSE,
+    FLAG_MARKET_DATA,
     KIND_ACCOUNT,
     KIND_CHECKPOINT,
     KIND_INSTRUMENT,
@@ -99,6 +100,7 @@ def define_instrument(s, command):  # type: ignore[no-untyped-def]
     record.low_ticks = low
     record.high_ticks = high
     record.protection_ticks = command.orig0
+    record.has_feed = 1 if np.int64(command.flags) & FLAG_MARKET_DATA != 0 else 0
     return REASON_NONE
 
 

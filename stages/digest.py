@@ -71,6 +71,9 @@ def _digest_books(books, index, digest):  # type: ignore[no-untyped-def]
         if market.last_ticks != 0 or market.protection_ticks != 0:
             digest = fold(digest, np.int64(instrument))
             digest = fold(digest, blend(np.int64(market.last_ticks), np.int64(market.protection_ticks)))
+        if market.has_feed != 0 or market.feed_seq != 0:  # nothing where there never was market data
+            digest = fold(digest, np.int64(instrument))
+            digest = fold(digest, blend(np.int64(market.feed_seq), np.int64(market.has_feed)))
     total = np.int64(0)
     for entry in range(books.words[MW_TIMERS]):
         order_id = books.timers[entry, ORDER_ID]

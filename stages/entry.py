@@ -18,6 +18,7 @@ from protocols.codes import (
 )
 from ringbuffer.kernel import inlined, kernel
 from stages.book import best_level, enqueue
+from stages.book_feed import tell_added
 from stages.emit import emit_taker
 from stages.expiry import set_timer
 from stages.ladder import ladder_key, side_row
@@ -128,7 +129,7 @@ def make_row(s, command):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def stand(s, order, leaves):  # type: ignore[no-untyped-def]
+def stand(s, command, order, leaves):  # type: ignore[no-untyped-def]
     """Put an order with a row at the end of the level of its price; an iceberg shows a part."""
     record = s.orders[order]
     shown = np.int64(leaves)
@@ -138,6 +139,7 @@ def stand(s, order, leaves):  # type: ignore[no-untyped-def]
         special.hidden_lots = leaves - shown
     record.shown_lots = shown
     enqueue(s, order, side_row(record.instrument, record.side))
+    tell_added(s, command, order)
 
 
 @kernel
@@ -147,7 +149,7 @@ def rest_new(s, command):  # type: ignore[no-untyped-def]
     order = make_row(s, command)
     if t.display_lots != 0:
         give_special(s, order, np.int64(t.display_lots))
-    stand(s, order, np.int64(t.leaves_lots))
+    stand(s, command, order, np.int64(t.leaves_lots))
     return 0
 
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from protocols.codes import OUT_EXPIRED, OUTFLAG_UNSOLICITED, REASON_GTD_EXPIRED
 from ringbuffer.kernel import inlined, kernel
+from stages.book_feed import leave_book
 from stages.emit import emit_order
 from stages.hashing import id_find
-from stages.orders import leaves_of, remove_order
+from stages.orders import leaves_of
 from stages.state_words import MW_TIMERS
 
 EXPIRY = 0
@@ -114,5 +115,5 @@ def expire_orders(s, command):  # type: ignore[no-untyped-def]
                 leaves_of(s, order),
                 np.int64(0),
             )
-            remove_order(s, order)
+            leave_book(s, command, order)
     return 0

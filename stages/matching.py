@@ -19,9 +19,11 @@ import numpy as np
 
 from protocols.codes import (
     FLAG_BOOK_ONLY,
+    FLAG_MARKET_DATA,
     FLAG_POST_ONLY,
     FLAG_POST_REPRICE,
     KIND_ACCOUNT,
+    KIND_BOOK_REQUEST,
     KIND_CANCEL,
     KIND_CHECKPOINT,
     KIND_INSTRUMENT,
@@ -66,6 +68,7 @@ from protocols.layouts import SLOT_WORDS
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from stages.book import best_level, has_level_room
+from stages.book_feed import set_feed, tell_book
 from stages.emit import emit_command, emit_taker
 from stages.entry import (
     NO_PRICE,
@@ -348,6 +351,7 @@ def match_administration(s, command, verdict):  # type: ignore[no-untyped-def]
         )
     elif kind == KIND_INSTRUMENT:
         s.markets[np.int64(command.instrument)].protection_ticks = command.orig0
+        set_feed(s, np.int64(command.instrument), np.int64(command.flags) & FLAG_MARKET_DATA)
     answer(s, command, np.int64(OUT_ACCEPTED), verdict, np.int64(0))
     return 0
 
@@ -377,6 +381,8 @@ def match_command(s, command, verdict):  # type: ignore[no-untyped-def]
         match_request(s, command, np.int64(verdict.order_id))
     elif is_administrative(kind) or kind == KIND_MASS_CANCEL:
         match_administration(s, command, verdict)
+    elif kind == KIND_BOOK_REQUEST:
+        tell_book(s, command)
     elif kind == KIND_CHECKPOINT:
         check_checkpoint(s, command)
 

@@ -29,6 +29,7 @@ import numpy as np
 
 from protocols.codes import (
     FLAG_OFF_TICK,
+    KIND_BOOK_REQUEST,
     KIND_CANCEL,
     KIND_INSTRUMENT,
     KIND_MASS_CANCEL,
@@ -64,7 +65,7 @@ from stages.hashing import id_find
 from stages.matching import matching_step
 from stages.orders import special_row
 from stages.state import MARK_STOP, VERDICT, Capacities, MatchingState, allocate_matching, records, with_ring
-from stages.state_words import MW_CURSOR, MW_DIGEST
+from stages.state_words import MW_CURSOR, MW_DIGEST, MW_FEEDS
 from stages.topology import (
     CUR_INPUT_MATCHING,
     CUR_INPUT_RISK,
@@ -165,6 +166,9 @@ def admit(books, command, verdict, max_instruments):  # type: ignore[no-untyped-
             reason = REASON_UNKNOWN_INSTRUMENT
         elif command.side > SIDE_SELL:
             reason = REASON_INVALID_SIDE
+    elif kind == KIND_BOOK_REQUEST:
+        if not (0 < command.instrument <= max_instruments):
+            reason = REASON_UNKNOWN_INSTRUMENT
     elif kind == KIND_INSTRUMENT:
         if not (0 < command.instrument <= max_instruments):
             reason = REASON_UNKNOWN_INSTRUMENT
@@ -256,7 +260,8 @@ def run_matching(  # type: ignore[no-untyped-def]
 class MatchingCore(BookView):
     """Order books that take commands and give outcomes; see the module.
 
-    ``output_slots`` outcomes are handed over at a time; it bounds no command.
+    ``output_slots`` outcomes are handed over at a time; it bounds no command. With ``market_data`` all instruments
+    tell the changes of their books (docs/market-data.md) from the first command on.
     """
 
     def __init__(
@@ -267,6 +272,7 @@ class MatchingCore(BookView):
         max_levels: int = 1 << 17,
         max_specials: int = 1 << 16,
         output_slots: int = 1 << 16,
+        market_data: bool = False,
     ) -> None:
         for name, value, most in (
             ("max_instruments", max_instruments, (1 << 20) - 1),
@@ -287,6 +293,9 @@ class MatchingCore(BookView):
         self._out_slot_words = np.zeros((output_slots, WORDS), dtype=np.int64)
         books: MatchingState = with_ring(allocate_matching(capacities), self._out_slot_words)
         super().__init__(books, max_instruments)
+        if market_data:
+            books.markets["has_feed"][1:] = 1
+            books.words[MW_FEEDS] = max_instruments
         self._in_words = np.zeros(cursor_word(4), dtype=np.int64)
         self._out_words = np.zeros(cursor_word(3), dtype=np.int64)
         self._in_slots = records(np.zeros(INPUT_SLOTS, dtype=COMMAND))

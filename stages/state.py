@@ -80,6 +80,8 @@ MARKET = np.dtype(
         ("trail_tail_sell", "<i4"),
         ("stops", "<i4"),
         ("icebergs", "<i4"),
+        ("feed_seq", "<i8"),  # of the last thing that its market data told
+        ("has_feed", "<i8"),
     ],
     align=True,
 )
@@ -195,7 +197,9 @@ INSTRUMENT = np.dtype(
         ("protection_ticks", "<i8"),  # matching has its own: this one tells what was defined
         ("last_ticks", "<i8"),
         ("currency", "<i4"),
-        ("known", "<i4"),
+        ("known", "u1"),
+        ("has_feed", "u1"),  # as it was defined, like the protection
+        ("spare", "<u2"),
     ],
     align=True,
 )
@@ -231,7 +235,7 @@ FEEDBACK = np.dtype(
 VERDICT = np.dtype([("order_id", "<i8"), ("reason", "<i4"), ("session", "<i4")], align=True)
 
 assert (ORDER.itemsize, LEVEL.itemsize, RISK_ORDER.itemsize, CL_ENTRY.itemsize) == (64, 32, 64, 32)
-assert (SPECIAL.itemsize, MARKET.itemsize) == (56, 48)
+assert (SPECIAL.itemsize, MARKET.itemsize) == (56, 64)
 assert (FEEDBACK.itemsize, VERDICT.itemsize, BOOK_SIDE.itemsize, BLOCK.itemsize) == (48, 16, 16, 32)
 
 # A checkpoint names a sequence at most one input ring behind it: the history is larger than any input ring, and
@@ -397,9 +401,10 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
         capacities.max_levels + max_specials
     )  # for trailing stops, which move when all levels are in use
     blocks = room_for_blocks(max_levels, capacities.max_instruments)
-    # what a command can do to each order: elect it, one more trade of it as a taker, its end as maker or taker;
-    # refills of icebergs come on top
-    pending_rows = 4 * capacities.max_orders + 2 * MAX_REFILLS * max_specials + 64
+    # what a command can do to each order, with what market data tells of it: elect it and let it rest (two), the
+    # trade or the self-trade that ends it (three), one more trade that it needs no end for (three); refills of
+    # icebergs come on top, with four each (ADR 0006)
+    pending_rows = 8 * capacities.max_orders + 4 * MAX_REFILLS * max_specials + 64
     pending = private_array(pending_rows * SLOT_WORDS, np.int64)
     block_keys = shared_array((blocks, BLOCK_KEYS), np.int64)
     block_rows = shared_array((blocks, BLOCK_KEYS), np.int32)

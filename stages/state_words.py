@@ -54,4 +54,5 @@ MW_TIMERS: Final = 104  # entries of the heap of expiries, of orders that ended 
 MW_TIMED: Final = 105  # orders with GTD
 MW_OUT_LIMIT: Final = 106  # the last output sequence that there is room for; -1: go to pending
 MW_OUT_INDEX: Final = 107  # outcomes of this command so far
+MW_FEEDS: Final = 108  # instruments that have market data
 MATCHING_WORDS: Final = 128

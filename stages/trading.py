@@ -20,9 +20,10 @@ from protocols.codes import (
 )
 from ringbuffer.kernel import inlined, kernel
 from stages.book import best_level, dequeue, worse_level
+from stages.book_feed import lose_lots, tell_added, tell_executed, tell_leaving
 from stages.emit import emit_maker_fill, emit_order, emit_taker, emit_taker_fill
 from stages.ladder import LEAST_KEY, ladder_key, side_row
-from stages.orders import forget_order, leaves_of, refill, special_row, take_lots
+from stages.orders import forget_order, leaves_of, refill, special_row
 from stages.state import MARK_SPECIAL, MARK_STP_SHIFT
 from stages.state_words import MW_OPEN
 
@@ -58,9 +59,11 @@ def settle_maker(s, command, maker, price, qty, trade_index):  # type: ignore[no
     record.cum_lots += qty
     queue.qty_lots -= qty
     emit_maker_fill(s, command, maker, price, qty, trade_index)
+    tell_executed(s, command, maker, price, qty, trade_index)
     if record.shown_lots != 0:
         return False
     if record.marks & MARK_SPECIAL != 0 and refill(s, maker):
+        tell_added(s, command, maker)
         return False
     is_last = queue.order_count == 1
     dequeue(s, maker)
@@ -94,6 +97,7 @@ def _end_maker(s, command, maker, qty):  # type: ignore[no-untyped-def]
         qty,
         np.int64(0),
     )
+    tell_leaving(s, command, maker, False)
     dequeue(s, maker)
     forget_order(s, maker)
     return 0
@@ -131,7 +135,6 @@ def prevent_self_trade(s, command, maker):  # type: ignore[no-untyped-def]
         if open_lots == less:
             _end_maker(s, command, maker, open_lots)
         else:
-            take_lots(s, maker, less)
             emit_order(
                 s,
                 command,
@@ -142,6 +145,7 @@ def prevent_self_trade(s, command, maker):  # type: ignore[no-untyped-def]
                 np.int64(s.orders[maker].cum_lots) + open_lots - less,
                 open_lots - less,
             )
+            lose_lots(s, command, maker, less)
     return 0
 
 

@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, Row]] = {
         "cli.status:status", "Show the pipeline: state, cursors, lag, latency, workers; or its last run."
     ),
     "top": Row("cli.top:top", "Watch the pipeline live: rates, lag, latency, workers."),
+    "feed": Row("cli.feed:feed", "Show a book live, or print its changes as JSON lines."),
     "stop": Row("cli.stop:stop", "Drain and stop the pipeline."),
     "replay": Row("cli.replay:replay", "Rebuild the state from the journal and verify its digests."),
     "scenario": Row("cli.scenario_commands:app", "Run scenario files: commands and expected outcomes."),

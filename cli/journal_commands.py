@@ -287,7 +287,12 @@ def _instrument_fields(command: Mapping[str, int]) -> dict[str, Any]:
         "high_ticks": command["aux1"],
         "protection_ticks": command["orig0"],
         "currency": unpack_text(command["orig2"], 0),
+        "market_data": command["flags"] & CommandFlag.MARKET_DATA != 0,
     }
+
+
+def _book_request_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    return {"cl_ord_id": _text(command, "cl") or None, "instrument": command["instrument"]}
 
 
 def _account_fields(command: Mapping[str, int]) -> dict[str, Any]:
@@ -325,6 +330,7 @@ def _checkpoint_fields(command: Mapping[str, int]) -> dict[str, Any]:
 
 _FIELDS: Final[dict[int, Callable[[Mapping[str, int]], dict[str, Any]]]] = {
     Kind.MASS_CANCEL: _mass_cancel_fields,
+    Kind.BOOK_REQUEST: _book_request_fields,
     Kind.VENUE: _venue_fields,
     Kind.INSTRUMENT: _instrument_fields,
     Kind.ACCOUNT: _account_fields,

@@ -11,7 +11,14 @@ from typing import Final
 
 import numpy as np
 
-from protocols.codes import KIND_SESSION_OPEN, OUT_COUNT, OUT_FILLED, OUTFLAG_ANSWER, REASON_COUNT
+from protocols.codes import (
+    KIND_SESSION_OPEN,
+    OUT_COUNT,
+    OUT_FILLED,
+    OUT_STATE_CHANGED,
+    OUTFLAG_ANSWER,
+    REASON_COUNT,
+)
 from ringbuffer.atomics import load_acquire, pause, store_release
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import clock_ns, sleep_ns, yield_cpu
@@ -67,6 +74,9 @@ def note_outcome(w, row, now_ns):  # type: ignore[no-untyped-def]
     cause = (row[14] >> 24) & 0xFF
     is_answer = (row[14] >> 16) & OUTFLAG_ANSWER != 0
     w[GW_OUTCOMES] += 1
+    if kind >= OUT_STATE_CHANGED:  # market data: of no order of ours, and its actions are no reasons
+        w[GW_TYPES + (kind & TYPE_MASK)] += 1
+        return
     if (
         cause < KIND_SESSION_OPEN or not is_answer
     ):  # what else an administrative command causes is about orders

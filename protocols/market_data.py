@@ -1,17 +1,17 @@
 """The books that market data tells of, in plain Python: order by order, by levels, the best; gaps; joining late.
 
 :func:`events_of` takes the market data out of outcomes (docs/market-data.md), whoever hands them over: a port that
-subscribes, a replay, a core in the same process. :class:`FeedBook` is one instrument's book as those events tell it,
-:class:`MarketData` one for each instrument that they name::
+subscribes, a replay, a core in the same process. :class:`FeedBook` is one instrument's book as those events tell
+it, :class:`MarketData` one for each instrument that they name::
 
     data = MarketData()
     for event in data.take(outcomes):        # in order; what changed nothing is left out
         book = data.books[event.instrument]
         book.best(Side.BUY), book.levels(Side.SELL), book.orders(Side.BUY)
 
-A book that begins with its instrument follows the feed from number 1 on. One that joins later (``from_start`` false), or
-that missed something, holds back what comes until a snapshot came (the answer to a BOOK_REQUEST): then it is
-``is_joined`` again. Whoever owns it asks for the snapshot.
+A book that begins with its instrument follows the feed from number 1 on. One that joins later (``from_start``
+false), or that missed something, holds back what comes until a snapshot came (the answer to a BOOK_REQUEST): then it
+is ``is_joined`` again. Whoever owns it asks for the snapshot.
 
 Invariants: while a book is joined, its numbers have no gap, and after each event its level holds what the event tells;
 otherwise FeedBroken is raised, for then the feed and the book are not of one origin. Events that are older than
@@ -133,6 +133,7 @@ class FeedBook:
         self.instrument = instrument
         self.is_joined = from_start
         self.seq = 0  # the number of the last event
+        self.is_on = True  # whether its changes are told, as far as it knows
         self.gap_count = 0
         self.state = 0  # codes.TradingState as far as it was told, 0 where it was not
         self.last_ticks = 0  # the price of the last trade, 0 for none
@@ -159,40 +160,49 @@ class FeedBook:
         """Return the orders of a side (L3), best level first, first in the queue first."""
         queues = self._sides[side]
         prices = sorted(queues, reverse=side == SIDE_BUY)
-        return [ShownOrder(which, price, lots) for price in prices for which, lots in queues[price].orders.items()]
+        return [
+            ShownOrder(which, price, lots) for price in prices for which, lots in queues[price].orders.items()
+        ]
 
-    def apply(self, event: Event) -> list[Event]:
-        """Take one event of this instrument; return those that the book has followed: it, none, or held ones too."""
+    def take(self, event: Event) -> Iterator[Event]:
+        """Take one event of this instrument; yield each that the book has followed: it, none, or held ones too.
+
+        The book moves as this is iterated: at each event that it yields it stands as it was after that one.
+        """
         if event.is_snapshot:
-            return self._join(event) if not self.is_joined else []
+            if not self.is_joined:
+                yield from self._join(event)
+            return
         if event.seq <= self.seq and self.is_joined:
-            return []
+            return
         if self.is_joined and event.seq != self.seq + 1:
             self.is_joined = False
             self.gap_count += 1
             self._held.clear()
         if not self.is_joined:
             self._held.append(event)
-            return []
+            return
         self._follow(event)
-        return [event]
+        yield event
 
-    def _join(self, event: Event) -> list[Event]:
+    def _join(self, event: Event) -> Iterator[Event]:
         if event.type == OUT_ACCEPTED:
             self._sides = {SIDE_BUY: {}, SIDE_SELL: {}}
             self._awaited = event.qty_lots
             self.seq, self.last_ticks, self.state = event.seq, event.price_ticks, event.leaves_lots
-            self.indication = None
+            self.indication, self.is_on = None, event.level_lots != 0
         elif self._awaited == 0:
-            return []  # of a snapshot whose beginning was not seen
+            return  # of a snapshot whose beginning was not seen
         else:
             self._add(event)
             self._awaited -= 1
         if self._awaited:
-            return []
+            return
         self.is_joined = True
+        yield event
         held, self._held = self._held, deque(maxlen=MOST_HELD)
-        return [event, *(done for later in held for done in self.apply(later))]
+        for later in held:
+            yield from self.take(later)
 
     def _follow(self, event: Event) -> None:
         self.seq = event.seq
@@ -215,7 +225,9 @@ class FeedBook:
         queue = self._sides[event.side].get(event.price_ticks)
         was = (queue.lots & WRAP, len(queue.orders)) if queue else (0, 0)
         if was != (event.level_lots & WRAP, event.level_orders):
-            raise self._broken(event, f"{event.level_lots} lots of {event.level_orders} orders at its level", was)
+            raise self._broken(
+                event, f"{event.level_lots} lots of {event.level_orders} orders at its level", was
+            )
 
     def _add(self, event: Event) -> None:
         queue = self._sides[event.side].setdefault(event.price_ticks, _Queue())
@@ -263,4 +275,4 @@ class MarketData:
         """Yield each event among outcomes once its book has followed it."""
         for event in events_of(outcomes):
             if event.seq or event.is_snapshot:  # without market data there is no number
-                yield from self.book(event.instrument).apply(event)
+                yield from self.book(event.instrument).take(event)

@@ -25,6 +25,7 @@ from protocols.codes import (
     OUT_ACCEPTED,
     OUT_BOOK,
     OUTFLAG_ANSWER,
+    STATE_CONTINUOUS,
 )
 from ringbuffer.kernel import inlined, kernel
 from stages.book import best_level, worse_level
@@ -209,14 +210,17 @@ def _tell_side(s, command, row, seq):  # type: ignore[no-untyped-def]
 
 @kernel
 def tell_book(s, command):  # type: ignore[no-untyped-def]
-    """Answer a BOOK_REQUEST: how many orders show and the number of the last change, then each of them."""
+    """Answer a BOOK_REQUEST: how many orders show, the number of the last change, how the market stands; then them."""
     instrument = np.int64(command.instrument)
-    seq = np.int64(s.markets[instrument].feed_seq)
+    market = s.markets[instrument]
+    seq = np.int64(market.feed_seq)
+    state = np.int64(STATE_CONTINUOUS)
     buys = side_row(instrument, np.int64(1))
     zero = np.int64(0)
     emit_public(
         s, command, np.int64(OUT_ACCEPTED), zero, np.int64(OUTFLAG_ANSWER), np.int64(command.session), zero, instrument,
-        zero, zero, zero, np.int64(_count_orders(s, buys) + _count_orders(s, buys + 1)), zero, zero, zero,
+        zero, zero, np.int64(market.last_ticks), np.int64(_count_orders(s, buys) + _count_orders(s, buys + 1)),
+        state, np.int64(market.has_feed), zero,
         np.int64(command.cl0), np.int64(command.cl1), seq, zero,
     )  # fmt: skip
     for row in range(buys, buys + SHOWN_SIDES):

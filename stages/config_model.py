@@ -186,6 +186,7 @@ class Instrument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     currency: str
     price_band: tuple[Amount, Amount] | None = None
     protection_points: Amount | None = None
+    market_data: bool = True
 
     @property
     def tick_e8(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from protocols.codes import KIND_ACCOUNT, KIND_INSTRUMENT, KIND_LIMIT, KIND_VENUE
+from protocols.codes import FLAG_MARKET_DATA, KIND_ACCOUNT, KIND_INSTRUMENT, KIND_LIMIT, KIND_VENUE
 from protocols.layouts import COMMAND
 from protocols.text import pack_text, unpack_text
 from stages.config import Capacity, ConfigError, VenueConfig
@@ -72,6 +72,8 @@ def instrument_command(
     low: int = 0,
     high: int = 0,
     protection: int = 0,
+    *,
+    market_data: bool = False,
 ) -> Any:
     """Return an INSTRUMENT command."""
     return set_name(
@@ -85,6 +87,7 @@ def instrument_command(
             order_id=low,
             aux1=high,
             orig0=protection,
+            flags=FLAG_MARKET_DATA if market_data else 0,
         ),
         symbol,
     )
@@ -109,6 +112,7 @@ def config_commands(config: VenueConfig, risk: RiskState) -> Any:
             if (
                 tuple(int(record[name]) for name in ("low_ticks", "high_ticks", "protection_ticks"))
                 == variable
+                and bool(record["has_feed"]) == entry.market_data
             ):
                 continue
         else:
@@ -124,6 +128,7 @@ def config_commands(config: VenueConfig, risk: RiskState) -> Any:
                 entry.tick_value,
                 entry.currency,
                 *variable,
+                market_data=entry.market_data,
             )
         )
     next_id = max(known.accounts, default=0)

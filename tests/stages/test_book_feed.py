@@ -69,7 +69,9 @@ def assert_event(book: FeedBook, event: Event, before: tuple[int, int, int]) -> 
     assert (event.level_lots, event.level_orders) == level[1:]
     after = best_of(book, event.side)
     assert (event.best_ticks, event.best_lots) == after[:2]
-    assert bool(event.flags & BookFlag.TOP) == (before != after), f"{event}: the best was {before}, is {after}"
+    assert bool(event.flags & BookFlag.TOP) == (before != after), (
+        f"{event}: the best was {before}, is {after}"
+    )
 
 
 def follow(data: MarketData, outcomes: Any) -> list[Event]:
@@ -79,7 +81,7 @@ def follow(data: MarketData, outcomes: Any) -> list[Event]:
         book = data.book(event.instrument)
         before = best_of(book, event.side) if event.type == OutcomeType.BOOK else (0, 0, 0)
         assert event.seq == book.seq + 1, "no number is left out or told twice"
-        assert book.apply(event) == [event]
+        assert list(book.take(event)) == [event]
         if event.type == OutcomeType.BOOK:
             assert_event(book, event, before)
         events.append(event)

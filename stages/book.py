@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from protocols.codes import STATE_CLOSING_AUCTION, STATE_OPENING_AUCTION
 from ringbuffer.kernel import inlined, kernel
 from stages.ladder import find_leaf, insert_key, keys_below, ladder_key, remove_key, worse_place
-from stages.state import BLOCK_KEYS
+from stages.state import BLOCK_KEYS, MARK_STOP, MARK_WAITING, MARKET_TOUCHED, SPARE_LEVELS
 from stages.state_words import (
+    MW_AUCTIONS,
     MW_LEVEL_FREE,
     MW_LEVELS,
     MW_LEVELS_USED,
+    MW_TOUCHED_HEAD,
+    MW_TOUCHED_TAIL,
 )
 
 
@@ -97,6 +101,45 @@ def drop_level(s, level):  # type: ignore[no-untyped-def]
     return 0
 
 
+@kernel
+def _chain_touched(s, instrument):  # type: ignore[no-untyped-def]
+    """Put an instrument that is in an auction into the chain of those that changed, which ascends."""
+    market = s.markets[instrument]
+    if (
+        not (STATE_OPENING_AUCTION <= market.state <= STATE_CLOSING_AUCTION)
+        or np.int64(market.marks) & MARKET_TOUCHED != 0
+    ):
+        return 0
+    market.marks = np.int64(market.marks) | MARKET_TOUCHED
+    market.touched_next = 0
+    tail = s.words[MW_TOUCHED_TAIL]
+    if tail < instrument:
+        if tail == 0:
+            s.words[MW_TOUCHED_HEAD] = instrument
+        else:
+            s.markets[tail].touched_next = instrument
+        s.words[MW_TOUCHED_TAIL] = instrument
+        return 0
+    after = s.words[MW_TOUCHED_HEAD]
+    before = np.int64(0)
+    while after < instrument:
+        before = after
+        after = np.int64(s.markets[after].touched_next)
+    market.touched_next = after
+    if before == 0:
+        s.words[MW_TOUCHED_HEAD] = instrument
+    else:
+        s.markets[before].touched_next = instrument
+    return 0
+
+
+@inlined
+def touch(s, order):  # type: ignore[no-untyped-def]
+    """Remember that an order came, went or changed, if its instrument may be in an auction."""
+    if s.words[MW_AUCTIONS] != 0 and s.orders[order].marks & (MARK_STOP | MARK_WAITING) == 0:
+        _chain_touched(s, np.int64(s.orders[order].instrument))
+
+
 @inlined
 def enqueue(s, order, row):  # type: ignore[no-untyped-def]
     """Put an order row at the end of the level of its price, making the level if there is none."""
@@ -114,6 +157,7 @@ def enqueue(s, order, row):  # type: ignore[no-untyped-def]
     queue.tail = order
     queue.qty_lots += record.shown_lots
     queue.order_count += 1
+    touch(s, order)
 
 
 @inlined
@@ -134,6 +178,7 @@ def dequeue(s, order):  # type: ignore[no-untyped-def]
         s.orders[after].prev = before
     queue.qty_lots -= record.shown_lots
     queue.order_count -= 1
+    touch(s, order)
     if after < 0 and before < 0:
         drop_level(s, level)
 
@@ -141,4 +186,4 @@ def dequeue(s, order):  # type: ignore[no-untyped-def]
 @inlined
 def has_level_room(s):  # type: ignore[no-untyped-def]
     """Tell whether a command may make a level; trailing stops may go beyond, by one a special order at most."""
-    return s.words[MW_LEVELS] < s.levels.shape[0] - s.specials.shape[0]
+    return s.words[MW_LEVELS] < s.levels.shape[0] - s.specials.shape[0] - SPARE_LEVELS

@@ -20,20 +20,20 @@ from protocols.codes import (
     BOOK_EXECUTE,
     BOOK_REDUCE,
     BOOK_REPLACE,
+    BOOKFLAG_HIDDEN,
     BOOKFLAG_SNAPSHOT,
     BOOKFLAG_TOP,
     OUT_ACCEPTED,
     OUT_BOOK,
     OUTFLAG_ANSWER,
-    STATE_CONTINUOUS,
 )
 from ringbuffer.kernel import inlined, kernel
 from stages.book import best_level, worse_level
-from stages.emit import emit_public
+from stages.emit import emit_public, next_feed_seq
 from stages.ladder import side_row
 from stages.orders import remove_order, take_lots
-from stages.state import SIDES_PER_INSTRUMENT
-from stages.state_words import MW_FEEDS
+from stages.state import MARKET_FEED, SIDES_PER_INSTRUMENT
+from stages.state_words import MW_FEEDS, MW_TRADE_INDEX
 
 SHOWN_SIDES = 2  # the first sides of an instrument: buys and sells
 
@@ -41,29 +41,19 @@ __all__ = [
     "has_feed",
     "leave_book",
     "lose_lots",
-    "next_feed_seq",
     "set_feed",
     "tell_added",
     "tell_book",
     "tell_executed",
     "tell_leaving",
+    "tell_uncrossed",
 ]
 
 
 @inlined
 def has_feed(s, instrument):  # type: ignore[no-untyped-def]
     """Tell whether an instrument has market data; of most venues or of none, hence the word first."""
-    return s.words[MW_FEEDS] != 0 and s.markets[np.int64(instrument)].has_feed != 0
-
-
-@inlined
-def next_feed_seq(s, instrument):  # type: ignore[no-untyped-def]
-    """Return the number of the next thing that an instrument's feed tells, 0 where it has none."""
-    market = s.markets[np.int64(instrument)]
-    if market.has_feed == 0:
-        return np.int64(0)
-    market.feed_seq += 1
-    return np.int64(market.feed_seq)
+    return s.words[MW_FEEDS] != 0 and np.int64(s.markets[np.int64(instrument)].marks) & MARKET_FEED != 0
 
 
 @kernel
@@ -73,20 +63,21 @@ def set_feed(s, instrument, is_on):  # type: ignore[no-untyped-def]
     What happened while it was off is missing from it: a number is left out, so that whoever followed it sees a gap.
     """
     market = s.markets[instrument]
-    if is_on != 0 and market.has_feed == 0:
-        market.has_feed = 1
+    marks = np.int64(market.marks)
+    if is_on != 0 and marks & MARKET_FEED == 0:
+        market.marks = marks | MARKET_FEED
         s.words[MW_FEEDS] += 1
         row = side_row(instrument, np.int64(1))
         if market.feed_seq != 0 or best_level(s, row) >= 0 or best_level(s, row + 1) >= 0:
             market.feed_seq += 1
-    elif is_on == 0 and market.has_feed != 0:
-        market.has_feed = 0
+    elif is_on == 0 and marks & MARKET_FEED != 0:
+        market.marks = marks & ~MARKET_FEED
         s.words[MW_FEEDS] -= 1
     return 0
 
 
 @kernel
-def tell_change(s, command, order, action, qty, leaves, trade_price, trade_index, is_leaving):  # type: ignore[no-untyped-def]
+def tell_change(s, command, order, action, flags, qty, leaves, trade_price, trade_index, is_leaving):  # type: ignore[no-untyped-def]
     """Append a change of a level: as it stands, or as it will when ``order`` has left it."""
     record = s.orders[order]
     level = np.int64(record.level)
@@ -97,7 +88,8 @@ def tell_change(s, command, order, action, qty, leaves, trade_price, trade_index
     lots = np.int64(queue.qty_lots)
     count = np.int64(queue.order_count)
     best = best_level(s, row)
-    flags = np.int64(BOOKFLAG_TOP if best == level else 0)
+    if best == level and flags & BOOKFLAG_HIDDEN == 0:
+        flags |= BOOKFLAG_TOP
     if is_leaving != 0:
         lots -= np.int64(record.shown_lots)
         count -= 1
@@ -127,7 +119,16 @@ def tell_added(s, command, order):  # type: ignore[no-untyped-def]
     if has_feed(s, record.instrument):
         shown = np.int64(record.shown_lots)
         tell_change(
-            s, command, order, np.int64(BOOK_ADD), shown, shown, np.int64(0), np.int64(0), np.int64(0)
+            s,
+            command,
+            order,
+            np.int64(BOOK_ADD),
+            np.int64(0),
+            shown,
+            shown,
+            np.int64(0),
+            np.int64(0),
+            np.int64(0),
         )
 
 
@@ -138,9 +139,38 @@ def tell_executed(s, command, order, price, qty, trade_index):  # type: ignore[n
     if has_feed(s, record.instrument):
         leaves = np.int64(record.shown_lots)
         tell_change(
-            s, command, order, np.int64(BOOK_EXECUTE), np.int64(qty), leaves, np.int64(price), np.int64(trade_index),
-            np.int64(leaves == 0),
+            s, command, order, np.int64(BOOK_EXECUTE), np.int64(0), np.int64(qty), leaves, np.int64(price),
+            np.int64(trade_index), np.int64(leaves == 0),
         )  # fmt: skip
+
+
+@kernel
+def _tell_hidden(s, command, order, price, qty, shown):  # type: ignore[no-untyped-def]
+    """Tell that lots traded that did not show, as the level is before shown ones of the same trade go."""
+    record = s.orders[order]
+    queue = s.levels[np.int64(record.level)]
+    less = shown - np.int64(record.shown_lots)
+    record.shown_lots += less
+    queue.qty_lots += less
+    tell_change(
+        s, command, order, np.int64(BOOK_EXECUTE), np.int64(BOOKFLAG_HIDDEN), qty, shown, price,
+        s.words[MW_TRADE_INDEX], np.int64(0),
+    )  # fmt: skip
+    record.shown_lots -= less
+    queue.qty_lots -= less
+    return 0
+
+
+@inlined
+def tell_uncrossed(s, command, order, price, qty, shown):  # type: ignore[no-untyped-def]
+    """Tell that an order, which showed ``shown`` lots, traded in an auction: what was hidden first."""
+    record = s.orders[order]
+    if has_feed(s, record.instrument):
+        less = shown - np.int64(record.shown_lots)
+        if less != qty:
+            _tell_hidden(s, command, order, np.int64(price), qty - less, shown)
+        if less != 0:
+            tell_executed(s, command, order, price, less, s.words[MW_TRADE_INDEX])
 
 
 @inlined
@@ -150,7 +180,7 @@ def tell_leaving(s, command, order, is_replaced):  # type: ignore[no-untyped-def
     if has_feed(s, record.instrument):
         action = np.int64(BOOK_REPLACE if is_replaced else BOOK_DELETE)
         tell_change(
-            s, command, order, action, np.int64(record.shown_lots), np.int64(0), np.int64(0), np.int64(0),
+            s, command, order, action, np.int64(0), np.int64(record.shown_lots), np.int64(0), np.int64(0), np.int64(0),
             np.int64(1),
         )  # fmt: skip
 
@@ -171,7 +201,7 @@ def lose_lots(s, command, order, qty_lots):  # type: ignore[no-untyped-def]
     leaves = np.int64(record.shown_lots)
     if leaves != shown and has_feed(s, record.instrument):
         tell_change(
-            s, command, order, np.int64(BOOK_REDUCE), shown - leaves, leaves, np.int64(0), np.int64(0),
+            s, command, order, np.int64(BOOK_REDUCE), np.int64(0), shown - leaves, leaves, np.int64(0), np.int64(0),
             np.int64(0),
         )  # fmt: skip
 
@@ -214,13 +244,12 @@ def tell_book(s, command):  # type: ignore[no-untyped-def]
     instrument = np.int64(command.instrument)
     market = s.markets[instrument]
     seq = np.int64(market.feed_seq)
-    state = np.int64(STATE_CONTINUOUS)
     buys = side_row(instrument, np.int64(1))
     zero = np.int64(0)
     emit_public(
         s, command, np.int64(OUT_ACCEPTED), zero, np.int64(OUTFLAG_ANSWER), np.int64(command.session), zero, instrument,
         zero, zero, np.int64(market.last_ticks), np.int64(_count_orders(s, buys) + _count_orders(s, buys + 1)),
-        state, np.int64(market.has_feed), zero,
+        np.int64(market.state), np.int64(np.int64(market.marks) & MARKET_FEED != 0), zero,
         np.int64(command.cl0), np.int64(command.cl1), seq, zero,
     )  # fmt: skip
     for row in range(buys, buys + SHOWN_SIDES):

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from protocols.codes import SIDE_BUY, SIDE_SELL
+from protocols.codes import SIDE_BUY, SIDE_SELL, TradingState
 from ringbuffer.kernel import kernel
 from stages.book import find_level, level_at
 from stages.hashing import id_find
-from stages.ladder import STOP_SIDES, best_place, side_row, worse_place
+from stages.ladder import STOP_SIDES, WAITING_SIDES, best_place, side_row, worse_place
 from stages.orders import leaves_of, special_row
 from stages.state import MARK_SPECIAL, MARK_STOP, MatchingState
 from stages.state_words import MW_OPEN
@@ -185,6 +185,14 @@ class BookView:
     def stops(self, instrument: int = 1) -> Any:
         """Return the stop orders that wait, by their stop prices: those that buy, then those that sell."""
         return self._orders(instrument, STOP_SIDES)
+
+    def waiting(self, instrument: int = 1) -> Any:
+        """Return the orders that wait for the closing auction: those that buy, then those that sell."""
+        return self._orders(instrument, WAITING_SIDES)
+
+    def trading_state(self, instrument: int = 1) -> TradingState:
+        """Return the trading state of an instrument."""
+        return TradingState(int(self._books.markets["state"][self._instrument(instrument)]))
 
     def _orders(self, instrument: int, offset: int) -> Any:
         out = np.zeros((self.open_orders, ORDER_WORDS), dtype=np.int64)

@@ -31,9 +31,11 @@ from protocols.codes import (
     SIDE_BUY,
     SIDE_SELL,
     STP_DECREMENT,
+    TIF_CLOSE,
     TIF_DAY,
     TIF_GTC,
     TIF_GTD,
+    TIF_OPEN,
     TYPE_DIRECTED,
     TYPE_LIMIT,
     TYPE_MARKET,
@@ -49,8 +51,10 @@ from stages.state_words import (
     RW_CL_SUM,
     RW_SESSIONS,
 )
+from stages.tick_tables import is_on_table
 
 MAX_STOP_TICKS = 1 << 60
+MAX_LIMIT_TICKS = 2**63 - 2  # the next price is that of market orders in auctions
 
 
 @inlined
@@ -70,13 +74,15 @@ def check_qty(command):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def check_price(command, instrument):  # type: ignore[no-untyped-def]
+def check_price(s, command, instrument):  # type: ignore[no-untyped-def]
     """Judge a limit price."""
     price = np.int64(command.price_ticks)
     if (np.int64(command.flags) & FLAG_OFF_TICK) != 0:
         return REASON_PRICE_NOT_ON_TICK
-    if price <= 0:
+    if price <= 0 or price > MAX_LIMIT_TICKS:
         return REASON_INVALID_PRICE
+    if not is_on_table(s.tick_rows, instrument.tick_table, price):
+        return REASON_PRICE_NOT_ON_TICK
     if price < instrument.low_ticks or (instrument.high_ticks != 0 and price > instrument.high_ticks):
         return REASON_PRICE_OUT_OF_BAND
     return REASON_NONE
@@ -176,7 +182,9 @@ def check_terms(command):  # type: ignore[no-untyped-def]
         return REASON_INVALID_SIDE
     if (ord_type < TYPE_MARKET or ord_type > TYPE_TRAILING_STOP) and ord_type != TYPE_DIRECTED:
         return REASON_UNSUPPORTED_ORDER_TYPE
-    if tif < TIF_GTC or tif > TIF_GTD or (is_stop(ord_type) and not may_wait(command)):
+    if tif < TIF_GTC or tif > TIF_CLOSE or (is_stop(ord_type) and not may_wait(command)):
+        return REASON_UNSUPPORTED_TIF
+    if tif >= TIF_OPEN and ord_type != TYPE_LIMIT and ord_type != TYPE_MARKET:
         return REASON_UNSUPPORTED_TIF
     if (np.int64(command.flags) | np.int64(command.orig2)) != 0:
         return check_special_terms(command)
@@ -197,7 +205,7 @@ def check_special_amounts(command):  # type: ignore[no-untyped-def]
     if least != 0:
         passive = np.int64(command.flags) & (FLAG_BOOK_ONLY | FLAG_POST_ONLY | FLAG_POST_REPRICE)
         can_trade = (ord_type == TYPE_LIMIT or ord_type == TYPE_MARKET) and passive == 0
-        if not can_trade or least < 0 or least > qty:
+        if not can_trade or command.tif >= TIF_OPEN or least < 0 or least > qty:
             return REASON_INVALID_MIN_QTY
     if command.tif == TIF_GTD and command.aux1 <= command.time_ns:
         return REASON_INVALID_EXPIRE_TIME

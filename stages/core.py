@@ -228,6 +228,18 @@ class Core:
         last = self.state.books.markets["last_ticks"]
         return {int(instrument): int(last[instrument]) for instrument in np.nonzero(last)[0]}
 
+    def dump_markets(self) -> dict[int, tuple[int, int, int, int]]:
+        """Return {instrument: (state, group, static reference, end of its volatility auction)} of the known ones."""
+        rows = self.state.books.markets
+        names = ("state", "group", "static_reference", "volatility_end_ns")
+        return {int(i): tuple(int(rows[i][name]) for name in names) for i in np.nonzero(rows["state"])[0]}  # type: ignore[misc]
+
+    def dump_schedules(self) -> list[tuple[int, int, int, int, int]]:
+        """Return (row, group, state, when, period) of the rows of the schedule in use."""
+        rows = self.state.books.schedules
+        names = ("group", "state", "due_ns", "period_ns")
+        return [(int(i), *(int(rows[i][name]) for name in names)) for i in np.nonzero(rows["due_ns"])[0]]  # type: ignore[misc]
+
     def dump_positions(self) -> dict[tuple[int, int], tuple[int, int, int]]:
         """Return {(account, instrument): (position, open buy, open sell)} in lots."""
         risk = self.state.risk
@@ -273,7 +285,7 @@ def dump_books(
 ) -> dict[tuple[int, int], list[tuple[int, list[tuple[int, ...]]]]]:
     """Return all non-empty sides as plain Python, best level first, first in the queue first.
 
-    Sides are 1 buys, 2 sells, 3 stop buys, 4 stop sells; an order is (order id, leaves, cum, account, session,
+    Sides are 1 buys, 2 sells, 3 stop buys, 4 stop sells, 5 waiting buys, 6 waiting sells; an order is (order id, leaves, cum, account, session,
     shown lots, limit of a stop order).
     """
     result: dict[tuple[int, int], list[tuple[int, list[tuple[int, ...]]]]] = {}

@@ -1,8 +1,9 @@
 """The state digest: a hash over a canonical walk of books and accounts, independent of where rows happen to lie.
 
 Order of the walk: instruments by id, for each its definition and last price, its bids and asks from the best
-level, each level's orders first in the queue first, stop orders after them; last prices and protection points;
-expiries as a sum; accounts by id with limits, cash, reservations; sessions by id; positions and used ClOrdIDs as sums
+level, each level's orders first in the queue first, stop orders and those that wait after them; what each market has
+and says of itself; schedules; expiries as a sum; accounts by id with limits, cash, reservations; sessions by id; tick
+tables; positions and used ClOrdIDs as sums
 of per-entry hashes (their order carries no meaning).
 """
 
@@ -14,11 +15,10 @@ import numpy as np
 
 from ringbuffer.kernel import inlined, kernel
 from stages.book import level_at
-from stages.expiry import EXPIRY, ORDER_ID
 from stages.hashing import blend, fold, id_find, id_insert
 from stages.ladder import best_place, worse_place
 from stages.orders import special_row
-from stages.state import MARK_SPECIAL, MARK_TIMED
+from stages.state import MARK_SPECIAL, MARK_TIMED, MARKET_FEED
 from stages.state_words import (
     MW_TIMED,
     MW_TIMERS,
@@ -27,6 +27,8 @@ from stages.state_words import (
     RW_POSITIONS,
     RW_SESSIONS,
 )
+from stages.tick_tables import FROM, STEP
+from stages.timers import KEY, WHEN
 
 __all__ = ["state_digest"]
 
@@ -38,6 +40,20 @@ def _digest_special(special, digest):  # type: ignore[no-untyped-def]
     digest = fold(digest, blend(np.int64(special.display_lots), np.int64(special.hidden_lots)))
     digest = fold(digest, blend(np.int64(special.trail_ticks), np.int64(special.reference_ticks)))
     return fold(digest, blend(np.int64(special.limit_ticks), np.int64(special.ord_type)))
+
+
+@inlined
+def _digest_market(market, digest):  # type: ignore[no-untyped-def]
+    digest = fold(digest, blend(np.int64(market.last_ticks), np.int64(market.protection_ticks)))
+    digest = fold(digest, blend(np.int64(market.state), np.int64(market.group)) + np.int64(market.tick_table))
+    digest = fold(
+        digest, blend(np.int64(market.static_ticks), np.int64(market.dynamic_ticks)) + market.band_mode
+    )
+    digest = fold(digest, blend(np.int64(market.static_reference), np.int64(market.volatility_ns)))
+    digest = fold(digest, blend(np.int64(market.volatility_end_ns), np.int64(market.indication_due_ns)))
+    digest = fold(digest, blend(np.int64(market.indication_ns), np.int64(market.indicated_ns)))
+    digest = fold(digest, blend(np.int64(market.feed_seq), np.int64(market.marks) & MARKET_FEED))
+    return fold(digest, blend(np.int64(market.told_ticks), np.int64(market.told_lots)) + market.told_surplus)
 
 
 @kernel
@@ -68,17 +84,20 @@ def _digest_books(books, index, digest):  # type: ignore[no-untyped-def]
                 order = np.int64(record.next)
     for instrument in range(books.markets.shape[0]):
         market = books.markets[instrument]
-        if market.last_ticks != 0 or market.protection_ticks != 0:
+        if market.state != 0:
             digest = fold(digest, np.int64(instrument))
-            digest = fold(digest, blend(np.int64(market.last_ticks), np.int64(market.protection_ticks)))
-        if market.has_feed != 0 or market.feed_seq != 0:  # nothing where there never was market data
-            digest = fold(digest, np.int64(instrument))
-            digest = fold(digest, blend(np.int64(market.feed_seq), np.int64(market.has_feed)))
+            digest = _digest_market(market, digest)
+    for row in range(books.schedules.shape[0]):
+        schedule = books.schedules[row]
+        if schedule.due_ns != 0:
+            digest = fold(digest, blend(np.int64(row), np.int64(schedule.due_ns)))
+            digest = fold(digest, blend(np.int64(schedule.period_ns), np.int64(schedule.group)))
+            digest = fold(digest, np.int64(schedule.state))
     total = np.int64(0)
     for entry in range(books.words[MW_TIMERS]):
-        order_id = books.timers[entry, ORDER_ID]
+        order_id = books.timers[entry, KEY]
         if id_find(index, books.order_keys, order_id) >= 0:
-            total += blend(books.timers[entry, EXPIRY], order_id)
+            total += blend(books.timers[entry, WHEN], order_id)
     return fold(digest, total)
 
 
@@ -92,11 +111,13 @@ def _digest_risk(risk, digest):  # type: ignore[no-untyped-def]
             digest = fold(digest, blend(record.tick_e8, record.lot_e8))
             digest = fold(digest, blend(record.low_ticks, record.high_ticks))
             digest = fold(digest, blend(record.tick_value, record.last_ticks))
+            digest = fold(digest, blend(np.int64(record.tick_table), np.int64(record.group)))
     for row in range(risk.accounts.shape[0]):
         account = risk.accounts[row]
         if account.known != 0:
             digest = fold(digest, blend(account.name0, account.name1))
             digest = fold(digest, np.int64(row) * 2 + np.int64(account.killed))
+            digest = fold(digest, np.int64(account.firm))
             digest = fold(digest, np.int64(account.cash))
             digest = fold(digest, np.int64(account.reserved_buy))
             digest = fold(digest, np.int64(account.open_orders))
@@ -106,6 +127,13 @@ def _digest_risk(risk, digest):  # type: ignore[no-untyped-def]
         session = risk.sessions[row]
         digest = fold(digest, blend(session.name0, session.name1) + np.int64(session.name2))
         digest = fold(digest, np.int64(session.is_open) * 2 + np.int64(session.cancels_on_close))
+    for table in range(risk.tick_rows.shape[0]):
+        for row in range(risk.tick_rows.shape[1]):
+            if risk.tick_rows[table, row, STEP] != 0:
+                digest = fold(
+                    digest, blend(risk.tick_rows[table, row, FROM], risk.tick_rows[table, row, STEP])
+                )
+                digest = fold(digest, np.int64(table))
     total = np.int64(0)
     for row in range(risk.words[RW_POSITIONS]):
         position = risk.positions[row]

@@ -17,6 +17,7 @@ from protocols.codes import (
     KIND_NEW,
     OUT_FILLED,
     OUTFLAG_ANSWER,
+    OUTFLAG_AUCTION,
     OUTFLAG_MAKER,
     OUTFLAG_TAKER,
     REASON_NONE,
@@ -26,6 +27,7 @@ from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import prefetch_to_write
 from stages.hashing import fold
 from stages.orders import leaves_of, price_of
+from stages.state import MARKET_FEED
 from stages.state_words import (
     MW_DIGEST,
     MW_OUT_INDEX,
@@ -33,6 +35,7 @@ from stages.state_words import (
     MW_OUT_NEXT,
     MW_PENDING_TAIL,
     MW_REASON_COUNTS,
+    MW_TRADE_INDEX,
     MW_TRADES,
     MW_TYPE_COUNTS,
 )
@@ -122,6 +125,16 @@ def put_outcome(  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
+@inlined
+def next_feed_seq(s, instrument):  # type: ignore[no-untyped-def]
+    """Return the number of the next thing that an instrument's market data tell, 0 where it has none."""
+    market = s.markets[np.int64(instrument)]
+    if np.int64(market.marks) & MARKET_FEED == 0:
+        return np.int64(0)
+    market.feed_seq += 1
+    return np.int64(market.feed_seq)
+
+
 @kernel
 def emit_public(  # type: ignore[no-untyped-def]
     s, command, kind, action, flags, session, account, instrument, side, order_id, price, qty, leaves, cum,
@@ -181,6 +194,25 @@ def emit_order(s, command, order, kind, reason, flags, qty_lots, leaves_lots):  
     put_about_order(
         s, command, order, kind, reason, flags, price_of(s, order), qty_lots, leaves_lots, np.int64(0)
     )
+
+
+@kernel
+def emit_auction_fill(s, command, order, price_ticks, qty_lots):  # type: ignore[no-untyped-def]
+    """Append one side of a trade of an uncross; the order's leaves and cum are already those after it."""
+    put_about_order(
+        s, command, order, np.int64(OUT_FILLED), np.int64(REASON_NONE), np.int64(OUTFLAG_AUCTION), price_ticks,
+        qty_lots, leaves_of(s, order), s.words[MW_TRADE_INDEX],
+    )  # fmt: skip
+
+
+@kernel
+def emit_instrument(s, command, instrument, kind, side, price_ticks, qty_lots, leaves_lots):  # type: ignore[no-untyped-def]
+    """Append what an instrument tells of itself, for everybody."""
+    zero = np.int64(0)
+    emit_public(
+        s, command, kind, zero, zero, zero, zero, instrument, side, zero, price_ticks, qty_lots, leaves_lots, zero,
+        zero, zero, zero, next_feed_seq(s, instrument), zero,
+    )  # fmt: skip
 
 
 @inlined

@@ -15,18 +15,28 @@ from protocols.codes import (
     OUT_EXPIRED,
     SIDE_BUY,
     TIF_GTD,
+    TYPE_MARKET,
 )
 from ringbuffer.kernel import inlined, kernel
 from stages.book import best_level, enqueue
 from stages.book_feed import tell_added
 from stages.emit import emit_taker
-from stages.expiry import set_timer
-from stages.ladder import ladder_key, side_row
+from stages.ladder import WAITING_SIDES, ladder_key, side_row
 from stages.orders import give_special, name_order, register_order, special_row, take_order_row
-from stages.state import MARK_POST_ONLY, MARK_POST_REPRICE, MARK_SPECIAL, MARK_STP_SHIFT, MARK_TIMED
+from stages.state import (
+    MARK_POST_ONLY,
+    MARK_POST_REPRICE,
+    MARK_SPECIAL,
+    MARK_STP_SHIFT,
+    MARK_TIMED,
+    MARK_WAITING,
+)
 from stages.state_words import MW_TIMED
+from stages.tick_tables import step_at
+from stages.timers import add_timer
 
 NO_PRICE = 0
+MAX_LIMIT_TICKS = 2**63 - 2  # see stages.checks
 
 
 @inlined
@@ -40,7 +50,6 @@ def taker_of_command(s, command):  # type: ignore[no-untyped-def]
     t.cl0 = command.cl0
     t.cl1 = command.cl1
     t.cl2 = command.cl2
-    t.trade_index = 0
     t.account = command.account
     t.instrument = command.instrument
     t.session = command.session
@@ -67,7 +76,7 @@ def special_terms(t, command):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def taker_of_order(s, order, leaves, trade_index):  # type: ignore[no-untyped-def]
+def taker_of_order(s, order, leaves):  # type: ignore[no-untyped-def]
     """Make an order that has a row, and stands in no queue, the taker, but for its price and limit key."""
     record = s.orders[order]
     t = s.taker[0]
@@ -77,7 +86,6 @@ def taker_of_order(s, order, leaves, trade_index):  # type: ignore[no-untyped-de
     t.cl0 = s.texts[order, 0]
     t.cl1 = s.texts[order, 1]
     t.cl2 = s.texts[order, 2]
-    t.trade_index = trade_index
     t.account = record.account
     t.instrument = record.instrument
     t.session = record.session
@@ -121,10 +129,10 @@ def make_row(s, command):  # type: ignore[no-untyped-def]
     record.marks = t.marks
     name_order(s, order, t)
     register_order(s, order)
-    if t.tif == TIF_GTD:
+    if t.tif == TIF_GTD and command.ord_type != TYPE_MARKET:
         record.marks |= MARK_TIMED
         s.words[MW_TIMED] += 1
-        set_timer(s, np.int64(command.aux1), np.int64(t.order_id))
+        add_timer(s, np.int64(command.aux1), np.int64(t.order_id))
     return order
 
 
@@ -154,14 +162,40 @@ def rest_new(s, command):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def stand_where_due(s, command, order, leaves):  # type: ignore[no-untyped-def]
+    """Put an order with a row at the end of its level, in the book or where it waits for the closing auction."""
+    record = s.orders[order]
+    if record.marks & MARK_WAITING == 0:
+        stand(s, command, order, leaves)
+    else:
+        record.shown_lots = leaves  # no iceberg waits
+        enqueue(s, order, side_row(record.instrument, np.int64(record.side) + WAITING_SIDES))
+    return 0
+
+
+@kernel
 def post_price(s, instrument, side, price):  # type: ignore[no-untyped-def]
-    """Return the price at which an order would not trade: its own or the nearest; NO_PRICE if there is none."""
+    """Return the price at which an order would not trade: its own or the nearest valid; NO_PRICE if there is none."""
     level = best_level(s, side_row(instrument, 3 - side))
     if level < 0:
         return np.int64(price)
     best = np.int64(s.levels[level].price_ticks)
     if ladder_key(2 - side, best) < ladder_key(2 - side, price):
         return np.int64(price)
+    table = np.int64(s.markets[instrument].tick_table)
     if side == SIDE_BUY:
-        return best - 1  # 0 where the best is 1: no price
-    return best + 1 if best < np.int64(2**63 - 1) else np.int64(NO_PRICE)
+        short = best - 1  # 0 where the best is 1: no price
+        return short - short % step_at(s.tick_rows, table, short) if table != 0 else short
+    if best >= MAX_LIMIT_TICKS:
+        return np.int64(NO_PRICE)
+    short = best + 1
+    if table != 0:
+        step = step_at(s.tick_rows, table, short)
+        over = short % step
+        if over != 0:
+            short = (
+                short + step - over
+                if short <= np.int64(MAX_LIMIT_TICKS) - step + over
+                else np.int64(NO_PRICE)
+            )
+    return short

@@ -24,15 +24,17 @@ from protocols.codes import (
     KIND_NEW,
     KIND_SESSION_CLOSE,
     KIND_SESSION_OPEN,
+    KIND_STATE,
     KIND_TICK,
+    KIND_TICK_TABLE,
     KIND_VENUE,
 )
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import clock_ns
 from stages.control import CO_CHECKPOINTS, CO_INVALID, CO_TICKS, CW_COUNTERS, CW_STOP
-from stages.expiry import EXPIRY
 from stages.state_words import MW_TIMERS
+from stages.timers import WHEN
 from stages.topology import CUR_INPUT_JOURNAL, CUR_INPUT_MATCHING, CUR_PORT_READER, CUR_WRITER
 
 # Words of the stage's private state; the positions of the ports follow at IW_PORTS
@@ -63,7 +65,7 @@ def is_allowed(kind, session, port):  # type: ignore[no-untyped-def]
     """Tell whether a port may send a kind; to cancel the orders of all sessions (0) is the venue's."""
     if KIND_NEW <= kind <= KIND_BOOK_REQUEST:
         return kind != KIND_MASS_CANCEL or session != 0 or port == 0
-    if KIND_SESSION_OPEN <= kind <= KIND_KILL:
+    if KIND_SESSION_OPEN <= kind <= KIND_KILL or KIND_STATE <= kind <= KIND_TICK_TABLE:
         return True
     return port == 0 and (kind == KIND_VENUE or kind == KIND_CHECKPOINT or kind == KIND_TICK)
 
@@ -93,7 +95,7 @@ def is_tick_due(w, books, control, seen_seq, time_ns):  # type: ignore[no-untype
     """Tell whether nothing came for a while, all is matched (so the heap of expiries is at rest), and one is due."""
     if w[IW_TICK_NS] == 0 or time_ns - w[IW_TIME] < w[IW_TICK_NS] or seen_seq != w[IW_SEQ]:
         return False
-    if books.words[MW_TIMERS] == 0 or books.timers[0, EXPIRY] > time_ns:
+    if books.words[MW_TIMERS] == 0 or books.timers[0, WHEN] > time_ns:
         return False
     # pairs with the supervisor's store of the stop word: what it takes the last digest of rests
     return load_acquire(control, CW_STOP) == 0

@@ -36,7 +36,9 @@ from stages.state_words import MW_BLOCK_FREE, MW_BLOCKS, MW_BLOCKS_USED
 __all__ = [
     "LEAST_KEY",
     "STOP_SIDES",
+    "WAITING_SIDES",
     "best_place",
+    "better_place",
     "find_leaf",
     "insert_key",
     "keys_below",
@@ -47,6 +49,7 @@ __all__ = [
 ]
 
 STOP_SIDES = 2  # to add to a side code: 3 stop buys, 4 stop sells
+WAITING_SIDES = 4  # 5 waiting buys, 6 waiting sells
 MIN_KEYS = BLOCK_KEYS // 4
 MERGED_KEYS = (
     BLOCK_KEYS * 3 // 4
@@ -57,7 +60,10 @@ NO_KEY = np.int64(2**63 - 1)  # in unused cells; smaller than no key
 
 @inlined
 def side_row(instrument, side):  # type: ignore[no-untyped-def]
-    """Return the row of ``sides`` for an instrument id and a side code: buys, sells, stop buys, stop sells."""
+    """Return the row of ``sides`` of an instrument id and a side code.
+
+    Buys, sells, stop buys, stop sells, waiting buys, waiting sells; two rows are spare.
+    """
     return np.int64(instrument) * SIDES_PER_INSTRUMENT + np.int64(side) - 1
 
 
@@ -65,7 +71,7 @@ def side_row(instrument, side):  # type: ignore[no-untyped-def]
 def ladder_key(row, price_ticks):  # type: ignore[no-untyped-def]
     """Return the sort key of a price on the side of ``row``, larger is better; it is its own inverse.
 
-    Rows 0 and 3 of an instrument are best at the highest price, rows 1 and 2 at the lowest: their keys are
+    Rows 0, 3 and 4 of an instrument are best at the highest price, rows 1, 2 and 5 at the lowest: their keys are
     the complements, defined for each int64 (the negative is not).
     """
     which = np.int64(row) & (SIDES_PER_INSTRUMENT - 1)
@@ -120,6 +126,15 @@ def worse_place(s, place):  # type: ignore[no-untyped-def]
         return place - 1
     worse = np.int64(s.blocks[place // BLOCK_KEYS].worse)
     return worse * BLOCK_KEYS + np.int64(s.blocks[worse].count) - 1 if worse >= 0 else np.int64(-1)
+
+
+@inlined
+def better_place(s, place):  # type: ignore[no-untyped-def]
+    """Return the place of the next better level, -1 behind the best."""
+    block = place // BLOCK_KEYS
+    if (place & (BLOCK_KEYS - 1)) + 1 < s.blocks[block].count:
+        return place + 1
+    return np.int64(s.blocks[block].better) * BLOCK_KEYS if s.blocks[block].better >= 0 else np.int64(-1)
 
 
 @inlined

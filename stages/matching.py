@@ -9,8 +9,10 @@ Writes: output ring (cursor 0), its cursor on the input ring, ``digests``. Reads
 verdicts. The output cursor is stored before the input cursor: who sees an input as matched finds all its
 outcomes (the feedback stamp rests on that).
 
-Here stand new orders, administration and the stage's step; trading is in :mod:`stages.trading`, what follows it in
-:mod:`stages.entry` and :mod:`stages.stops`, requests in :mod:`stages.requests`, books in :mod:`stages.book`.
+Here stand administration and the stage's step; new orders are in :mod:`stages.new_orders`, trading in
+:mod:`stages.trading`, what follows it in :mod:`stages.entry` and :mod:`stages.stops`, requests in
+:mod:`stages.requests`, books in :mod:`stages.book`, trading states in :mod:`stages.states`, what time brings in
+:mod:`stages.due`.
 """
 
 from __future__ import annotations
@@ -18,11 +20,9 @@ from __future__ import annotations
 import numpy as np
 
 from protocols.codes import (
-    FLAG_BOOK_ONLY,
     FLAG_MARKET_DATA,
-    FLAG_POST_ONLY,
-    FLAG_POST_REPRICE,
     KIND_ACCOUNT,
+    KIND_BANDS,
     KIND_BOOK_REQUEST,
     KIND_CANCEL,
     KIND_CHECKPOINT,
@@ -33,64 +33,40 @@ from protocols.codes import (
     KIND_NEW,
     KIND_REDUCE,
     KIND_REPLACE,
+    KIND_SCHEDULE,
     KIND_SESSION_CLOSE,
     KIND_SESSION_OPEN,
+    KIND_STATE,
     KIND_STATUS,
+    KIND_TICK_TABLE,
     OUT_ACCEPTED,
     OUT_MASS_CANCELLED,
     OUT_REJECTED,
-    OUTFLAG_ANSWER,
     OUTFLAG_NEW,
-    OUTFLAG_REPRICED,
     OUTFLAG_RISK,
     REASON_DISCONNECTED,
-    REASON_FOK_NOT_FILLABLE,
-    REASON_IOC_REMAINDER,
     REASON_MASS_CANCEL,
-    REASON_MIN_QTY_NOT_MET,
-    REASON_NO_LIQUIDITY,
-    REASON_NO_REFERENCE_PRICE,
     REASON_NO_ROOM,
     REASON_NONE,
-    REASON_POST_ONLY_WOULD_TRADE,
-    REASON_PRICE_PROTECTION,
-    REASON_UNKNOWN_ORDER,
-    TIF_FOK,
-    TIF_GTD,
-    TIF_IOC,
-    TYPE_DIRECTED,
-    TYPE_LIMIT,
-    TYPE_MARKET,
-    TYPE_STOP_LIMIT,
-    TYPE_TRAILING_STOP,
+    STATE_CONTINUOUS,
 )
 from protocols.layouts import SLOT_WORDS
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
-from stages.book import best_level, has_level_room
+from stages.auction import is_auction, tell_indications
 from stages.book_feed import set_feed, tell_book
-from stages.emit import emit_command, emit_taker
-from stages.entry import (
-    NO_PRICE,
-    expire_taker,
-    post_price,
-    rest_new,
-    special_terms,
-    taker_of_command,
-)
-from stages.expiry import EXPIRY, expire_orders
-from stages.hashing import id_find
-from stages.ladder import ladder_key, side_row
+from stages.due import add_schedule, carry_out_due, clear_schedules
+from stages.emit import emit_command
 from stages.look_ahead import look_ahead
+from stages.new_orders import match_new
 from stages.requests import cancel_many, match_request
-from stages.state import MARK_STOP
 from stages.state_words import (
+    MW_AUCTIONS,
     MW_CHECKPOINT_SEQ,
     MW_COMMANDS,
     MW_CURSOR,
     MW_DIGEST,
     MW_DIVERGED_SEQ,
-    MW_OPEN,
     MW_OUT_GATE,
     MW_OUT_INDEX,
     MW_OUT_LIMIT,
@@ -98,11 +74,13 @@ from stages.state_words import (
     MW_PENDING_HEAD,
     MW_PENDING_SEQ,
     MW_PENDING_TAIL,
-    MW_SPECIALS,
-    MW_TIMED,
     MW_TIMERS,
+    MW_TOUCHED_HEAD,
+    MW_TRADE_INDEX,
 )
-from stages.stops import enter_stop, run_elections
+from stages.states import enter_group, enter_state
+from stages.tick_tables import CLEAR, add_tick_row
+from stages.timers import WHEN
 from stages.topology import (
     CUR_INPUT_MATCHING,
     CUR_INPUT_RISK,
@@ -110,7 +88,6 @@ from stages.topology import (
     CUR_OUTPUT_RISK,
     CUR_WRITER,
 )
-from stages.trading import market_limit_key, tradable, trade, trade_directed
 
 LOOK_AHEAD = 16  # commands; about as many cache misses as a core can have in flight
 FEW_OUTCOMES = 16  # with less room than that, matching looks for more before a command
@@ -118,157 +95,8 @@ PUBLISH_EVERY = 16  # commands between two stores of the cursors: fewer cache-li
 
 
 @inlined
-def reject_new(s, command, reason):  # type: ignore[no-untyped-def]
-    """Answer a NEW that matching does not take."""
-    emit_command(
-        s,
-        command,
-        np.int64(OUT_REJECTED),
-        np.int64(reason),
-        np.int64(OUTFLAG_NEW),
-        np.int64(command.session),
-        np.int64(command.seq),
-        np.int64(command.price_ticks),
-        np.int64(command.qty_lots),
-        np.int64(0),
-        np.int64(0),
-    )
-
-
-@inlined
-def accept_taker(s, command, flags):  # type: ignore[no-untyped-def]
-    """Answer a NEW that matching takes."""
-    qty = np.int64(command.qty_lots)
-    emit_taker(s, command, np.int64(OUT_ACCEPTED), np.int64(REASON_NONE), flags | OUTFLAG_ANSWER, qty, qty)
-
-
-@kernel
-def _special_problem(s, command, display):  # type: ignore[no-untyped-def]
-    """Return why matching cannot take a stop order, iceberg or order with GTD; NONE if it can."""
-    is_stop = TYPE_LIMIT < command.ord_type <= TYPE_TRAILING_STOP
-    if (is_stop or display != 0) and s.words[MW_SPECIALS] >= s.specials.shape[0]:
-        return REASON_NO_ROOM
-    if (
-        command.tif == TIF_GTD
-        and command.ord_type != TYPE_MARKET
-        and s.words[MW_TIMED] >= s.specials.shape[0]
-    ):
-        return REASON_NO_ROOM
-    if command.ord_type == TYPE_TRAILING_STOP and s.markets[np.int64(command.instrument)].last_ticks == 0:
-        return REASON_NO_REFERENCE_PRICE
-    return REASON_NONE
-
-
-@kernel
-def match_directed(s, command, target_id):  # type: ignore[no-untyped-def]
-    """Process an accepted NEW that names the order with which it trades."""
-    target = id_find(s.order_map, s.order_keys, target_id)
-    if target < 0:
-        reject_new(s, command, np.int64(REASON_UNKNOWN_ORDER))
-        return 0
-    named = s.orders[target]
-    if named.instrument != command.instrument or named.side == command.side or named.marks & MARK_STOP != 0:
-        reject_new(s, command, np.int64(REASON_UNKNOWN_ORDER))
-        return 0
-    t = taker_of_command(s, command)
-    accept_taker(s, command, np.int64(0))
-    trade_directed(s, command, target)
-    if t.leaves_lots != 0:
-        expire_taker(s, command, np.int64(REASON_IOC_REMAINDER), np.int64(0))
-    return 0
-
-
-@kernel
-def match_special(s, command):  # type: ignore[no-untyped-def]
-    """Process an accepted NEW that is not plain; return whether it goes on to trade as a plain one does."""
-    t = s.taker[0]
-    ord_type = np.int64(command.ord_type)
-    flags = np.int64(command.flags)
-    instrument = np.int64(command.instrument)
-    side = np.int64(command.side)
-    special_terms(t, command)
-    reason = np.int64(_special_problem(s, command, np.int64(t.display_lots)))
-    out_flags = np.int64(0)
-    if reason == REASON_NONE and flags & (FLAG_POST_ONLY | FLAG_POST_REPRICE) != 0:
-        price = np.int64(post_price(s, instrument, side, np.int64(t.price_ticks)))
-        if price != t.price_ticks:
-            if flags & FLAG_POST_ONLY != 0 or price == NO_PRICE:
-                reason = np.int64(REASON_POST_ONLY_WOULD_TRADE)
-            else:
-                t.price_ticks = price
-                out_flags = np.int64(OUTFLAG_REPRICED)
-    if reason != REASON_NONE:
-        reject_new(s, command, reason)
-        return False
-    if TYPE_LIMIT < ord_type <= TYPE_TRAILING_STOP:
-        if ord_type != TYPE_STOP_LIMIT:
-            t.price_ticks = 0
-        accept_taker(s, command, out_flags)
-        enter_stop(s, command)
-        return False
-    if ord_type == TYPE_MARKET:
-        t.price_ticks = 0
-        t.limit_key = market_limit_key(s, instrument, side)
-    else:
-        t.limit_key = ladder_key(2 - side, np.int64(t.price_ticks))
-    accept_taker(s, command, out_flags)
-    wanted = np.int64(command.qty_lots) if command.tif == TIF_FOK else np.int64(command.orig0)
-    if wanted != 0:
-        lots = np.int64(tradable(s, np.int64(command.qty_lots)))
-        if command.tif == TIF_FOK and lots < command.qty_lots:
-            expire_taker(s, command, np.int64(REASON_FOK_NOT_FILLABLE), np.int64(0))
-            return False
-        if lots < command.orig0:
-            expire_taker(s, command, np.int64(REASON_MIN_QTY_NOT_MET), np.int64(0))
-            return False
-    return True
-
-
-@kernel
-def match_new(s, command, target_id):  # type: ignore[no-untyped-def]
-    """Process an accepted NEW."""
-    ord_type = np.int64(command.ord_type)
-    tif = np.int64(command.tif)
-    instrument = np.int64(command.instrument)
-    side = np.int64(command.side)
-    if ord_type == TYPE_DIRECTED:
-        match_directed(s, command, target_id)
-    else:
-        may_rest = ord_type != TYPE_MARKET and tif != TIF_IOC and tif != TIF_FOK
-        if may_rest and (s.words[MW_OPEN] >= s.orders.shape[0] or not has_level_room(s)):
-            reject_new(s, command, np.int64(REASON_NO_ROOM))
-            return 0
-        t = taker_of_command(s, command)
-        flags = np.int64(command.flags)
-        is_plain = ord_type == TYPE_LIMIT and tif <= TIF_IOC
-        is_plain = is_plain and (command.order_id | command.orig0 | np.int64(command.orig2)) == 0
-        is_plain = is_plain and flags & (FLAG_POST_ONLY | FLAG_POST_REPRICE) == 0
-        goes_on = True
-        if is_plain:
-            t.limit_key = ladder_key(2 - side, np.int64(command.price_ticks))
-            accept_taker(s, command, np.int64(0))
-        else:
-            goes_on = match_special(s, command)
-        if goes_on:
-            if flags & FLAG_BOOK_ONLY == 0:
-                trade(s, command)
-            if t.leaves_lots != 0:
-                if may_rest:
-                    rest_new(s, command)
-                elif ord_type != TYPE_MARKET:
-                    expire_taker(s, command, np.int64(REASON_IOC_REMAINDER), np.int64(0))
-                elif best_level(s, side_row(instrument, 3 - side)) < 0:
-                    expire_taker(s, command, np.int64(REASON_NO_LIQUIDITY), np.int64(0))
-                else:
-                    expire_taker(s, command, np.int64(REASON_PRICE_PROTECTION), np.int64(0))
-    if s.markets[instrument].stops != 0:
-        run_elections(s, command, instrument)
-    return 0
-
-
-@inlined
 def is_administrative(kind):  # type: ignore[no-untyped-def]
-    """Tell whether a kind is answered by one outcome and touches no book."""
+    """Tell whether a kind administers the venue: its rejection echoes no amounts."""
     return (
         kind == KIND_SESSION_OPEN
         or kind == KIND_SESSION_CLOSE
@@ -276,6 +104,7 @@ def is_administrative(kind):  # type: ignore[no-untyped-def]
         or kind == KIND_ACCOUNT
         or kind == KIND_LIMIT
         or kind == KIND_KILL
+        or KIND_STATE <= kind <= KIND_TICK_TABLE
     )
 
 
@@ -292,6 +121,24 @@ def answer(s, command, kind, verdict, qty):  # type: ignore[no-untyped-def]
         np.int64(0),
         np.int64(0),
         np.int64(qty),
+        np.int64(0),
+        np.int64(0),
+    )
+
+
+@inlined
+def refuse(s, command, verdict, reason):  # type: ignore[no-untyped-def]
+    """Reject an administrative command that risk let pass."""
+    emit_command(
+        s,
+        command,
+        np.int64(OUT_REJECTED),
+        np.int64(reason),
+        np.int64(0),
+        np.int64(verdict.session),
+        np.int64(0),
+        np.int64(0),
+        np.int64(0),
         np.int64(0),
         np.int64(0),
     )
@@ -323,35 +170,85 @@ def match_rejected(s, command, verdict):  # type: ignore[no-untyped-def]
     return 0
 
 
+@inlined
+def carry_out_mass_cancel(s, command):  # type: ignore[no-untyped-def]
+    """Cancel what a MASS_CANCEL names; return how many orders that were."""
+    return cancel_many(
+        s,
+        command,
+        np.int64(command.session),
+        np.int64(command.account),
+        np.int64(command.instrument),
+        np.int64(command.side),
+        np.int64(command.aux0),
+        np.int64(REASON_MASS_CANCEL),
+    )
+
+
+@inlined
+def define_market(s, command):  # type: ignore[no-untyped-def]
+    """Take in what matching has to know of an instrument."""
+    market = s.markets[np.int64(command.instrument)]
+    market.protection_ticks = command.orig0
+    market.group = command.account
+    market.tick_table = command.orig1
+    set_feed(s, np.int64(command.instrument), np.int64(command.flags) & FLAG_MARKET_DATA)
+    if market.state == 0:
+        market.state = STATE_CONTINUOUS if command.ord_type == 0 else command.ord_type
+        s.words[MW_AUCTIONS] += np.int64(is_auction(market.state))
+
+
+@inlined
+def set_bands(s, command):  # type: ignore[no-untyped-def]
+    """Take in the bands of an instrument and how its auctions run."""
+    market = s.markets[np.int64(command.instrument)]
+    market.band_mode = command.ord_type
+    market.static_ticks = command.order_id
+    market.dynamic_ticks = command.orig0
+    market.volatility_ns = command.aux0
+    market.indication_ns = command.qty_lots
+    if command.price_ticks != 0:
+        market.static_reference = command.price_ticks
+
+
+@kernel
+def change_states(s, command):  # type: ignore[no-untyped-def]
+    """Carry out a STATE command."""
+    if command.instrument != 0:
+        enter_state(s, command, np.int64(command.instrument), np.int64(command.ord_type))
+    else:
+        enter_group(s, command, np.int64(command.account), np.int64(command.ord_type))
+    return 0
+
+
 @kernel
 def match_administration(s, command, verdict):  # type: ignore[no-untyped-def]
     """Carry out what an administrative command, or a MASS_CANCEL, means to the books, and answer it."""
     kind = np.int64(command.kind)
     if kind == KIND_MASS_CANCEL:
-        count = cancel_many(
-            s,
-            command,
-            np.int64(command.session),
-            np.int64(command.account),
-            np.int64(command.instrument),
-            np.int64(command.side),
-            np.int64(REASON_MASS_CANCEL),
-        )
+        count = carry_out_mass_cancel(s, command)
         answer(s, command, np.int64(OUT_MASS_CANCELLED), verdict, np.int64(count))
         return 0
     if kind == KIND_SESSION_CLOSE and verdict.order_id != 0:
-        cancel_many(
-            s,
-            command,
-            np.int64(command.session),
-            np.int64(0),
-            np.int64(0),
-            np.int64(0),
-            np.int64(REASON_DISCONNECTED),
-        )
+        session = np.int64(command.session)
+        nothing = np.int64(0)
+        cancel_many(s, command, session, nothing, nothing, nothing, nothing, np.int64(REASON_DISCONNECTED))
     elif kind == KIND_INSTRUMENT:
-        s.markets[np.int64(command.instrument)].protection_ticks = command.orig0
-        set_feed(s, np.int64(command.instrument), np.int64(command.flags) & FLAG_MARKET_DATA)
+        define_market(s, command)
+    elif kind == KIND_ACCOUNT:
+        s.firms[np.int64(command.account)] = command.instrument
+    elif kind == KIND_STATE:
+        change_states(s, command)
+    elif kind == KIND_BANDS:
+        set_bands(s, command)
+    elif kind == KIND_TICK_TABLE:
+        add_tick_row(s.tick_rows, command)
+    elif kind == KIND_SCHEDULE:
+        if command.side == CLEAR:
+            clear_schedules(s, np.int64(command.account))
+        elif not add_schedule(s, command):
+            refuse(s, command, verdict, np.int64(REASON_NO_ROOM))
+            return 0
     answer(s, command, np.int64(OUT_ACCEPTED), verdict, np.int64(0))
     return 0
 
@@ -371,8 +268,9 @@ def check_checkpoint(s, command):  # type: ignore[no-untyped-def]
 def match_command(s, command, verdict):  # type: ignore[no-untyped-def]
     """Process one command, with its outcomes."""
     kind = np.int64(command.kind)
-    if s.words[MW_TIMERS] != 0 and s.timers[0, EXPIRY] <= command.time_ns:
-        expire_orders(s, command)
+    s.words[MW_TRADE_INDEX] = 0
+    if s.words[MW_TIMERS] != 0 and s.timers[0, WHEN] <= command.time_ns:
+        carry_out_due(s, command)
     if verdict.reason != REASON_NONE:
         match_rejected(s, command, verdict)
     elif kind == KIND_NEW:
@@ -385,6 +283,8 @@ def match_command(s, command, verdict):  # type: ignore[no-untyped-def]
         tell_book(s, command)
     elif kind == KIND_CHECKPOINT:
         check_checkpoint(s, command)
+    if s.words[MW_TOUCHED_HEAD] != 0:
+        tell_indications(s, command)
 
 
 @inlined

@@ -29,6 +29,7 @@ import numpy as np
 
 from protocols.codes import (
     FLAG_OFF_TICK,
+    KIND_BANDS,
     KIND_BOOK_REQUEST,
     KIND_CANCEL,
     KIND_INSTRUMENT,
@@ -36,10 +37,13 @@ from protocols.codes import (
     KIND_NEW,
     KIND_REDUCE,
     KIND_REPLACE,
+    KIND_SCHEDULE,
     KIND_SESSION_CLOSE,
     KIND_SESSION_OPEN,
+    KIND_STATE,
     KIND_STATUS,
     KIND_TICK,
+    KIND_TICK_TABLE,
     REASON_INVALID_COMMAND,
     REASON_INVALID_PRICE,
     REASON_INVALID_SIDE,
@@ -50,22 +54,37 @@ from protocols.codes import (
     REASON_UNKNOWN_INSTRUMENT,
     REASON_UNKNOWN_ORDER,
     SIDE_SELL,
+    STATE_CONTINUOUS,
+    STATE_COUNT,
     TYPE_DIRECTED,
     TYPE_LIMIT,
+    TYPE_STOP,
     TYPE_STOP_LIMIT,
 )
 from protocols.layouts import COMMAND, OUTCOME
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
-from stages.administration import MAX_PROTECTION_TICKS
+from stages.administration import MAX_PROTECTION_TICKS, check_bands, check_schedule
 from stages.book_view import Best, Book, BookView, OpenOrder
-from stages.checks import MAX_STOP_TICKS, check_amounts, check_qty, check_terms
+from stages.checks import MAX_LIMIT_TICKS, MAX_STOP_TICKS, check_amounts, check_qty, check_terms
 from stages.core import collect_outcomes
 from stages.hashing import id_find
 from stages.matching import matching_step
 from stages.orders import special_row
-from stages.state import MARK_STOP, VERDICT, Capacities, MatchingState, allocate_matching, records, with_ring
+from stages.state import (
+    MARK_MARKET,
+    MARK_STOP,
+    MARKET_FEED,
+    TICK_TABLES,
+    VERDICT,
+    Capacities,
+    MatchingState,
+    allocate_matching,
+    records,
+    with_ring,
+)
 from stages.state_words import MW_CURSOR, MW_DIGEST, MW_FEEDS
+from stages.tick_tables import is_on_table, table_problem
 from stages.topology import (
     CUR_INPUT_MATCHING,
     CUR_INPUT_RISK,
@@ -84,7 +103,7 @@ WORDS = 16  # of a slot
 
 
 @inlined
-def admit_new(command, max_instruments):  # type: ignore[no-untyped-def]
+def admit_new(books, command, max_instruments):  # type: ignore[no-untyped-def]
     """Judge a NEW by itself; return the reason."""
     ord_type = np.int64(command.ord_type)
     if not (0 < command.instrument <= max_instruments):
@@ -101,8 +120,14 @@ def admit_new(command, max_instruments):  # type: ignore[no-untyped-def]
     if np.int64(command.flags) & FLAG_OFF_TICK != 0:
         return REASON_PRICE_NOT_ON_TICK
     is_priced = ord_type == TYPE_LIMIT or ord_type == TYPE_STOP_LIMIT or ord_type == TYPE_DIRECTED
-    if is_priced and command.price_ticks <= 0:
+    if is_priced and not (0 < command.price_ticks <= MAX_LIMIT_TICKS):
         return REASON_INVALID_PRICE
+    table = np.int64(books.markets[np.int64(command.instrument)].tick_table)
+    if is_priced and not is_on_table(books.tick_rows, table, np.int64(command.price_ticks)):
+        return REASON_PRICE_NOT_ON_TICK
+    has_stop_price = ord_type == TYPE_STOP or ord_type == TYPE_STOP_LIMIT
+    if has_stop_price and not is_on_table(books.tick_rows, table, np.int64(command.aux0)):
+        return REASON_PRICE_NOT_ON_TICK
     if command.qty_lots > MAX_QTY:
         return REASON_MAX_ORDER_QTY
     if ord_type == TYPE_DIRECTED and command.order_id == 0:
@@ -112,12 +137,12 @@ def admit_new(command, max_instruments):  # type: ignore[no-untyped-def]
 
 @inlined
 def has_a_limit(books, order_id):  # type: ignore[no-untyped-def]
-    """Tell whether an id is that of an open order with a limit price: any but STOP and TRAILING_STOP."""
+    """Tell whether an id is that of an open order with a limit price: any but STOP, TRAILING_STOP and MARKET."""
     order = id_find(books.order_map, books.order_keys, order_id)
     if order < 0:
         return False
     if books.orders[order].marks & MARK_STOP == 0:
-        return True
+        return books.orders[order].marks & MARK_MARKET == 0
     return books.specials[special_row(books, order)].ord_type == TYPE_STOP_LIMIT
 
 
@@ -137,10 +162,44 @@ def admit_request(books, command):  # type: ignore[no-untyped-def]
         if command.aux0 < 0 or command.aux0 > MAX_STOP_TICKS:
             return REASON_INVALID_STOP_PRICE
         price = np.int64(command.price_ticks)
-        if price < 0 or (price == 0 and has_a_limit(books, np.int64(command.order_id))):
+        if (
+            price < 0
+            or price > MAX_LIMIT_TICKS
+            or (price == 0 and has_a_limit(books, np.int64(command.order_id)))
+        ):
             return REASON_INVALID_PRICE
         if command.qty_lots > MAX_QTY:
             return REASON_MAX_ORDER_QTY
+    return REASON_NONE
+
+
+@inlined
+def is_definition(kind):  # type: ignore[no-untyped-def]
+    """Tell whether the commands behind one of this kind can be judged only when it was carried out."""
+    return kind == KIND_INSTRUMENT or kind == KIND_TICK_TABLE
+
+
+@kernel
+def admit_market(books, command, max_instruments):  # type: ignore[no-untyped-def]
+    """Judge INSTRUMENT and what concerns trading states; return the reason."""
+    kind = np.int64(command.kind)
+    has_instrument = 0 < command.instrument <= max_instruments
+    if kind == KIND_STATE:
+        if command.instrument != 0 and not has_instrument:
+            return REASON_UNKNOWN_INSTRUMENT
+        return REASON_NONE if 0 < command.ord_type < STATE_COUNT else REASON_INVALID_COMMAND
+    if kind == KIND_SCHEDULE:
+        return check_schedule(command)
+    if kind == KIND_TICK_TABLE:
+        return table_problem(books.tick_rows, command)
+    if not has_instrument:
+        return REASON_UNKNOWN_INSTRUMENT
+    if kind == KIND_BANDS:
+        return check_bands(command)
+    if command.orig0 < 0 or command.orig0 > MAX_PROTECTION_TICKS or command.account < 0:
+        return REASON_INVALID_COMMAND
+    if command.ord_type >= STATE_COUNT or not (0 <= command.orig1 < TICK_TABLES):
+        return REASON_INVALID_COMMAND
     return REASON_NONE
 
 
@@ -155,7 +214,7 @@ def admit(books, command, verdict, max_instruments):  # type: ignore[no-untyped-
     verdict.session = command.session
     reason = REASON_NONE
     if kind == KIND_NEW:
-        reason = admit_new(command, max_instruments)
+        reason = admit_new(books, command, max_instruments)
         if reason == REASON_NONE and command.ord_type == TYPE_DIRECTED:
             verdict.order_id = command.order_id
     elif kind == KIND_CANCEL or kind == KIND_REDUCE or kind == KIND_REPLACE or kind == KIND_STATUS:
@@ -169,11 +228,8 @@ def admit(books, command, verdict, max_instruments):  # type: ignore[no-untyped-
     elif kind == KIND_BOOK_REQUEST:
         if not (0 < command.instrument <= max_instruments):
             reason = REASON_UNKNOWN_INSTRUMENT
-    elif kind == KIND_INSTRUMENT:
-        if not (0 < command.instrument <= max_instruments):
-            reason = REASON_UNKNOWN_INSTRUMENT
-        elif command.orig0 < 0 or command.orig0 > MAX_PROTECTION_TICKS:
-            reason = REASON_INVALID_COMMAND
+    elif is_definition(kind) or kind == KIND_STATE or kind == KIND_SCHEDULE or kind == KIND_BANDS:
+        reason = admit_market(books, command, max_instruments)
     elif kind == KIND_SESSION_CLOSE:
         verdict.order_id = 1  # tells matching to cancel its orders
     elif kind != KIND_SESSION_OPEN and kind != KIND_TICK:
@@ -188,24 +244,32 @@ def admit_commands(  # type: ignore[no-untyped-def]
 ):
     """Number, stamp and judge commands [start, stop) as far as the input ring has room; return (count, time).
 
-    A REPLACE without a price waits until all before it has been matched.
+    A REPLACE without a price and what defines instruments or tick tables wait until all before them has been matched,
+    and what comes behind a definition until that is.
     """
     capacity = np.int64(in_slot_words.shape[0])
     last = load_acquire(in_words, CUR_WRITER)
     matched = load_acquire(in_words, CUR_INPUT_MATCHING)
     count = min(np.int64(stop - start), matched + capacity - last)
+    if matched < last and is_definition(np.int64(in_slots[last & (capacity - 1)].kind)):
+        count = np.int64(0)
     for offset in range(count):
         slot = (last + 1 + offset) & (capacity - 1)
         for word in range(WORDS):
             in_slot_words[slot, word] = source[start + offset, word]
         command = in_slots[slot]
-        if command.kind == KIND_REPLACE and command.price_ticks == 0 and matched < last + offset:
+        defines = is_definition(np.int64(command.kind))
+        depends = defines or (command.kind == KIND_REPLACE and command.price_ticks == 0)
+        if depends and matched < last + offset:
             count = np.int64(offset)
             break
         time_ns = max(time_ns, np.int64(command.time_ns))
         command.seq = last + 1 + offset
         command.time_ns = time_ns
         admit(books, command, verdicts[slot], max_instruments)
+        if defines:
+            count = np.int64(offset + 1)
+            break
     # pairs with the load_acquire of matching: slots and verdicts are complete up to here
     store_release(in_words, CUR_WRITER, last + count)
     store_release(in_words, CUR_INPUT_RISK, last + count)
@@ -292,9 +356,10 @@ class MatchingCore(BookView):
         )
         self._out_slot_words = np.zeros((output_slots, WORDS), dtype=np.int64)
         books: MatchingState = with_ring(allocate_matching(capacities), self._out_slot_words)
+        books.markets["state"][1:] = STATE_CONTINUOUS
         super().__init__(books, max_instruments)
         if market_data:
-            books.markets["has_feed"][1:] = 1
+            books.markets["marks"][1:] = MARKET_FEED
             books.words[MW_FEEDS] = max_instruments
         self._in_words = np.zeros(cursor_word(4), dtype=np.int64)
         self._out_words = np.zeros(cursor_word(3), dtype=np.int64)

@@ -14,10 +14,10 @@ import numpy as np
 
 from protocols.codes import SIDE_BUY, TYPE_TRAILING_STOP
 from ringbuffer.kernel import inlined, kernel
-from stages.book import dequeue, enqueue
+from stages.book import dequeue, enqueue, touch
 from stages.hashing import id_insert, id_remove
 from stages.ladder import side_row
-from stages.state import MARK_RARE, MARK_SPECIAL, MARK_STOP, MARK_TIMED
+from stages.state import MARK_FLEETING, MARK_MARKET, MARK_RARE, MARK_SPECIAL, MARK_STOP, MARK_TIMED
 from stages.state_words import (
     MW_OPEN,
     MW_ORDER_FREE,
@@ -49,9 +49,11 @@ def leaves_of(s, order):  # type: ignore[no-untyped-def]
 
 @inlined
 def price_of(s, order):  # type: ignore[no-untyped-def]
-    """Return the limit of an order; of a stop order that is not the price of its level."""
+    """Return the limit of an order, 0 if it has none; of stop and market orders it is not the price of the level."""
     record = s.orders[order]
-    if record.marks & MARK_STOP != 0:
+    if record.marks & (MARK_STOP | MARK_MARKET) != 0:
+        if record.marks & MARK_MARKET != 0:
+            return np.int64(0)
         return np.int64(s.specials[special_row(s, order)].limit_ticks)
     return np.int64(record.price_ticks)
 
@@ -68,6 +70,7 @@ def take_lots(s, order, qty_lots):  # type: ignore[no-untyped-def]
         shown_less -= hidden_less
     record.shown_lots -= shown_less
     s.levels[np.int64(record.level)].qty_lots -= shown_less
+    touch(s, order)
 
 
 @inlined
@@ -209,6 +212,8 @@ def _forget_rare(s, order):  # type: ignore[no-untyped-def]
         drop_special(s, order)
     if marks & MARK_TIMED != 0:
         s.words[MW_TIMED] -= 1
+    if marks & MARK_FLEETING != 0:
+        s.markets[np.int64(s.orders[order].instrument)].fleeting -= 1
     return 0
 
 

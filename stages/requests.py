@@ -16,21 +16,28 @@ from protocols.codes import (
     OUTFLAG_UNSOLICITED,
     REASON_CLIENT_REQUEST,
     REASON_INVALID_DISPLAY_QTY,
+    REASON_MARKET_CLOSED,
     REASON_NO_ROOM,
     REASON_NONE,
     REASON_ORDER_MISMATCH,
     REASON_POST_ONLY_WOULD_TRADE,
+    REASON_PRICE_OUT_OF_BAND,
     REASON_QTY_BELOW_EXECUTED,
     REASON_TOO_LATE,
+    REASON_TRADING_HALTED,
     REASON_UNKNOWN_ORDER,
+    STATE_CLOSED,
+    STATE_CONTINUOUS,
+    STATE_HALT,
     TYPE_STOP_LIMIT,
     TYPE_TRAILING_STOP,
 )
 from ringbuffer.kernel import inlined, kernel
+from stages.bands import breached, halt_by_band, halts, limit_to_bands
 from stages.book import best_level, dequeue, has_level_room, worse_level
 from stages.book_feed import leave_book, lose_lots, tell_leaving
 from stages.emit import emit_command, emit_order, emit_request
-from stages.entry import NO_PRICE, post_price, stand, taker_of_order
+from stages.entry import NO_PRICE, expire_taker, post_price, stand, stand_where_due, taker_of_order
 from stages.hashing import id_find
 from stages.ladder import ladder_key
 from stages.orders import (
@@ -41,11 +48,14 @@ from stages.orders import (
     special_row,
 )
 from stages.state import (
+    MARK_MARKET,
     MARK_POST_ONLY,
     MARK_POST_REPRICE,
     MARK_SPECIAL,
     MARK_STOP,
+    MARK_WAITING,
     MAX_REFILLS,
+    SIDES_IN_USE,
     SIDES_PER_INSTRUMENT,
 )
 from stages.stops import run_elections, stand_as_stop, trailing_price
@@ -121,7 +131,6 @@ def replace_stop(s, command, order, leaves, new_leaves):  # type: ignore[no-unty
     if special.ord_type == TYPE_STOP_LIMIT:
         special.limit_ticks = command.price_ticks
     special.trail_ticks = distance
-    s.taker[0].trade_index = 0  # the taker is that of an earlier command; an election numbers on from it
     replaced(s, command, order, np.int64(special.limit_ticks), new_leaves)
     name_order(s, order, command)
     if keeps_place:
@@ -159,15 +168,46 @@ def replace_resting(s, command, order, leaves, new_leaves):  # type: ignore[no-u
     dequeue(s, order)
     name_order(s, order, command)
     record.price_ticks = price
-    t = taker_of_order(s, order, new_leaves, np.int64(0))
+    t = taker_of_order(s, order, new_leaves)
     t.price_ticks = price
     t.limit_key = ladder_key(2 - side, price)
+    if s.markets[instrument].band_mode != 0:
+        limit_to_bands(s, command)
     trade(s, command)
     record.cum_lots = t.cum_lots
     if t.leaves_lots == 0:
         forget_order(s, order)
-    else:
+    elif not breached(s):
         stand(s, command, order, np.int64(t.leaves_lots))
+    elif halts(s, instrument):
+        stand(s, command, order, np.int64(t.leaves_lots))
+        halt_by_band(s, command, instrument)
+    else:
+        expire_taker(s, command, np.int64(REASON_PRICE_OUT_OF_BAND), np.int64(OUTFLAG_UNSOLICITED))
+        forget_order(s, order)
+    return REASON_NONE
+
+
+@kernel
+def replace_quietly(s, command, order, leaves, new_leaves):  # type: ignore[no-untyped-def]
+    """Carry out a REPLACE of an order that may not trade now; return the reason if it cannot be."""
+    record = s.orders[order]
+    is_market = record.marks & MARK_MARKET != 0
+    price = np.int64(record.price_ticks) if is_market else np.int64(command.price_ticks)
+    told_price = np.int64(0) if is_market else price
+    if price == record.price_ticks and new_leaves < leaves:
+        replaced(s, command, order, told_price, new_leaves)
+        lose_lots(s, command, order, leaves - new_leaves)
+        name_order(s, order, command)
+        return REASON_NONE
+    if not has_level_room(s):
+        return REASON_NO_ROOM
+    replaced(s, command, order, told_price, new_leaves)
+    tell_leaving(s, command, order, True)
+    dequeue(s, order)
+    name_order(s, order, command)
+    record.price_ticks = price
+    stand_where_due(s, command, order, new_leaves)
     return REASON_NONE
 
 
@@ -217,12 +257,19 @@ def match_request(s, command, target_id):  # type: ignore[no-untyped-def]
         )
     elif kind == KIND_REPLACE:
         reason = np.int64(REASON_NONE)
-        if qty <= cum:
+        state = np.int64(s.markets[instrument].state)
+        if state == STATE_HALT:
+            reason = np.int64(REASON_TRADING_HALTED)
+        elif state == STATE_CLOSED:
+            reason = np.int64(REASON_MARKET_CLOSED)
+        elif qty <= cum:
             reason = np.int64(REASON_QTY_BELOW_EXECUTED)
         elif not display_allows(s, order, qty - cum):
             reason = np.int64(REASON_INVALID_DISPLAY_QTY)
         elif record.marks & MARK_STOP != 0:
             reason = np.int64(replace_stop(s, command, order, leaves, qty - cum))
+        elif state > STATE_CONTINUOUS or record.marks & MARK_WAITING != 0:
+            reason = np.int64(replace_quietly(s, command, order, leaves, qty - cum))
         else:
             reason = np.int64(replace_resting(s, command, order, leaves, qty - cum))
         if reason != REASON_NONE:
@@ -232,9 +279,15 @@ def match_request(s, command, target_id):  # type: ignore[no-untyped-def]
     return 0
 
 
+@inlined
+def firm_of(s, account):  # type: ignore[no-untyped-def]
+    """Return the firm of an account, 0 for none."""
+    return np.int64(s.firms[account]) if 0 < account < s.firms.shape[0] else np.int64(0)
+
+
 @kernel
-def cancel_side(s, command, row, session, account, reason):  # type: ignore[no-untyped-def]
-    """Cancel the orders of one side that have this session and account, 0 for any; return how many."""
+def cancel_side(s, command, row, session, account, firm, reason):  # type: ignore[no-untyped-def]
+    """Cancel the orders of one side that have this session, account and firm, 0 for any; return how many."""
     count = np.int64(0)
     level = best_level(s, row)
     while level >= 0:
@@ -243,7 +296,11 @@ def cancel_side(s, command, row, session, account, reason):  # type: ignore[no-u
         while order >= 0:
             record = s.orders[order]
             after = np.int64(record.next)
-            if (session == 0 or record.session == session) and (account == 0 or record.account == account):
+            if (
+                (session == 0 or record.session == session)
+                and (account == 0 or record.account == account)
+                and (firm == 0 or firm_of(s, np.int64(record.account)) == firm)
+            ):
                 emit_order(
                     s,
                     command,
@@ -262,7 +319,7 @@ def cancel_side(s, command, row, session, account, reason):  # type: ignore[no-u
 
 
 @kernel
-def cancel_many(s, command, session, account, instrument, side, reason):  # type: ignore[no-untyped-def]
+def cancel_many(s, command, session, account, instrument, side, firm, reason):  # type: ignore[no-untyped-def]
     """Cancel all orders that match, 0 for any; return how many."""
     count = np.int64(0)
     first = np.int64(0)
@@ -271,8 +328,8 @@ def cancel_many(s, command, session, account, instrument, side, reason):  # type
         first = np.int64(instrument)
         stop = first + 1
     for market in range(first, stop):
-        for offset in range(SIDES_PER_INSTRUMENT):
+        for offset in range(SIDES_IN_USE):
             if side == 0 or (offset & 1) == side - 1:
                 row = np.int64(market) * SIDES_PER_INSTRUMENT + offset
-                count += cancel_side(s, command, row, session, account, reason)
+                count += cancel_side(s, command, row, session, account, firm, reason)
     return count

@@ -55,6 +55,7 @@ from protocols.codes import (
     TYPE_DIRECTED,
     TYPE_MARKET,
     TYPE_STOP,
+    TYPE_STOP_LIMIT,
     TYPE_TRAILING_STOP,
 )
 from ringbuffer.atomics import load_acquire, store_release
@@ -86,6 +87,7 @@ from stages.state_words import (
     RW_POSITIONS,
     RW_SEEN,
 )
+from stages.tick_tables import is_on_table
 from stages.topology import CUR_INPUT_MATCHING, CUR_INPUT_RISK, CUR_WRITER
 
 PUBLISH_EVERY = 16
@@ -142,12 +144,18 @@ def judge_new(s, command, verdict):  # type: ignore[no-untyped-def]
             return REASON_PRICE_NOT_ON_TICK
         stop_ticks = np.int64(command.aux0) if ord_type == TYPE_STOP else np.int64(0)
         price = reference_price(instrument, stop_ticks)
+        if ord_type == TYPE_STOP and not is_on_table(s.tick_rows, instrument.tick_table, stop_ticks):
+            return REASON_PRICE_NOT_ON_TICK
         if price == 0:
             return REASON_NO_REFERENCE_PRICE
     else:
-        reason = check_price(command, instrument)
+        reason = check_price(s, command, instrument)
         if reason != REASON_NONE:
             return reason
+        if ord_type == TYPE_STOP_LIMIT and not is_on_table(
+            s.tick_rows, instrument.tick_table, np.int64(command.aux0)
+        ):
+            return REASON_PRICE_NOT_ON_TICK
     if account.currency != instrument.currency:
         return REASON_CURRENCY_MISMATCH
     side = np.int64(command.side)
@@ -322,11 +330,14 @@ def judge_replace(s, command, verdict):  # type: ignore[no-untyped-def]
         stop_ticks = np.int64(command.aux0) if record.ord_type == TYPE_STOP else np.int64(0)
         price = max(np.int64(record.price_ticks), reference_price(instrument, stop_ticks))
     else:
-        reason = check_price(command, instrument)
+        reason = check_price(s, command, instrument)
         if reason != REASON_NONE:
             return reason
     if command.aux0 < 0 or command.aux0 > MAX_STOP_TICKS:
         return REASON_INVALID_STOP_PRICE
+    has_stop_price = record.ord_type == TYPE_STOP or record.ord_type == TYPE_STOP_LIMIT
+    if has_stop_price and not is_on_table(s.tick_rows, instrument.tick_table, np.int64(command.aux0)):
+        return REASON_PRICE_NOT_ON_TICK
     qty = np.int64(command.qty_lots)
     tick_value = np.int64(instrument.tick_value)
     if qty <= record.cum_lots:

@@ -80,8 +80,48 @@ MARKET = np.dtype(
         ("trail_tail_sell", "<i4"),
         ("stops", "<i4"),
         ("icebergs", "<i4"),
+        ("state", "u1"),  # codes.TradingState; 0: no such instrument
+        ("band_mode", "u1"),
+        ("tick_table", "u1"),
+        ("marks", "u1"),
+        ("touched_next", "<i4"),
+        ("band_seq", "<i8"),  # the command for which ``dynamic_reference`` was taken
+        # the second and third line: bands and auctions
+        ("static_ticks", "<i8"),
+        ("dynamic_ticks", "<i8"),
+        ("static_reference", "<i8"),
+        ("dynamic_reference", "<i8"),
+        ("volatility_ns", "<i8"),  # how long a volatility auction lasts
+        ("volatility_end_ns", "<i8"),  # of the one that runs; 0: a command ends it
+        ("volatility_key", "<i8"),  # of its timer
+        ("indication_ns", "<i8"),  # least time between two indications
+        ("indicated_ns", "<i8"),  # when the last one was
+        ("indication_due_ns", "<i8"),  # when the next one is, if it was put off
+        ("indication_key", "<i8"),  # of its timer
+        ("told_ticks", "<i8"),  # price, volume, and lots to buy less lots to sell, as told last
+        ("told_lots", "<i8"),
+        ("told_surplus", "<i8"),
+        ("group", "<i4"),
+        ("fleeting", "<i4"),  # orders with MARK_FLEETING
         ("feed_seq", "<i8"),  # of the last thing that its market data told
-        ("has_feed", "<i8"),
+    ],
+    align=True,
+)
+SCHEDULE = np.dtype(
+    [
+        ("due_ns", "<i8"),  # 0: a free row
+        ("period_ns", "<i8"),
+        ("key", "<i8"),  # of its timer
+        ("group", "<i4"),
+        ("state", "<i4"),
+    ],
+    align=True,
+)
+UNCROSS = np.dtype(
+    [
+        ("price_ticks", "<i8"),  # 0: no price
+        ("volume_lots", "<i8"),
+        ("surplus_lots", "<i8"),  # to buy less to sell
     ],
     align=True,
 )
@@ -89,13 +129,13 @@ TAKER = np.dtype(
     [
         ("order_id", "<i8"),
         ("price_ticks", "<i8"),  # as outcomes tell it: 0 for a market order
-        ("limit_key", "<i8"),
+        ("limit_key", "<i8"),  # up to which it trades: its own limit, or a band's edge
+        ("own_key", "<i8"),  # its own limit, where the instrument has bands
         ("leaves_lots", "<i8"),
         ("cum_lots", "<i8"),
         ("cl0", "<i8"),
         ("cl1", "<i8"),
         ("cl2", "<i8"),
-        ("trade_index", "<i8"),
         ("display_lots", "<i8"),
         ("account", "<i4"),
         ("instrument", "<i4"),
@@ -108,6 +148,9 @@ TAKER = np.dtype(
     ],
     align=True,
 )
+# Bits of a market's ``marks``.
+MARKET_TOUCHED = 1  # it is in the chain of those whose indication may have changed
+MARKET_FEED = 2  # it has market data
 # Bits of an order's ``marks``.
 MARK_SPECIAL = 1  # it has a row of specials
 MARK_TIMED = 2  # GTD
@@ -115,8 +158,13 @@ MARK_STOP = 4  # it stands in a stop side
 MARK_POST_ONLY = 8
 MARK_POST_REPRICE = 16
 MARK_STP_SHIFT = 5  # three bits: the self-trade mode
-MARK_RARE = MARK_SPECIAL | MARK_TIMED
+MARK_MARKET = 256  # a market order that rests or waits
+MARK_WAITING = 512  # it stands in a waiting side
+MARK_FLEETING = 1024  # a market order, or one at the open or the close: it ends with an auction
+MARK_RARE = MARK_SPECIAL | MARK_TIMED | MARK_FLEETING
 
+SPARE_TIMERS = 1024
+SPARE_LEVELS = 1
 MAX_REFILLS = 64  # an iceberg has at most that many times its display quantity
 LEVEL = np.dtype(
     [
@@ -179,9 +227,11 @@ ACCOUNT = np.dtype(
         ("reserved_buy", "<i8"),
         ("open_orders", "<i8"),
         ("currency", "<i4"),
+        ("firm", "<i4"),
         ("known", "u1"),
         ("killed", "u1"),
-        ("spare", "<u2"),
+        ("spare0", "<u2"),
+        ("spare1", "<i4"),
     ],
     align=True,
 )
@@ -198,8 +248,10 @@ INSTRUMENT = np.dtype(
         ("last_ticks", "<i8"),
         ("currency", "<i4"),
         ("known", "u1"),
-        ("has_feed", "u1"),  # as it was defined, like the protection
-        ("spare", "<u2"),
+        ("tick_table", "u1"),
+        ("flags", "<u2"),  # of the command that defined it
+        ("group", "<i4"),
+        ("initial_state", "<i4"),
     ],
     align=True,
 )
@@ -235,7 +287,7 @@ FEEDBACK = np.dtype(
 VERDICT = np.dtype([("order_id", "<i8"), ("reason", "<i4"), ("session", "<i4")], align=True)
 
 assert (ORDER.itemsize, LEVEL.itemsize, RISK_ORDER.itemsize, CL_ENTRY.itemsize) == (64, 32, 64, 32)
-assert (SPECIAL.itemsize, MARKET.itemsize) == (56, 64)
+assert (SPECIAL.itemsize, MARKET.itemsize, SCHEDULE.itemsize) == (56, 192, 32)
 assert (FEEDBACK.itemsize, VERDICT.itemsize, BOOK_SIDE.itemsize, BLOCK.itemsize) == (48, 16, 16, 32)
 
 # A checkpoint names a sequence at most one input ring behind it: the history is larger than any input ring, and
@@ -244,7 +296,11 @@ DIGEST_SLOTS = 1 << 21
 HUGE_PAGE_BYTES = 2 << 20
 MAP_NORESERVE = 0x4000  # Linux; mmap names it from Python 3.13 on
 
-SIDES_PER_INSTRUMENT = 4  # a power of two; see stages.ladder.side_row
+SIDES_PER_INSTRUMENT = 8  # a power of two; see stages.ladder.side_row
+SIDES_IN_USE = 6
+MAX_SCHEDULES = 256
+TICK_TABLES = 64  # table 0 is "none"
+TICK_ROWS = 16  # of a table
 BLOCK_KEYS = 32  # of a block of a ladder; a power of two
 
 
@@ -277,6 +333,7 @@ class RiskState(NamedTuple):
     limits: Any
     instruments: Any
     sessions: Any
+    tick_rows: Any  # [table, row]: (from, step); step 0 behind the last row
     cl_entries: Any
     cl_map: Any
     feed: Any
@@ -296,7 +353,12 @@ class MatchingState(NamedTuple):
     sides: Any
     markets: Any
     specials: Any
-    timers: Any  # heap of (expiry, order id)
+    schedules: Any
+    firms: Any  # of each account
+    tick_rows: Any  # as risk has them
+    timers: Any  # heap of (when, what); see stages.timers
+    level_sums: Any  # scratch of an uncross: lots from the best level on, by level
+    uncross: Any  # one row: what an uncross gives or would give
     taker: Any  # one row: the order that trades now
     blocks: Any
     block_keys: Any
@@ -377,6 +439,7 @@ def allocate_risk(capacities: Capacities, input_slots: int) -> RiskState:
         limits=shared_array((capacities.max_accounts + 1, 8), np.int64),
         instruments=shared_array(capacities.max_instruments + 1, INSTRUMENT),
         sessions=shared_array(capacities.max_sessions + 1, SESSION),
+        tick_rows=shared_array((TICK_TABLES, TICK_ROWS, 2), np.int64),
         cl_entries=private_array(capacities.max_cl_ord_ids, CL_ENTRY),
         cl_map=private_array(_power_of_two(2 * capacities.max_cl_ord_ids), np.int32),
         feed=private_array(feed_size, FEEDBACK),
@@ -397,14 +460,17 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
     """Allocate empty books."""
     orders = shared_array(capacities.max_orders, ORDER)
     max_specials = capacities.max_specials
-    max_levels = (
-        capacities.max_levels + max_specials
-    )  # for trailing stops, which move when all levels are in use
+    # beside those for trailing stops, which move when all levels are in use, one for orders that are released
+    max_levels = capacities.max_levels + max_specials + SPARE_LEVELS
     blocks = room_for_blocks(max_levels, capacities.max_instruments)
-    # what a command can do to each order, with what market data tells of it: elect it and let it rest (two), the
-    # trade or the self-trade that ends it (three), one more trade that it needs no end for (three); refills of
-    # icebergs come on top, with four each (ADR 0006)
-    pending_rows = 8 * capacities.max_orders + 4 * MAX_REFILLS * max_specials + 64
+    # what a command can do to each order, with what market data tell of it: release it (2) or elect it and let it
+    # rest (2), one more trade of it as a taker (3), its end as maker or taker (in an uncross 6: two fills, each with
+    # shown and hidden lots), its end by the state (2); refills of icebergs come on top, with 4 each, and for each
+    # state that is entered what the instrument tells of itself (ADR 0006)
+    pending_rows = 16 * capacities.max_orders + 4 * MAX_REFILLS * max_specials + 64
+    pending_rows += 4 * (MAX_SCHEDULES + 4) * (capacities.max_instruments + 1)
+    # entries that are alive: orders with GTD, schedules, two of each instrument; at most as many are not
+    timers = 2 * (max_specials + MAX_SCHEDULES + 2 * (capacities.max_instruments + 1)) + SPARE_TIMERS
     pending = private_array(pending_rows * SLOT_WORDS, np.int64)
     block_keys = shared_array((blocks, BLOCK_KEYS), np.int64)
     block_rows = shared_array((blocks, BLOCK_KEYS), np.int32)
@@ -422,7 +488,12 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
         sides=sides,
         markets=shared_array(capacities.max_instruments + 1, MARKET),
         specials=shared_array(max_specials, SPECIAL),
-        timers=shared_array((2 * max_specials, 2), np.int64),
+        schedules=shared_array(MAX_SCHEDULES, SCHEDULE),
+        firms=shared_array(capacities.max_accounts + 1, np.int32),
+        tick_rows=shared_array((TICK_TABLES, TICK_ROWS, 2), np.int64),
+        timers=shared_array((timers, 2), np.int64),
+        level_sums=private_array(max_levels, np.int64),
+        uncross=private_array(1, UNCROSS),
         taker=private_array(1, TAKER),
         blocks=shared_array(blocks, BLOCK),
         block_keys=block_keys,

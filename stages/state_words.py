@@ -50,9 +50,15 @@ MW_SPECIALS: Final = 23  # stop orders and icebergs
 MW_TYPE_COUNTS: Final = 24  # to 39
 MW_REASON_COUNTS: Final = 40  # to 103
 MW_COUNTED: Final = 104  # words up to here are shown in the control segment
-MW_TIMERS: Final = 104  # entries of the heap of expiries, of orders that ended included
+MW_TIMERS: Final = 104  # entries of the heap of what is due by time, old ones included
 MW_TIMED: Final = 105  # orders with GTD
 MW_OUT_LIMIT: Final = 106  # the last output sequence that there is room for; -1: go to pending
 MW_OUT_INDEX: Final = 107  # outcomes of this command so far
-MW_FEEDS: Final = 108  # instruments that have market data
+MW_TRADE_INDEX: Final = 108  # trades of this command so far
+MW_AUCTIONS: Final = 109  # instruments in an auction
+MW_TOUCHED_HEAD: Final = (
+    110  # first and last instrument of the chain of those that changed in an auction, 0 for none
+)
+MW_TOUCHED_TAIL: Final = 111
+MW_FEEDS: Final = 112  # instruments that have market data
 MATCHING_WORDS: Final = 128

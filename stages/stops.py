@@ -14,12 +14,15 @@ from protocols.codes import (
     REASON_NO_LIQUIDITY,
     REASON_NO_ROOM,
     REASON_NONE,
+    REASON_PRICE_OUT_OF_BAND,
     REASON_PRICE_PROTECTION,
     SIDE_BUY,
+    STATE_CONTINUOUS,
     TYPE_STOP_LIMIT,
     TYPE_TRAILING_STOP,
 )
 from ringbuffer.kernel import inlined, kernel
+from stages.bands import breached, halt_by_band, halts, limit_to_bands
 from stages.book import best_level, dequeue, enqueue, has_level_room
 from stages.emit import emit_order
 from stages.entry import expire_taker, make_row, stand, taker_of_order
@@ -133,34 +136,43 @@ def _elect(s, command, order):  # type: ignore[no-untyped-def]
     leave_stop_side(s, order)
     if special.display_lots == 0:
         drop_special(s, order)
-    t = taker_of_order(s, order, leaves, np.int64(s.taker[0].trade_index))
+    t = taker_of_order(s, order, leaves)
     t.price_ticks = record.price_ticks
     if is_limit:
         t.limit_key = ladder_key(2 - side, np.int64(record.price_ticks))
     else:
         t.limit_key = market_limit_key(s, instrument, side)
+    if s.markets[instrument].band_mode != 0:
+        limit_to_bands(s, command)
     trade(s, command)
     record.cum_lots = t.cum_lots
     reason = np.int64(REASON_NONE)
     if t.leaves_lots != 0:
-        if not is_limit:
+        is_breach = breached(s)
+        if is_breach and not (halts(s, instrument) and is_limit):
+            reason = np.int64(REASON_PRICE_OUT_OF_BAND)
+        elif not is_limit:
             is_empty = best_level(s, side_row(instrument, 3 - side)) < 0
             reason = np.int64(REASON_NO_LIQUIDITY if is_empty else REASON_PRICE_PROTECTION)
         elif not has_level_room(s):
             reason = np.int64(REASON_NO_ROOM)
         else:
             stand(s, command, order, np.int64(t.leaves_lots))
-            return 0
-        expire_taker(s, command, reason, np.int64(OUTFLAG_UNSOLICITED))
-    forget_order(s, order)
+        if reason != REASON_NONE:
+            expire_taker(s, command, reason, np.int64(OUTFLAG_UNSOLICITED))
+            forget_order(s, order)
+        if is_breach and halts(s, instrument):
+            halt_by_band(s, command, instrument)
+    else:
+        forget_order(s, order)
     return 0
 
 
 @kernel
 def run_elections(s, command, instrument):  # type: ignore[no-untyped-def]
-    """Move trailing stops and elect stop orders until the last trade price has no more to say."""
+    """Move trailing stops and elect stop orders until the last trade price has no more to say, or trading halts."""
     market = s.markets[instrument]
-    while True:
+    while market.state <= STATE_CONTINUOUS:
         last = np.int64(market.last_ticks)
         if last != market.trailed_ticks:
             market.trailed_ticks = last
@@ -170,3 +182,4 @@ def run_elections(s, command, instrument):  # type: ignore[no-untyped-def]
         if order < 0:
             return 0
         _elect(s, command, order)
+    return 0

@@ -25,7 +25,7 @@ from stages.emit import emit_maker_fill, emit_order, emit_taker, emit_taker_fill
 from stages.ladder import LEAST_KEY, ladder_key, side_row
 from stages.orders import forget_order, leaves_of, refill, special_row
 from stages.state import MARK_SPECIAL, MARK_STP_SHIFT
-from stages.state_words import MW_OPEN
+from stages.state_words import MW_OPEN, MW_TRADE_INDEX
 
 SAFE_ORDERS = 7  # of at most 2**60 lots each: the sum of a level of more orders may have wrapped
 MAX_PRICE = 2**63 - 1
@@ -159,7 +159,7 @@ def trade(s, command):  # type: ignore[no-untyped-def]
     group = np.int64(t.group)
     leaves = np.int64(t.leaves_lots)
     cum = np.int64(t.cum_lots)
-    trade_index = np.int64(t.trade_index)
+    trade_index = s.words[MW_TRADE_INDEX]
     row = side_row(instrument, 3 - side)
     while leaves > 0:
         level = best_level(s, row)
@@ -190,7 +190,7 @@ def trade(s, command):  # type: ignore[no-untyped-def]
             s.markets[instrument].last_ticks = price
     t.leaves_lots = leaves
     t.cum_lots = cum
-    t.trade_index = trade_index
+    s.words[MW_TRADE_INDEX] = trade_index
     return 0
 
 
@@ -202,7 +202,8 @@ def trade_directed(s, command, target):  # type: ignore[no-untyped-def]
     qty = min(np.int64(t.leaves_lots), np.int64(s.orders[target].shown_lots))
     t.leaves_lots -= qty
     t.cum_lots += qty
-    t.trade_index += 1
+    trade_index = s.words[MW_TRADE_INDEX] + 1
+    s.words[MW_TRADE_INDEX] = trade_index
     emit_taker_fill(
         s,
         command,
@@ -211,9 +212,9 @@ def trade_directed(s, command, target):  # type: ignore[no-untyped-def]
         qty,
         np.int64(t.leaves_lots),
         np.int64(t.cum_lots),
-        np.int64(t.trade_index),
+        trade_index,
     )
-    settle_maker(s, command, target, price, qty, np.int64(t.trade_index))
+    settle_maker(s, command, target, price, qty, trade_index)
     s.markets[np.int64(t.instrument)].last_ticks = price
     return 0
 

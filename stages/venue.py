@@ -112,7 +112,7 @@ def config_commands(config: VenueConfig, risk: RiskState) -> Any:
             if (
                 tuple(int(record[name]) for name in ("low_ticks", "high_ticks", "protection_ticks"))
                 == variable
-                and bool(record["has_feed"]) == entry.market_data
+                and bool(record["flags"] & FLAG_MARKET_DATA) == entry.market_data
             ):
                 continue
         else:

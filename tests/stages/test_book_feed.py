@@ -9,7 +9,18 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.codes import BookAction, BookFlag, CommandFlag, Kind, OutcomeFlag, OutcomeType, Side
+from protocols.codes import (
+    BookAction,
+    BookFlag,
+    CommandFlag,
+    Kind,
+    OrdType,
+    OutcomeFlag,
+    OutcomeType,
+    Side,
+    Tif,
+    TradingState,
+)
 from protocols.market_data import Event, FeedBook, MarketData, events_of
 from stages.core import Core
 from stages.state import Capacities
@@ -18,7 +29,6 @@ from tests.stages.strategies import DEEP, SPECIAL, TIGHT, sequences
 from tests.twin.records import Command, make_command, to_array
 
 SLOTS = 16
-ANY_SEQUENCES = st.sampled_from([TIGHT, SPECIAL, SPECIAL, DEEP]).flatmap(sequences)
 
 
 def make_core(sequence: Sequence) -> Core:
@@ -38,6 +48,31 @@ def with_feed(commands: list[Command], *, is_on: bool = True) -> list[Command]:
     return changed
 
 
+@st.composite
+def stateful(draw: st.DrawFn) -> Sequence:
+    """Draw a sequence in which ticks and some requests change trading states, and some orders are of auctions."""
+    sequence = draw(st.sampled_from([TIGHT, SPECIAL, SPECIAL]).flatmap(sequences))
+    commands = []
+    for command in sequence.commands:
+        chance = draw(st.integers(0, 9))
+        if command.kind == Kind.TICK or (command.kind in (Kind.STATUS, Kind.REDUCE) and chance < 5):
+            state = draw(
+                st.sampled_from([*TradingState, TradingState.CONTINUOUS, TradingState.CLOSING_AUCTION])
+            )
+            changed = make_command(Kind.STATE, instrument=1, ord_type=state)
+            changed.seq, changed.time_ns, changed.seen_seq = command.seq, command.time_ns, command.seen_seq
+            command = changed
+        elif command.kind == Kind.NEW and chance < 2 and command.ord_type in (OrdType.MARKET, OrdType.LIMIT):
+            command = copy(command)
+            command.tif, command.order_id, command.orig0 = (
+                draw(st.sampled_from([Tif.OPEN, Tif.CLOSE, Tif.DAY])),
+                0,
+                0,
+            )
+        commands.append(command)
+    return Sequence(sequence.capacities, commands)
+
+
 def shown(core: Core) -> dict[tuple[int, int], list[tuple[int, int, int]]]:
     """Return the sides that show as {(instrument, side): [(order id, price, shown lots), …]}."""
     return {
@@ -45,6 +80,9 @@ def shown(core: Core) -> dict[tuple[int, int], list[tuple[int, int, int]]]:
         for key, levels in core.dump_books().items()
         if key[1] in set(Side)
     }
+
+
+ANY_SEQUENCES = st.one_of(st.sampled_from([TIGHT, SPECIAL, DEEP]).flatmap(sequences), stateful(), stateful())
 
 
 def told(data: MarketData) -> dict[tuple[int, int], list[tuple[int, int, int]]]:

@@ -170,7 +170,7 @@ def test_keys_order_prices_from_their_side() -> None:
     """A better price has a larger key on each side, and the key of a key is the price."""
     prices = [LOWEST, LOWEST + 1, -1, 0, 1, HIGHEST - 1, HIGHEST]
     for row in range(2 * SIDES_PER_INSTRUMENT):
-        direction = (1, -1, -1, 1)[row % SIDES_PER_INSTRUMENT]
+        direction = (1, -1, -1, 1, 1, -1, -1, 1)[row % SIDES_PER_INSTRUMENT]
         keys = [int(ladder_key(np.int64(row), np.int64(price))) for price in prices]
         assert keys == sorted(keys)[::direction]
         assert [int(ladder_key(np.int64(row), np.int64(key))) for key in keys] == prices

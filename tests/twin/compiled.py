@@ -49,6 +49,14 @@ class CompiledCore:
         """Return the last trade price of each instrument that has one."""
         return dict(sorted(self._core.dump_last_prices().items()))
 
+    def dump_markets(self) -> dict[int, tuple[int, int, int, int]]:
+        """Return (state, group, static reference, end of the volatility auction) of each known instrument."""
+        return dict(sorted(self._core.dump_markets().items()))
+
+    def dump_schedules(self) -> list[tuple[int, int, int, int, int]]:
+        """Return (place, group, state, when it is due, period) of each schedule row, places counted from 0."""
+        return list(self._core.dump_schedules())
+
     def dump_positions(self) -> list[PositionRow]:
         """Return all position rows by account and instrument."""
         return [PositionRow(*key, *row) for key, row in sorted(self._core.dump_positions().items())]

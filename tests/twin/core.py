@@ -49,7 +49,7 @@ class CoreTwin:
         return outcomes
 
     def dump_books(self) -> list[BookRow]:
-        """Return all orders: instruments ascending, sides 1 to 4, best level first, first in the queue first."""
+        """Return all orders: instruments ascending, sides 1 to 6, best level first, first in the queue first."""
         return [
             BookRow(
                 order.instrument,
@@ -69,6 +69,20 @@ class CoreTwin:
     def dump_last_prices(self) -> dict[int, int]:
         """Return the last trade price of each instrument that has one."""
         return dict(sorted(self.matching.books.last_prices.items()))
+
+    def dump_markets(self) -> dict[int, tuple[int, int, int, int]]:
+        """Return (state, group, static reference, end of the volatility auction) of each known instrument."""
+        return {
+            instrument: (int(market.state), market.group, market.static_reference, market.volatility_end_ns)
+            for instrument, market in sorted(self.matching.books.markets.items())
+        }
+
+    def dump_schedules(self) -> list[tuple[int, int, int, int, int]]:
+        """Return (place, group, state, when it is due, period) of each schedule row, places counted from 0."""
+        return [
+            (place, row.group, row.state, row.due_ns, row.period_ns)
+            for place, row in self.matching.schedules.placed()
+        ]
 
     def dump_positions(self) -> list[PositionRow]:
         """Return all position rows by account and instrument."""

@@ -18,6 +18,7 @@ from protocols.codes import (
     OutcomeType,
     Reason,
     Side,
+    TradingState,
 )
 from tests.twin.checks import (
     MAX_STOP_PRICE,
@@ -25,11 +26,17 @@ from tests.twin.checks import (
     Instrument,
     Rejection,
     check_amounts,
+    check_bands,
     check_price,
     check_qty,
+    check_schedule,
+    check_stop_price,
     check_terms,
+    check_tick_row,
+    check_tick_table,
     require,
 )
+from tests.twin.markets import MAX_TICK_TABLES, TickTable
 from tests.twin.records import NO_TEXT, Command, Outcome, Text
 
 MAX_LIMIT = 2**60
@@ -112,6 +119,7 @@ class RiskTwin:
         self.session_ids: dict[Text, int] = {}
         self.open_sessions: set[int] = set()
         self.instruments: dict[int, Instrument] = {}
+        self.tick_tables: dict[int, TickTable] = {}
         self.accounts: dict[int, Account] = {}
         self.positions: dict[tuple[int, int], Position] = {}
         self.cl_ord_ids: dict[tuple[int, Text], int] = {}
@@ -167,6 +175,17 @@ class RiskTwin:
                 require(command.account in self.accounts, Reason.UNKNOWN_ACCOUNT)
                 require(command.side in (1, 2), Reason.INVALID_SIDE)
                 self.accounts[command.account].killed = command.side == 1
+            case Kind.STATE:
+                known = command.instrument == 0 or command.instrument in self.instruments
+                require(known, Reason.UNKNOWN_INSTRUMENT)
+                require(command.ord_type in set(TradingState), Reason.INVALID_COMMAND)
+            case Kind.SCHEDULE:
+                check_schedule(command)
+            case Kind.BANDS:
+                require(command.instrument in self.instruments, Reason.UNKNOWN_INSTRUMENT)
+                check_bands(command)
+            case Kind.TICK_TABLE:
+                self._change_tick_table(command)
             case _:
                 raise Rejection(Reason.INVALID_COMMAND)
 
@@ -179,7 +198,9 @@ class RiskTwin:
             currency=command.orig2,
             low=command.order_id,
             high=command.aux1,
+            tick_table=command.orig1,
         )
+        begins = command.ord_type == 0 or command.ord_type in set(TradingState)
         valid = (
             1 <= command.instrument <= self.max_instruments
             and defined.symbol != NO_TEXT
@@ -190,16 +211,33 @@ class RiskTwin:
             and defined.high >= 0
             and (defined.high == 0 or defined.low <= defined.high)
             and 0 <= command.orig0 <= MAX_PROTECTION
+            and 0 <= command.orig1 <= MAX_TICK_TABLES
+            and command.account >= 0
+            and (begins or command.instrument in self.instruments)
         )
         require(valid, Reason.INVALID_COMMAND)
         known = self.instruments.setdefault(command.instrument, defined)
         require(known.terms() == defined.terms(), Reason.INVALID_COMMAND)
-        known.low, known.high = defined.low, defined.high
+        known.low, known.high, known.tick_table = defined.low, defined.high, defined.tick_table
+
+    def _change_tick_table(self, command: Command) -> None:
+        check_tick_table(command)
+        if command.side == 1:
+            table = self.tick_tables.get(command.account, TickTable())
+            check_tick_row(command, table)
+            table.rows.append((command.price_ticks, command.qty_lots))
+            self.tick_tables[command.account] = table
+        else:
+            self.tick_tables.pop(command.account, None)
+
+    def _table_of(self, instrument: Instrument) -> TickTable:
+        """Return the tick table of an instrument: without rows where it has none."""
+        return self.tick_tables.get(instrument.tick_table, TickTable())
 
     def _define_account(self, command: Command) -> None:
         defined = Account(name=(command.cl0, command.cl1, 0), currency=command.orig2)
         require(1 <= command.account <= self.max_accounts, Reason.INVALID_COMMAND)
-        require(defined.name != NO_TEXT, Reason.INVALID_COMMAND)
+        require(defined.name != NO_TEXT and command.instrument >= 0, Reason.INVALID_COMMAND)
         known = self.accounts.setdefault(command.account, defined)
         same = (known.name, known.currency) == (defined.name, defined.currency)
         require(same, Reason.INVALID_COMMAND)
@@ -252,11 +290,14 @@ class RiskTwin:
 
     def _check_price_of_new(self, command: Command, instrument: Instrument) -> int:
         """Check the price where the type has one; return the price at which the order is checked and reserved."""
+        table = self._table_of(instrument)
         if command.ord_type in PRICED_TYPES:
-            check_price(command, instrument)
+            check_price(command, instrument, table)
+            check_stop_price(command, command.ord_type, table)
             return command.price_ticks
         if command.ord_type != OrdType.MARKET:
             require(not command.flags & CommandFlag.OFF_TICK, Reason.PRICE_NOT_ON_TICK)
+            check_stop_price(command, command.ord_type, table)
         checked_at = reference_price(command.ord_type, command.aux0, instrument)
         require(checked_at != 0, Reason.NO_REFERENCE_PRICE)
         return checked_at
@@ -290,12 +331,13 @@ class RiskTwin:
         require(not account.killed, Reason.ACCOUNT_KILLED)
         check_qty(command)
         if order.ord_type in PRICED_TYPES:
-            check_price(command, instrument)
+            check_price(command, instrument, self._table_of(instrument))
             price = command.price_ticks
         else:
             require(not command.flags & CommandFlag.OFF_TICK, Reason.PRICE_NOT_ON_TICK)
             price = max(order.price, reference_price(order.ord_type, command.aux0, instrument))
         require(0 <= command.aux0 <= MAX_STOP_PRICE, Reason.INVALID_STOP_PRICE)
+        check_stop_price(command, order.ord_type, self._table_of(instrument))
         require(command.qty_lots > order.cum, Reason.QTY_BELOW_EXECUTED)
         self._check_size(command.qty_lots, price, instrument, account)
         new_res = max(order.res_lots, command.qty_lots - order.cum)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from protocols.codes import (
     FLAG_STP_SHIFT,
+    BandMode,
     CommandFlag,
     Kind,
     Limit,
@@ -23,9 +24,10 @@ from protocols.codes import (
     SelfTradeMode,
     Side,
     Tif,
+    TradingState,
 )
 from protocols.text import pack_text
-from tests.twin.book import STOP_BUY, STOP_SELL
+from tests.twin.book import STOP_BUY, STOP_SELL, WAITING_BUY, WAITING_SELL
 from tests.twin.records import Command, Outcome, Text, make_command
 from tests.twin.view import AccountRow, BookRow, PositionRow, draw_book, line
 
@@ -60,6 +62,12 @@ class AnyCore(Protocol):
 
     def dump_last_prices(self) -> dict[int, int]:
         """Return the last trade price of each instrument that has one."""
+
+    def dump_markets(self) -> dict[int, tuple[int, int, int, int]]:
+        """Return (state, group, static reference, end of the volatility auction) of each known instrument."""
+
+    def dump_schedules(self) -> list[tuple[int, int, int, int, int]]:
+        """Return (place, group, state, when it is due, period) of each schedule row."""
 
     def dump_positions(self) -> list[PositionRow]:
         """Return all position rows."""
@@ -143,8 +151,9 @@ class Desk:
         high: int = 0,
         protection: int = 0,
         currency: int = USD,
+        **fields: int,
     ) -> list[Outcome]:
-        """Define an instrument, or its band and protection anew."""
+        """Define an instrument, or its band and protection anew: group ``account``, ``ord_type``, table ``orig1``."""
         return self.send(
             make_command(
                 Kind.INSTRUMENT,
@@ -157,12 +166,17 @@ class Desk:
                 aux1=high,
                 orig0=protection,
                 orig2=currency,
+                **fields,
             )
         )
 
-    def account(self, account: int = 1, name: str = "ALICE", *, currency: int = USD) -> list[Outcome]:
+    def account(
+        self, account: int = 1, name: str = "ALICE", *, currency: int = USD, firm: int = 0
+    ) -> list[Outcome]:
         """Define an account; its limits are 0."""
-        return self.send(make_command(Kind.ACCOUNT, account=account, cl=name, orig2=currency))
+        return self.send(
+            make_command(Kind.ACCOUNT, account=account, cl=name, orig2=currency, instrument=firm)
+        )
 
     def limit(self, which: int, value: int, account: int = 1) -> list[Outcome]:
         """Set one limit of an account."""
@@ -180,6 +194,58 @@ class Desk:
     def tick(self) -> list[Outcome]:
         """Let risk see everything; nothing else happens."""
         return self.send(make_command(Kind.TICK))
+
+    def state(self, to: int, instrument: int = 1, **fields: int) -> list[Outcome]:
+        """Let an instrument enter a state, or with instrument 0 those of the group ``account``."""
+        return self.send(make_command(Kind.STATE, instrument=instrument, ord_type=to, **fields))
+
+    def schedule(
+        self, to: int, at_ns: int, *, period_ns: int = 0, group: int = 0, **fields: int
+    ) -> list[Outcome]:
+        """Add a schedule row."""
+        values = {"side": 1, **fields}
+        return self.send(
+            make_command(Kind.SCHEDULE, ord_type=to, aux1=at_ns, aux0=period_ns, account=group, **values)
+        )
+
+    def clear_schedule(self, group: int = 0, **fields: int) -> list[Outcome]:
+        """Remove the schedule rows of a group."""
+        return self.send(make_command(Kind.SCHEDULE, side=2, account=group, **fields))
+
+    def bands(
+        self,
+        mode: int = BandMode.REJECT,
+        *,
+        static: int = 0,
+        dynamic: int = 0,
+        reference: int = 0,
+        lasts_ns: int = 0,
+        interval_ns: int = 0,
+        instrument: int = 1,
+    ) -> list[Outcome]:
+        """Set the bands of an instrument, how long a volatility auction lasts, how near indications come."""
+        return self.send(
+            make_command(
+                Kind.BANDS,
+                instrument=instrument,
+                ord_type=mode,
+                order_id=static,
+                orig0=dynamic,
+                price_ticks=reference,
+                aux0=lasts_ns,
+                qty_lots=interval_ns,
+            )
+        )
+
+    def tick_row(self, start: int, step: int, table: int = 1) -> list[Outcome]:
+        """Add a row to a tick table."""
+        return self.send(
+            make_command(Kind.TICK_TABLE, side=1, account=table, price_ticks=start, qty_lots=step)
+        )
+
+    def empty_tick_table(self, table: int = 1) -> list[Outcome]:
+        """Empty a tick table."""
+        return self.send(make_command(Kind.TICK_TABLE, side=2, account=table))
 
     # Orders
 
@@ -225,6 +291,16 @@ class Desk:
         """Send a STOP, with a limit a STOP_LIMIT, with a distance to trail at a TRAILING_STOP."""
         ord_type = OrdType.STOP_LIMIT if limit else OrdType.TRAILING_STOP if trail else OrdType.STOP
         return self.new(side, qty, limit, cl, ord_type=ord_type, aux0=trail or stop, **fields)
+
+    def at_open(self, side: int, qty: int, at: int, cl: str, **fields: Any) -> list[Outcome]:
+        """Send an order for the opening auction: a MARKET order if the price is 0."""
+        ord_type = OrdType.LIMIT if at else OrdType.MARKET
+        return self.new(side, qty, at, cl, ord_type=ord_type, tif=Tif.OPEN, **fields)
+
+    def at_close(self, side: int, qty: int, at: int, cl: str, **fields: Any) -> list[Outcome]:
+        """Send an order for the closing auction: a MARKET order if the price is 0."""
+        ord_type = OrdType.LIMIT if at else OrdType.MARKET
+        return self.new(side, qty, at, cl, ord_type=ord_type, tif=Tif.CLOSE, **fields)
 
     def until(self, side: int, qty: int, at: int, cl: str, *, expiry: int, **fields: Any) -> list[Outcome]:
         """Send a GTD order that expires at a time."""
@@ -286,6 +362,15 @@ class Desk:
         """Draw the stop orders of a book by their stop prices."""
         names = {order_id: name for name, order_id in self.ids.items()}
         return draw_book(self.core.dump_books(), instrument, names, (STOP_BUY, STOP_SELL))
+
+    def waiting(self, instrument: int = 1) -> str:
+        """Draw the orders that wait for the closing auction."""
+        names = {order_id: name for name, order_id in self.ids.items()}
+        return draw_book(self.core.dump_books(), instrument, names, (WAITING_BUY, WAITING_SELL))
+
+    def market_state(self, instrument: int = 1) -> TradingState:
+        """Return the trading state of an instrument."""
+        return TradingState(self.core.dump_markets()[instrument][0])
 
     def position(self, account: int = 1, instrument: int = 1) -> PositionRow:
         """Return one position row as risk has it; zeros where there is none."""

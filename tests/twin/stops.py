@@ -6,10 +6,10 @@ trailing stops and elect others, also orders that stood before it in their queue
 
 from __future__ import annotations
 
-from protocols.codes import OrdType, OutcomeFlag, OutcomeType, Reason, Side
+from protocols.codes import OrdType, OutcomeFlag, OutcomeType, Side, TradingState
 from tests.twin.book import LARGEST, STOP_BUY, STOP_SELL, Books, Order
 from tests.twin.told import Told
-from tests.twin.trading import Trading, may_rest
+from tests.twin.trading import Trading
 
 
 def trailing_price(order: Order, reference: int, distance: int) -> int:
@@ -33,9 +33,9 @@ class Stops:
         self.books.append(order)
 
     def settle(self, instrument: int) -> None:
-        """Move trailing stops and elect one order after the other while the last trade price says so."""
+        """In CONTINUOUS, move trailing stops and elect one order after the other while the last price says so."""
         last = self.books.last_prices.get(instrument)
-        while last is not None:
+        while last is not None and self.books.market(instrument).state == TradingState.CONTINUOUS:
             self._trail(instrument, last)
             elected = self._next_elected(instrument, last)
             if elected is None:
@@ -74,8 +74,6 @@ class Stops:
         flags = OutcomeFlag.UNSOLICITED
         self.told.about(OutcomeType.TRIGGERED, order, qty=order.leaves, flags=flags)
         order.ord_type = OrdType.LIMIT if order.ord_type == OrdType.STOP_LIMIT else OrdType.MARKET
-        self.trading.trade(order, self.trading.limit_of(order))
-        if order.leaves > 0 and may_rest(order) and self.books.levels_are_full():
-            self.told.ended(OutcomeType.EXPIRED, order, Reason.NO_ROOM, flags=flags)
-        else:
-            self.trading.rest_or_expire(order, flags=flags)
+        limit = self.trading.limit_of(order)
+        self.trading.trade(order, limit)
+        self.trading.finish(order, limit, flags=flags, elected=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from protocols.codes import Kind, OutcomeFlag, OutcomeType, Reason
 from tests.twin.book import Order
+from tests.twin.markets import Crossing
 from tests.twin.records import NO_TEXT, Command, Outcome, Text
 
 
@@ -103,6 +104,48 @@ class Told:
             session=self.command.session,
             qty_lots=count,
             flags=OutcomeFlag.ANSWER,
+        )
+
+    def refused(self, reason: Reason) -> None:
+        """Reject an administrative command that risk let pass."""
+        self._about_the_command(
+            type=OutcomeType.REJECTED,
+            session=self.command.session,
+            reason=reason,
+            flags=OutcomeFlag.ANSWER,
+        )
+
+    def about_market(
+        self,
+        kind_of_outcome: OutcomeType,
+        instrument: int,
+        *,
+        qty: int,
+        leaves: int,
+        price: int = 0,
+        side: int = 0,
+    ) -> None:
+        """Tell what happened to an instrument."""
+        self._append(
+            type=kind_of_outcome,
+            instrument=instrument,
+            price_ticks=price,
+            qty_lots=qty,
+            leaves_lots=leaves,
+            side=side,
+            cl=NO_TEXT,
+            orig=NO_TEXT,
+        )
+
+    def crossing(self, kind_of_outcome: OutcomeType, instrument: int, found: Crossing) -> None:
+        """Tell what an uncross gives, or would give."""
+        self.about_market(
+            kind_of_outcome,
+            instrument,
+            price=found.price,
+            qty=found.volume,
+            leaves=found.surplus,
+            side=found.side,
         )
 
     def _about_the_command(self, **values: int) -> None:

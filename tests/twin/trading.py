@@ -5,7 +5,10 @@ All of it is about one taker at a time: a new order, a replaced one that came ba
 
 from __future__ import annotations
 
-from protocols.codes import OrdType, OutcomeFlag, OutcomeType, Reason, SelfTradeMode, Side, Tif
+from collections.abc import Callable
+
+from protocols.codes import BandMode, OrdType, OutcomeFlag, OutcomeType, Reason, SelfTradeMode, Side, Tif
+from tests.twin.bands import Bands
 from tests.twin.book import LARGEST, SMALLEST, Books, Order, allows, opposite
 from tests.twin.told import Told
 
@@ -23,11 +26,13 @@ def are_own(taker: Order, maker: Order) -> bool:
 
 
 class Trading:
-    """One taker against the books, told as it goes."""
+    """One taker against the books, told as it goes; ``interrupt`` is called when a band is breached."""
 
-    def __init__(self, books: Books, told: Told) -> None:
+    def __init__(self, books: Books, told: Told, bands: Bands) -> None:
         self.books = books
         self.told = told
+        self.bands = bands
+        self.interrupt: Callable[[int], None]
 
     def limit_of(self, taker: Order) -> int | None:
         """Return the worst price at which a taker trades, None for any."""
@@ -42,6 +47,7 @@ class Trading:
     def may_trade(self, taker: Order, limit: int | None) -> int:
         """Return the lots that a taker would trade, walking the opposite side as :meth:`trade` would."""
         left, total = taker.leaves, 0
+        limit = self.bands.within(taker, limit)
         for price, queue in self.books.levels(taker.instrument, opposite(taker.side)):
             if not allows(taker.side, limit, price):
                 break
@@ -60,7 +66,8 @@ class Trading:
         return total
 
     def trade(self, taker: Order, limit: int | None) -> None:
-        """Trade with the first order of the best opposite level while there is something left and the limit allows."""
+        """Trade with the first order of the best opposite level while something is left, and limit and bands allow."""
+        limit = self.bands.within(taker, limit)
         while taker.leaves > 0:
             levels = self.books.levels(taker.instrument, opposite(taker.side))
             if not levels or not allows(taker.side, limit, levels[0][0]):
@@ -122,6 +129,19 @@ class Trading:
     def _cancel(self, order: Order) -> None:
         flags = OutcomeFlag.UNSOLICITED
         self.told.ended(OutcomeType.CANCELLED, order, Reason.SELF_TRADE, flags=flags)
+
+    def finish(self, taker: Order, limit: int | None, flags: int = 0, *, elected: bool = False) -> None:
+        """Decide what becomes of a taker that has traded, and of its instrument if it breached a band."""
+        breached = self.bands.are_breached(taker, limit)
+        mode = self.books.market(taker.instrument).mode
+        if breached and (mode == BandMode.REJECT or not may_rest(taker)):
+            self.told.ended(OutcomeType.EXPIRED, taker, Reason.PRICE_OUT_OF_BAND, flags=flags)
+        elif elected and taker.leaves > 0 and may_rest(taker) and self.books.levels_are_full():
+            self.told.ended(OutcomeType.EXPIRED, taker, Reason.NO_ROOM, flags=flags)
+        else:
+            self.rest_or_expire(taker, flags=flags)
+        if breached and mode == BandMode.HALT:
+            self.interrupt(taker.instrument)
 
     def rest_or_expire(self, taker: Order, flags: int = 0) -> None:
         """Let what is left of a taker rest, or expire where it may not."""

@@ -201,7 +201,7 @@ def test_directed_trades_with_its_target_alone(desk: Desk) -> None:
     """)
 
 
-@pytest.mark.parametrize("tif", list(Tif))
+@pytest.mark.parametrize("tif", [tif for tif in Tif if tif not in (Tif.OPEN, Tif.CLOSE)])
 def test_directed_expires_what_is_left(desk: Desk, tif: Tif) -> None:
     """A directed order never rests and ignores FOK."""
     desk.buy(2, at=10, cl="B")

@@ -47,7 +47,7 @@ def test_new_checks_in_order(desk: Desk) -> None:
         "account": 5,
         "side": 3,
         "ord_type": 6,
-        "tif": 6,
+        "tif": 8,
         "at": 0,
         "qty": 0,
         "flags": CommandFlag.BOOK_ONLY | CommandFlag.POST_ONLY | CommandFlag.OFF_LOT | CommandFlag.OFF_TICK,
@@ -110,7 +110,7 @@ def test_unsupported_order_types(desk: Desk, ord_type: int) -> None:
     assert reason(desk.buy(1, at=10, ord_type=ord_type)) is Reason.UNSUPPORTED_ORDER_TYPE
 
 
-@pytest.mark.parametrize("tif", [0, 6, 255])
+@pytest.mark.parametrize("tif", [0, 8, 255])
 def test_unsupported_tifs(desk: Desk, tif: int) -> None:
     """Other numbers than those of the times in force are none."""
     assert reason(desk.buy(1, at=10, tif=tif)) is Reason.UNSUPPORTED_TIF
@@ -139,9 +139,9 @@ def test_quantity_is_positive(desk: Desk, qty: int) -> None:
     assert reason(desk.buy(qty, at=10)) is Reason.INVALID_QTY
 
 
-@pytest.mark.parametrize("price", [0, -1, -(2**63)])
+@pytest.mark.parametrize("price", [0, -1, -(2**63), 2**63 - 1])
 def test_price_is_positive(desk: Desk, price: int) -> None:
-    """A price of 0 or less is invalid."""
+    """A price of 0 or less is invalid, and so is 2^63 - 1, where MARKET orders stand."""
     assert reason(desk.buy(1, at=price)) is Reason.INVALID_PRICE
     assert reason(desk.directed(BUY, 1, price, "D", order_id=1)) is Reason.INVALID_PRICE
 
@@ -222,7 +222,7 @@ def test_max_order_notional(desk: Desk, limit: int, expected: Reason) -> None:
 @pytest.mark.parametrize(
     ("tick_value", "price", "qty"),
     [
-        (2**40, 2**24, 1), (2**40, 2**12, 2**12), (2**40, 2**40, 2**48), (1, 2**63 - 1, 2**60), (1, 2**33, 2**31),
+        (2**40, 2**24, 1), (2**40, 2**12, 2**12), (2**40, 2**40, 2**48), (1, 2**63 - 2, 2**60), (1, 2**33, 2**31),
         (3, 2**62, 2), (2**40, 1, 2**20 + 1),
     ],
 )  # fmt: skip

@@ -35,16 +35,17 @@ pytestmark = pytest.mark.jitoff
 LARGEST = 2**63 - 1
 SMALLEST = -(2**63)
 STOPS = [OrdType.STOP, OrdType.STOP_LIMIT, OrdType.TRAILING_STOP]
+RESTING = (Tif.GTC, Tif.DAY, Tif.GTD)
 POSTING = [CommandFlag.BOOK_ONLY, CommandFlag.POST_ONLY, CommandFlag.POST_REPRICE]
 
 
 @pytest.mark.parametrize("ord_type", STOPS)
 @pytest.mark.parametrize("tif", list(Tif))
 def test_stop_orders_wait(desk: Desk, ord_type: OrdType, tif: Tif) -> None:
-    """A stop order waits for its election: it is good till cancelled, for the day or till a time, never IOC or FOK."""
+    """A stop order waits for its election: it is good till cancelled, for the day or till a time, nothing else."""
     desk.trade(10)
     told = desk.buy(1, at=12, ord_type=ord_type, tif=tif, aux0=11, aux1=10**9)
-    assert reason(told) is (Reason.UNSUPPORTED_TIF if tif in (Tif.IOC, Tif.FOK) else Reason.NONE)
+    assert reason(told) is (Reason.NONE if tif in RESTING else Reason.UNSUPPORTED_TIF)
 
 
 @pytest.mark.parametrize("flag", POSTING)
@@ -53,7 +54,9 @@ def test_stop_orders_wait(desk: Desk, ord_type: OrdType, tif: Tif) -> None:
 def test_posting_flags(desk: Desk, flag: CommandFlag, ord_type: OrdType, tif: Tif) -> None:
     """BOOK_ONLY, POST_ONLY and POST_REPRICE are for limit orders that rest."""
     told = desk.buy(1, at=10, ord_type=ord_type, tif=tif, flags=flag, aux0=5, aux1=10**9)
-    if ord_type in STOPS and tif in (Tif.IOC, Tif.FOK):
+    if ord_type in STOPS and tif not in RESTING:
+        expected = Reason.UNSUPPORTED_TIF
+    elif ord_type == OrdType.DIRECTED and tif in (Tif.OPEN, Tif.CLOSE):
         expected = Reason.UNSUPPORTED_TIF
     elif ord_type == OrdType.LIMIT and tif in (Tif.GTC, Tif.DAY, Tif.GTD):
         expected = Reason.NONE
@@ -133,9 +136,9 @@ def test_icebergs_are_limit_orders_that_rest(make_desk: MakeDesk, ord_type: OrdT
     desk.instrument(1, high=50)
     desk.trade(10)
     told = desk.buy(2, at=10, ord_type=ord_type, tif=tif, order_id=1, aux0=20, aux1=10**9)
-    if ord_type in STOPS and tif in (Tif.IOC, Tif.FOK):
+    if ord_type in STOPS and tif not in RESTING:
         expected = Reason.UNSUPPORTED_TIF
-    elif ord_type in (OrdType.LIMIT, OrdType.STOP_LIMIT) and tif not in (Tif.IOC, Tif.FOK):
+    elif ord_type in (OrdType.LIMIT, OrdType.STOP_LIMIT) and tif in RESTING:
         expected = Reason.NONE
     else:
         expected = Reason.INVALID_DISPLAY_QTY

@@ -82,12 +82,12 @@ def test_post_reprice_finds_no_price(desk: Desk) -> None:
 
 
 def test_post_reprice_at_the_end_of_int64() -> None:
-    """Above a buy at 2^63 - 1 there is no price to sell at (matching alone takes any price)."""
+    """Above a buy at 2^63 - 2 there is no price to sell at: a limit cannot be higher."""
     books = MatchingTwin(max_orders=9, max_levels=9)
     order: dict[str, Any] = {"instrument": 1, "session": 1, "tif": Tif.GTC, "qty_lots": 1}
     for seq, side, flags, expected in ((1, BUY, 0, 0), (2, SELL, POST_REPRICE, Reason.POST_ONLY_WOULD_TRADE)):
         command = make_command(
-            Kind.NEW, seq=seq, side=side, flags=flags, ord_type=OrdType.LIMIT, price_ticks=2**63 - 1, **order
+            Kind.NEW, seq=seq, side=side, flags=flags, ord_type=OrdType.LIMIT, price_ticks=2**63 - 2, **order
         )
         assert books.process(command, Verdict())[0].reason == expected
 

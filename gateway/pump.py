@@ -13,11 +13,12 @@ import numpy as np
 
 from protocols.codes import (
     KIND_SESSION_OPEN,
+    OUT_BOOK,
     OUT_COUNT,
     OUT_FILLED,
-    OUT_STATE_CHANGED,
     OUTFLAG_ANSWER,
     REASON_COUNT,
+    REASON_NONE,
 )
 from ringbuffer.atomics import load_acquire, pause, store_release
 from ringbuffer.kernel import inlined, kernel
@@ -71,12 +72,11 @@ def note_outcome(w, row, now_ns):  # type: ignore[no-untyped-def]
     """Count one outcome (its 16 words)."""
     reason = (row[13] >> 32) & 0xFFFF
     kind = row[14] & 0xFF
+    if kind == OUT_BOOK:
+        reason = np.int64(REASON_NONE)  # what stands there is an action
     cause = (row[14] >> 24) & 0xFF
     is_answer = (row[14] >> 16) & OUTFLAG_ANSWER != 0
     w[GW_OUTCOMES] += 1
-    if kind >= OUT_STATE_CHANGED:  # market data: of no order of ours, and its actions are no reasons
-        w[GW_TYPES + (kind & TYPE_MASK)] += 1
-        return
     if (
         cause < KIND_SESSION_OPEN or not is_answer
     ):  # what else an administrative command causes is about orders

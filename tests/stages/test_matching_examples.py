@@ -19,6 +19,10 @@ PAGE = ROOT / "docs" / "python-api.md"
 MOST_LINES = 75
 PATIENCE_S = 300.0
 COMPARED = re.compile(r"\d+ trades, the same: True\n\d+ bids, the same: True\n\d+ asks, the same: True\n")
+FOLLOWED = re.compile(
+    r"\d+ changes of the book, \d+ of the best prices\njoined: False\njoined: True, the same: True\n"
+    r"(?: +\d+ +\d+ lots of \d+ orders\n){2,6}as in the core: True\n"
+)
 SIMULATED = re.compile(
     r"30000 commands, \d+ trades of \d+ lots, \d+ orders open\n"
     r"bid Best\(price_ticks=\d+, qty_lots=\d+\), ask Best\(price_ticks=\d+, qty_lots=\d+\), last \d+\n"
@@ -57,7 +61,11 @@ def test_the_page_lists_all_there_is() -> None:
 
 @pytest.mark.parametrize(
     ("name", "arguments", "printed"),
-    [("matching_simulation", ["30000"], SIMULATED), ("matching_comparison", [], COMPARED)],
+    [
+        ("matching_simulation", ["30000"], SIMULATED),
+        ("matching_comparison", [], COMPARED),
+        ("market_data", ["3000"], FOLLOWED),
+    ],
 )
 def test_examples_print_what_they_must(name: str, arguments: list[str], printed: re.Pattern[str]) -> None:
     """Each example ends well, prints what it promises, is at most a screen, and the page names it."""

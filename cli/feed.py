@@ -38,17 +38,19 @@ def feed(
     data: Data = DEFAULT_DATA,
     depth: Annotated[int, typer.Option(min=1, metavar="N", help="Levels of each side that are drawn.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print each change as a JSON line.")] = False,
-    best: Annotated[bool, typer.Option("--l1", help="With --json: changes of the best prices only.")] = False,
+    best: Annotated[
+        bool, typer.Option("--best", help="With --json: changes of the best prices only.")
+    ] = False,
     levels: Annotated[
-        bool, typer.Option("--l2", help="With --json: changes of levels instead of orders.")
+        bool, typer.Option("--levels", help="With --json: changes of levels instead of orders.")
     ] = False,
     once: Annotated[bool, typer.Option("--once", help="Print the book as it is and leave.")] = False,
 ) -> int:
     """Show the book of an instrument of a running pipeline, live, or print its changes."""
     if (best or levels) and not as_json:
-        raise CommandError("--l1 and --l2: expected with --json", ExitCode.USAGE)
+        raise CommandError("--best and --levels: expected with --json", ExitCode.USAGE)
     if best and levels:
-        raise CommandError("expected --l1 or --l2, were both", ExitCode.USAGE)
+        raise CommandError("expected --best or --levels, were both", ExitCode.USAGE)
     from protocols.feed_lines import Depth, FeedLines
 
     with suppress(KeyboardInterrupt), _joined(data, symbol) as live:

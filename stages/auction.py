@@ -28,7 +28,7 @@ SAFE_ORDERS = 7  # of at most 2**60 lots each: the sum of a level of more orders
 MARKET_BUY_TICKS = 2**63 - 1  # the price of the level of market orders: before all limits
 MARKET_SELL_TICKS = 0
 NO_PRICE = 0
-UNTOLD = -1  # a price that no indication has
+UNTOLD = -1  # a price that no indication has: nothing was told yet
 
 
 @inlined

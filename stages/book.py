@@ -102,7 +102,7 @@ def drop_level(s, level):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _chain_touched(s, instrument):  # type: ignore[no-untyped-def]
+def chain_touched(s, instrument):  # type: ignore[no-untyped-def]
     """Put an instrument that is in an auction into the chain of those that changed, which ascends."""
     market = s.markets[instrument]
     if (
@@ -137,7 +137,7 @@ def _chain_touched(s, instrument):  # type: ignore[no-untyped-def]
 def touch(s, order):  # type: ignore[no-untyped-def]
     """Remember that an order came, went or changed, if its instrument may be in an auction."""
     if s.words[MW_AUCTIONS] != 0 and s.orders[order].marks & (MARK_STOP | MARK_WAITING) == 0:
-        _chain_touched(s, np.int64(s.orders[order].instrument))
+        chain_touched(s, np.int64(s.orders[order].instrument))
 
 
 @inlined

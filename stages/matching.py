@@ -53,7 +53,8 @@ from protocols.codes import (
 from protocols.layouts import SLOT_WORDS
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
-from stages.auction import is_auction, tell_indications
+from stages.auction import UNTOLD, is_auction, tell_indications
+from stages.book import chain_touched
 from stages.book_feed import set_feed, tell_book
 from stages.due import add_schedule, carry_out_due, clear_schedules
 from stages.emit import emit_command
@@ -195,6 +196,7 @@ def define_market(s, command):  # type: ignore[no-untyped-def]
     set_feed(s, np.int64(command.instrument), np.int64(command.flags) & FLAG_MARKET_DATA)
     if market.state == 0:
         market.state = STATE_CONTINUOUS if command.ord_type == 0 else command.ord_type
+        market.told_ticks = UNTOLD
         s.words[MW_AUCTIONS] += np.int64(is_auction(market.state))
 
 
@@ -207,6 +209,9 @@ def set_bands(s, command):  # type: ignore[no-untyped-def]
     market.dynamic_ticks = command.orig0
     market.volatility_ns = command.aux0
     market.indication_ns = command.qty_lots
+    if market.indication_due_ns != 0:  # was put off by the interval of before
+        market.indication_due_ns = 0
+        chain_touched(s, np.int64(command.instrument))
     if command.price_ticks != 0:
         market.static_reference = command.price_ticks
 

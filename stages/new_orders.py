@@ -116,6 +116,12 @@ def _special_problem(s, command, display):  # type: ignore[no-untyped-def]
     return REASON_NONE
 
 
+@inlined
+def trades(record):  # type: ignore[no-untyped-def]
+    """Tell whether an order stands in a side that trades."""
+    return record.marks & (MARK_STOP | MARK_WAITING) == 0
+
+
 @kernel
 def match_directed(s, command, target_id):  # type: ignore[no-untyped-def]
     """Process an accepted NEW that names the order with which it trades."""
@@ -124,7 +130,7 @@ def match_directed(s, command, target_id):  # type: ignore[no-untyped-def]
         reject_new(s, command, np.int64(REASON_UNKNOWN_ORDER))
         return 0
     named = s.orders[target]
-    if named.instrument != command.instrument or named.side == command.side or named.marks & MARK_STOP != 0:
+    if named.instrument != command.instrument or named.side == command.side or not trades(named):
         reject_new(s, command, np.int64(REASON_UNKNOWN_ORDER))
         return 0
     t = taker_of_command(s, command)

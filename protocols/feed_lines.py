@@ -2,8 +2,8 @@
 
 One line for each event that changes what a depth shows; a snapshot is one line with the whole book. Each line begins
 with ``seq`` (the instrument's number), ``input_seq``, ``time_ns``, ``instrument``, ``type``. Prices are decimal
-strings, of MARKET orders in an auction "market", null where there is none; quantities are integers where the instrument's lot is
-a whole number of units, else decimal strings, as in :mod:`protocols.outcome_lines`.
+strings, of MARKET orders in an auction "market", null where there is none; quantities are integers where the
+instrument's lot is a whole number of units, else decimal strings, as in :mod:`protocols.outcome_lines`.
 
 Invariant: a line is a function of the event, of the book after it and of the instrument's name and units, so that equal
 journals give equal lines. Reads only.

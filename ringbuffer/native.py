@@ -24,6 +24,7 @@ __all__ = [
     "futex_wake",
     "mul64",
     "prefetch",
+    "prefetch_line",
     "prefetch_to_write",
     "sleep_ns",
     "yield_cpu",
@@ -90,6 +91,9 @@ if JIT_DISABLED:
     def prefetch_to_write(array: Any, index: Any) -> None:
         """Ask for the cache line of ``array[index]``, to be written soon; does nothing here."""
 
+    def prefetch_line(array: Any, index: Any, line: int) -> None:
+        """Ask for the cache line that begins ``line`` lines behind ``array[index]``; does nothing here."""
+
     def clz64(value: Any) -> int:
         """Count the leading zero bits of ``value`` as 64 bits; 64 for 0."""
         return 64 - (int(value) & 0xFFFFFFFFFFFFFFFF).bit_length()
@@ -112,6 +116,7 @@ else:
     from numba.core.typing import signature
     from numba.extending import intrinsic
 
+    LINE_BYTES = 64
     _I32 = ir.IntType(32)
     _I64 = ir.IntType(64)
 
@@ -226,6 +231,9 @@ else:
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             element = _address(context, builder, sig.args[0], args[0], args[1])
             pointer = builder.bitcast(element, ir.IntType(8).as_pointer())
+            if len(args) > 2:
+                offset = builder.mul(args[2], ir.Constant(args[2].type, LINE_BYTES))
+                pointer = builder.gep(pointer, [offset])
             function_type = ir.FunctionType(ir.VoidType(), [pointer.type, _I32, _I32, _I32])
             function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0")
             mode, keep_in_all_caches, data = (ir.Constant(_I32, number) for number in (to_write, 3, 1))
@@ -238,6 +246,11 @@ else:
     def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
         """Ask for the cache line of ``array[index]``, to be read soon; never faults, changes nothing."""
         return signature(types.none, array, types.intp), _prefetching(0)
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def prefetch_line(typing_context: Any, array: Any, index: Any, line: Any) -> Any:
+        """Ask for the cache line that begins ``line`` lines behind ``array[index]``, to be read soon."""
+        return signature(types.none, array, types.intp, types.intp), _prefetching(0)
 
     @intrinsic  # type: ignore[untyped-decorator]
     def prefetch_to_write(typing_context: Any, array: Any, index: Any) -> Any:

@@ -285,8 +285,8 @@ def dump_books(
 ) -> dict[tuple[int, int], list[tuple[int, list[tuple[int, ...]]]]]:
     """Return all non-empty sides as plain Python, best level first, first in the queue first.
 
-    Sides are 1 buys, 2 sells, 3 stop buys, 4 stop sells, 5 waiting buys, 6 waiting sells; an order is (order id, leaves, cum, account, session,
-    shown lots, limit of a stop order).
+    Sides are 1 buys, 2 sells, 3 stop buys, 4 stop sells, 5 waiting buys, 6 waiting sells. An order is (order id,
+    leaves, cum, account, session, shown lots, limit of a stop order).
     """
     result: dict[tuple[int, int], list[tuple[int, list[tuple[int, ...]]]]] = {}
     for row in np.nonzero(books.sides["best"] >= 0)[0]:

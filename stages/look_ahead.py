@@ -12,7 +12,7 @@ import numpy as np
 
 from protocols.codes import KIND_CANCEL, KIND_NEW, KIND_REDUCE
 from ringbuffer.kernel import inlined, kernel
-from ringbuffer.native import prefetch
+from ringbuffer.native import prefetch, prefetch_line
 from stages.hashing import id_home, id_probe
 from stages.ladder import find_leaf, ladder_key, side_row
 from stages.state import BLOCK_KEYS
@@ -23,21 +23,25 @@ __all__ = ["look_ahead"]
 LARGE_ORDERS = 1 << 14  # open orders whose rows exceed half of a second-level cache
 KEYS_A_LINE = 8
 ROWS_A_LINE = 16
+VERDICTS_A_LINE = 4
 
 
 @inlined
 def look_ahead(s, in_slots, verdicts, first, count):  # type: ignore[no-untyped-def]
-    """Fetch what the ``count`` commands from sequence ``first`` will look up."""
+    """Fetch what the ``count`` commands from sequence ``first`` will look up, and the commands behind them."""
     mask = np.int64(in_slots.shape[0] - 1)
     map_mask = np.int64(s.order_map.shape[0] - 1)
     for seq in range(first, first + count):
         prefetch(s.order_map, id_home(np.int64(verdicts[seq & mask].order_id), map_mask))
+        prefetch_line(in_slots, (seq + count) & mask, 0)
+        prefetch_line(in_slots, (seq + count) & mask, 1)
+    for seq in range(first + count, first + 2 * count, VERDICTS_A_LINE):
+        prefetch(verdicts, seq & mask)
     if s.words[MW_OPEN] >= LARGE_ORDERS:
         look_deep(s, in_slots, verdicts, first, count)
         return
     for seq in range(first, first + count):
         prefetch(s.order_map, id_home(seq, map_mask))  # where a new order goes
-        prefetch(in_slots, (seq + count) & mask)
         found = s.order_map[id_home(np.int64(verdicts[seq & mask].order_id), map_mask)]
         prefetch(s.orders, max((found & 0xFFFFFFFF) - 1, np.int64(0)))
 

@@ -7,7 +7,7 @@ the names of ``layouts.COMMAND``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from protocols.codes import Kind
 from tests.twin.core import CoreTwin
@@ -33,7 +33,7 @@ class Step:
     own: set[str] = field(default_factory=set)  # the fields that are copied from the order that is meant
     opposite: bool = False  # take the other side than the order that is meant
     gap_ns: int = 0  # that passes before it, beside the usual step
-    lives_ns: int = 0  # until the expiry of an order with GTD
+    lives_ns: int = 0  # until the expiry of an order with GTD, or until a schedule row is due
 
 
 class Sequence:
@@ -44,8 +44,15 @@ class Sequence:
         self.commands = commands
 
     def __repr__(self) -> str:
-        """Show one command a line."""
-        return "\n".join(["", str(self.capacities), *map(str, self.commands)])
+        """Show one command a line, of those in a row that are the same but for their stamps the first."""
+        lines = ["", str(self.capacities)]
+        previous = NO_COMMAND
+        for command in self.commands:
+            same = replace(command, seq=previous.seq, time_ns=previous.time_ns, seen_seq=previous.seen_seq)
+            if same != previous:
+                lines.append(str(command))
+            previous = command
+        return "\n".join(lines)
 
 
 class Assembler:

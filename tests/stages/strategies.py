@@ -13,11 +13,34 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from protocols.codes import FLAG_STP_SHIFT, CommandFlag, Kind, Limit, OrdType, SelfTradeMode, Side, Tif
+from protocols.codes import (
+    FLAG_STP_SHIFT,
+    CommandFlag,
+    Kind,
+    Limit,
+    OrdType,
+    SelfTradeMode,
+    Side,
+    Tif,
+    TradingState,
+)
+from tests.stages.state_steps import (
+    STATE_KINDS,
+    STATE_STEP_KINDS,
+    auction_order_steps,
+    market_steps,
+    opening_market_steps,
+)
 from tests.stages.steps import LARGEST, Assembler, Sequence, Step
 from tests.twin.scenario import AMPLE, EUR, USD
 
-LENGTHS = {"tight": (0, 20, 60), "extreme": (0, 20, 60), "deep": (0, 60, 140), "special": (0, 40, 80)}
+LENGTHS = {
+    "tight": (0, 20, 60),
+    "extreme": (0, 20, 60),
+    "deep": (0, 60, 140),
+    "special": (0, 40, 80),
+    "states": (0, 60, 100),
+}
 MORE_STEPS = 20  # than the least length
 MAX_LAG = 5
 SMALLEST = -(2**63)
@@ -47,6 +70,7 @@ TIGHT = "tight"  # few prices and lots, tight limits: everything collides
 EXTREME = "extreme"  # prices and quantities near the ends of what limits and int64 hold
 DEEP = "deep"  # many prices: books of tens of levels that grow and shrink
 SPECIAL = "special"  # stop orders, icebergs, self-trade groups and all else that is rare, few prices
+STATES = "states"  # SPECIAL, with trading states, auctions, bands, schedules and tick tables
 
 ROOMS = {
     TIGHT: [SMALL_ROOM, MUCH_ROOM],
@@ -59,7 +83,9 @@ ROOMS = {
         {**MUCH_ROOM, "max_levels": 5},
         {**MUCH_ROOM, "max_specials": 2},
     ],
+    STATES: [*[MUCH_ROOM] * 4, SMALL_ROOM, {**MUCH_ROOM, "max_levels": 5}, {**MUCH_ROOM, "max_specials": 2}],
 }
+SPECIAL_SHAPES = (SPECIAL, STATES)
 
 
 LAGS = st.integers(0, MAX_LAG)
@@ -77,8 +103,11 @@ CHOICE_OF_INSTRUMENTS = {
     EXTREME: st.sampled_from([1, 1, 3]),
     DEEP: st.just(1),
     SPECIAL: st.sampled_from([1, 1, 1, 1, 1, 2]),
+    STATES: st.sampled_from([1, 1, 1, 1, 2]),
 }
-EXTREME_PRICES = st.sampled_from([1, 1, 2**10, 2**20, 2**20, 2**20 + 1, 2**30, 2**59, 2**60, 2**62, LARGEST])
+EXTREME_PRICES = st.sampled_from(
+    [1, 1, 2**10, 2**20, 2**20, 2**20 + 1, 2**30, 2**59, 2**60, 2**62, LARGEST - 1, LARGEST]
+)
 DEEP_PRICES = {0: (1, 100), Side.BUY: (1, 52), Side.SELL: (49, 100)}
 DEEP_TIFS = st.sampled_from([Tif.GTC] * 30 + [Tif.DAY, Tif.IOC, Tif.FOK])
 NAMED = st.sampled_from(["id"] * 4 + ["orig"] * 4 + ["latest"] * 4 + ["both"])
@@ -94,7 +123,13 @@ SPECIAL_KINDS = st.sampled_from(
     + [Kind.CANCEL, Kind.CANCEL, Kind.STATUS, Kind.MASS_CANCEL]
     + [Kind.TICK] * 3
 )
-CHOICE_OF_KINDS = {TIGHT: KINDS, EXTREME: KINDS, DEEP: DEEP_KINDS, SPECIAL: SPECIAL_KINDS}
+CHOICE_OF_KINDS = {
+    TIGHT: KINDS,
+    EXTREME: KINDS,
+    DEEP: DEEP_KINDS,
+    SPECIAL: SPECIAL_KINDS,
+    STATES: STATE_STEP_KINDS,
+}
 STRANGE_KINDS = [Kind.VENUE, Kind.INVALID, 0, 8, 15, 29, 32, 255]
 SELDOM_KINDS = st.sampled_from(
     [
@@ -107,12 +142,14 @@ SELDOM_KINDS = st.sampled_from(
         *STRANGE_KINDS,
     ]
     + [Kind.LIMIT, Kind.INSTRUMENT] * 2
+    + list(STATE_KINDS)
 )
 SPECIAL_SELDOM_KINDS = st.sampled_from(
     [Kind.TICK, Kind.CHECKPOINT, Kind.KILL, Kind.LIMIT, Kind.INVALID]
     + [Kind.SESSION_OPEN] * 6
     + [Kind.SESSION_CLOSE] * 3
     + [Kind.INSTRUMENT] * 3
+    + list(STATE_KINDS)
 )
 ORDER_KINDS = frozenset({Kind.NEW, Kind.CANCEL, Kind.REPLACE, Kind.REDUCE, Kind.STATUS, Kind.MASS_CANCEL})
 
@@ -155,7 +192,7 @@ WRONG: dict[str, list[Any]] = {
     "instrument": [0, 3, 4, 5, -1, -(2**31)],
     "side": [0, 3, 255],
     "ord_type": [0, 3, 255],
-    "tif": [0, Tif.IOC, Tif.FOK, Tif.GTD, 6, 255],
+    "tif": [0, Tif.IOC, Tif.FOK, Tif.GTD, Tif.OPEN, Tif.CLOSE, 8, 255],
     "flags": [
         CommandFlag.OFF_TICK,
         CommandFlag.OFF_LOT,
@@ -176,7 +213,7 @@ WRONG: dict[str, list[Any]] = {
     "aux0": [-1, 0, 1, 2**60, 2**60 + 1, LARGEST, SMALLEST],
     "aux1": [-1, 0, 1_000_000, 1_000_300, LARGEST, SMALLEST],
     "qty_lots": [0, -1, 7, 20, 2**59, 2**60, 2**60 + 1, LARGEST, SMALLEST],
-    "price_ticks": [0, -1, 1, 7, 13, 2**30, 2**60, LARGEST, SMALLEST],
+    "price_ticks": [0, -1, 1, 7, 13, 2**30, 2**60, LARGEST - 1, LARGEST, SMALLEST],
     "cl": ["used", "empty", "long"],
     "named": ["unknown id", "unknown orig", "nothing"],
 }
@@ -206,7 +243,7 @@ def amounts(draw: st.DrawFn, shape: str, instrument: int, side: int = 0) -> dict
     """Draw a price and a quantity; extreme ones multiply to about the largest limit."""
     if shape == TIGHT:
         return {"price_ticks": draw(PRICES), "qty_lots": draw(QUANTITIES)}
-    if shape == SPECIAL:
+    if shape in SPECIAL_SHAPES:
         return {"price_ticks": draw(SPECIAL_PRICES), "qty_lots": draw(QUANTITIES)}
     if shape == DEEP:
         low, high = DEEP_PRICES[side]
@@ -221,7 +258,16 @@ def amounts(draw: st.DrawFn, shape: str, instrument: int, side: int = 0) -> dict
 @st.composite
 def new_steps(draw: st.DrawFn, shape: str = TIGHT) -> Step:
     """Draw a NEW."""
-    if shape == SPECIAL or (shape == EXTREME and draw(st.booleans())):
+    if shape == STATES and draw(st.booleans()):
+        step = draw(auction_order_steps())
+        step.values |= {
+            "session": draw(SESSIONS),
+            "account": draw(ACCOUNTS),
+            "instrument": draw(CHOICE_OF_INSTRUMENTS[shape]),
+        }
+        step.lag, step.gap_ns = draw(LAGS), draw(GAPS_NS)
+        return err(draw, step, draw(FEW_MISTAKES))
+    if shape in SPECIAL_SHAPES or (shape == EXTREME and draw(st.booleans())):
         return draw(special_steps(shape))
     instrument = draw(CHOICE_OF_INSTRUMENTS[shape])
     side = draw(st.sampled_from(Side))
@@ -260,7 +306,7 @@ def special_steps(draw: st.DrawFn, shape: str) -> Step:
     }
     flags = mode << FLAG_STP_SHIFT
     small, qty = draw(SMALL), values["qty_lots"]
-    stop = draw(STOP_PRICES if shape == SPECIAL else EXTREME_STOPS)
+    stop = draw(STOP_PRICES if shape in SPECIAL_SHAPES else EXTREME_STOPS)
     step = Step(Kind.NEW, values, lag=draw(LAGS), lives_ns=lives, gap_ns=draw(GAPS_NS))
     match specialty:
         case "iceberg" | "stop iceberg":
@@ -295,11 +341,11 @@ def special_steps(draw: st.DrawFn, shape: str) -> Step:
         values["aux0"] = stop
     elif specialty == "trailing":
         values["ord_type"] = OrdType.TRAILING_STOP
-        values["aux0"] = small if shape == SPECIAL else stop
+        values["aux0"] = small if shape in SPECIAL_SHAPES else stop
     if specialty != "directed":
         values["orig2"] = group
     values["flags"] = flags
-    return err(draw, step, draw(FEW_MISTAKES if shape == SPECIAL else MISTAKES))
+    return err(draw, step, draw(FEW_MISTAKES if shape in SPECIAL_SHAPES else MISTAKES))
 
 
 @st.composite
@@ -310,6 +356,7 @@ def mass_cancel_steps(draw: st.DrawFn) -> Step:
         "account": draw(st.sampled_from([0, 0, 1, 2, 3])),
         "instrument": draw(st.sampled_from([0, 0, 1, 1, 2])),
         "side": draw(st.sampled_from([0, 0, 1, 2])),
+        "aux0": draw(st.sampled_from([0, 0, 0, 1, 1, 2, 9, -1])),
     }
     step = Step(Kind.MASS_CANCEL, values, lag=draw(LAGS))
     wrong = draw(st.sampled_from([""] * 15 + ["session", "account", "instrument", "side"]))
@@ -325,18 +372,18 @@ def change_steps(draw: st.DrawFn, kind: int, shape: str = TIGHT) -> Step:
     if kind == Kind.REPLACE:
         keep = draw(st.sampled_from(["", "", "price_ticks", "qty_lots"]))
         step.own |= {keep} - {""}
-        if shape == SPECIAL:
+        if shape in SPECIAL_SHAPES:
             values["aux0"] = draw(NEW_STOPS)
             if draw(st.integers(0, 11)) == 0:
                 values["qty_lots"] = draw(st.integers(63, 70))  # about 64 displays and what has traded
         elif shape == EXTREME:
             values["aux0"] = draw(st.sampled_from([0, 0, 1, 2**60, LARGEST]))
-    if shape == SPECIAL:
+    if shape in SPECIAL_SHAPES:
         step.gap_ns = draw(GAPS_NS)
     step.own |= draw(
         st.sampled_from([set(), set(), {"instrument"}, {"side"}, {"instrument", "side", "account"}])
     )
-    return err(draw, step, draw(FEW_MISTAKES if shape == SPECIAL else MISTAKES))
+    return err(draw, step, draw(FEW_MISTAKES if shape in SPECIAL_SHAPES else MISTAKES))
 
 
 @st.composite
@@ -366,11 +413,16 @@ def administrative_steps(draw: st.DrawFn, kind: int) -> Step:
             values["session"] = draw(st.sampled_from([1, 1, 1, 2, 2, 2, 3, 4, 0, 65535]))
         case Kind.INSTRUMENT:
             return draw(instrument_steps())
+        case _ if kind in STATE_KINDS:
+            step = draw(market_steps(kind))
+            step.lag = draw(LAGS)
+            return step
         case Kind.ACCOUNT:
             account = draw(st.sampled_from([1, 2, 3, 4, 4]))
             cl = NAMES[account] if not mistake else draw(st.sampled_from(["empty", "OTHER"]))
             values["account"] = account
             values["orig2"] = draw(st.sampled_from([USD, USD, USD, EUR]))
+            values["instrument"] = draw(st.sampled_from([0, 1, 1, 2, 2**31 - 1, -1]))
             if mistake:
                 values["account"] = draw(st.sampled_from([account, 0, 5, -1]))
         case _:
@@ -387,6 +439,9 @@ def instrument_steps(draw: st.DrawFn) -> Step:
     values["order_id"] = draw(st.sampled_from([0, 0, 8, 9, 10, 12, -1]))
     values["aux1"] = draw(st.sampled_from([0, 0, 11, 12, 13, LARGEST, -1]))
     values["orig0"] = draw(st.sampled_from([0, 0, 0, 1, 1, 2, 2**60, 2**60 + 1, -1, LARGEST, SMALLEST]))
+    values["account"] = draw(st.sampled_from([0, 0, 1, 1, 2, -1]))
+    values["ord_type"] = draw(st.sampled_from([0, 0, 0, *TradingState, 8, 255]))
+    values["orig1"] = draw(st.sampled_from([0, 0, 1, 1, 63, 64, -1]))
     if draw(st.integers(0, 5)) == 0:
         name = draw(st.sampled_from(["instrument", "price_ticks", "qty_lots", "aux0", "orig2"]))
         values[name] = draw(st.sampled_from([0, 1, 2, 5, -1]))
@@ -409,8 +464,10 @@ def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
     steps = []
     for instrument, (low, high) in enumerate(bands, start=1):
         values = {**instrument_values(instrument), "order_id": low, "aux1": high}
-        if shape == SPECIAL:
+        if shape in SPECIAL_SHAPES:
             values["orig0"] = draw(PROTECTIONS)
+        if shape == STATES:
+            values["account"], values["orig1"] = instrument % 2, draw(st.sampled_from([0, 0, 1]))
         steps.append(Step(Kind.INSTRUMENT, values, cl=f"SYM{instrument}"))
     tight = {
         Limit.MAX_ORDER_QTY: [5, 6, AMPLE],
@@ -421,18 +478,23 @@ def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
         Limit.CREDIT: [50, 100, 300, AMPLE],
     }
     for account in (1, 2, 3):
-        steps.append(Step(Kind.ACCOUNT, {"account": account, "orig2": USD}, cl=NAMES[account]))
-        ample = account == 1 or shape in (EXTREME, DEEP) or draw(st.booleans())
+        values = {"account": account, "orig2": USD}
+        if shape == STATES:
+            values["instrument"] = account // 2  # its firm
+        steps.append(Step(Kind.ACCOUNT, values, cl=NAMES[account]))
+        ample = account == 1 or shape in (EXTREME, DEEP, STATES) or draw(st.booleans())
         for which, values_of in tight.items():
             value = AMPLE if ample else draw(st.sampled_from(values_of))
             steps.append(Step(Kind.LIMIT, {"account": account, "ord_type": which, "qty_lots": value}, cl=""))
     for name in ("GW1", "GW2"):
-        flags = draw(st.sampled_from([0, CommandFlag.CANCEL_ON_CLOSE])) if shape == SPECIAL else 0
+        flags = draw(st.sampled_from([0, CommandFlag.CANCEL_ON_CLOSE])) if shape in SPECIAL_SHAPES else 0
         steps.append(Step(Kind.SESSION_OPEN, {"flags": flags}, cl=name))
-    if shape == SPECIAL:
+    if shape in SPECIAL_SHAPES:
         order = {"session": 1, "account": 1, "instrument": 1, "ord_type": OrdType.LIMIT, "tif": Tif.GTC}
         order |= {"price_ticks": 10, "qty_lots": 1}
         steps += [Step(Kind.NEW, {**order, "side": side}) for side in Side]  # a last trade price
+    if shape == STATES:
+        steps += draw(opening_market_steps())
     return steps
 
 
@@ -440,8 +502,11 @@ def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
 def steps(draw: st.DrawFn, shape: str = TIGHT) -> Step:
     """Draw any step."""
     kind = draw(CHOICE_OF_KINDS[shape])
+    if kind in STATE_KINDS:
+        return draw(administrative_steps(kind))
     if kind == Kind.TICK:
-        return draw(administrative_steps(draw(SPECIAL_SELDOM_KINDS if shape == SPECIAL else SELDOM_KINDS)))
+        seldom = SPECIAL_SELDOM_KINDS if shape in SPECIAL_SHAPES else SELDOM_KINDS
+        return draw(administrative_steps(draw(seldom)))
     if kind == Kind.MASS_CANCEL:
         return draw(mass_cancel_steps())
     return draw(new_steps(shape) if kind == Kind.NEW else change_steps(kind, shape))

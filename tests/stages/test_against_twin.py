@@ -1,9 +1,9 @@
 """The compiled core against its naive twin: the same outcomes, field by field, and the same state after them.
 
-Both implement ``docs/rules.md`` and ``docs/matching-rules.md`` independently. A difference names the command, what the
-twin says and what the kernels say. Beside that, what must hold of any sequence, whoever decides it: books that are
-not crossed, stop orders that wait rightly, quantities that add up, positions and cash that sum to zero, reservations
-that end with their orders.
+Both implement ``docs/rules.md``, ``docs/matching-rules.md`` and ``docs/trading-states.md`` independently. A difference
+names the command, what the twin says and what the kernels say. Beside that, what must hold of any sequence, whoever
+decides it: books that are not crossed where trading is continuous, stop orders that wait rightly, quantities that add
+up, positions and cash that sum to zero, reservations that end with their orders. Uncrosses: ``test_uncross.py``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.codes import CommandFlag, Kind, OrdType, OutcomeFlag, OutcomeType, Reason, Side, Tif
+from protocols.codes import (
+    CommandFlag,
+    Kind,
+    OrdType,
+    OutcomeFlag,
+    OutcomeType,
+    Reason,
+    Side,
+    Tif,
+    TradingState,
+)
 from tests.stages.steps import Sequence
-from tests.stages.strategies import DEEP, EXTREME, ORDER_KINDS, SPECIAL, TIGHT, sequences
-from tests.twin.book import STOP_BUY, STOP_SELL
+from tests.stages.strategies import DEEP, EXTREME, ORDER_KINDS, SPECIAL, STATES, TIGHT, sequences
+from tests.twin.book import STOP_BUY, STOP_SELL, WAITING_BUY
 from tests.twin.compiled import CompiledCore, compiled_exists, core_makers
 from tests.twin.core import CoreTwin
 from tests.twin.records import Command, Outcome, make_command
@@ -28,7 +38,7 @@ from tests.twin.view import BookRow
 MAKERS = core_makers()
 EVERY_CORE = pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS.keys())
 SILENT_KINDS = (Kind.TICK, Kind.CHECKPOINT)
-ANY_SEQUENCES = st.sampled_from([TIGHT, SPECIAL, SPECIAL]).flatmap(sequences)
+ANY_SEQUENCES = st.sampled_from([TIGHT, SPECIAL, SPECIAL, STATES, STATES]).flatmap(sequences)
 
 
 def assert_same_outcomes(commands: list[Command], twin: list[Outcome], compiled: list[Outcome]) -> None:
@@ -42,9 +52,11 @@ def assert_same_outcomes(commands: list[Command], twin: list[Outcome], compiled:
 
 
 def assert_same_state(twin: CoreTwin, compiled: CompiledCore) -> None:
-    """Compare books, positions and accounts."""
+    """Compare books, last prices, markets, schedules, positions and accounts."""
     assert compiled.dump_books() == twin.dump_books()
     assert compiled.dump_last_prices() == twin.dump_last_prices()
+    assert compiled.dump_markets() == twin.dump_markets()
+    assert compiled.dump_schedules() == twin.dump_schedules()
     assert compiled.dump_positions() == twin.dump_positions()
     assert compiled.dump_accounts() == twin.dump_accounts()
 
@@ -69,6 +81,19 @@ if compiled_exists():
     def test_core_equals_twin_in_special_orders(sequence: Sequence, cut: int) -> None:
         """Stop orders, icebergs, self-trade groups, expiries and mass cancels are decided alike."""
         compare(sequence, cut)
+
+    @given(sequence=sequences(STATES), cut=st.integers(0, 120))
+    def test_core_equals_twin_in_trading_states(sequence: Sequence, cut: int) -> None:
+        """Calls, auctions, bands, schedules and tick tables are decided alike."""
+        compare(sequence, cut)
+
+    @given(sequence=sequences(STATES))
+    def test_core_equals_twin_after_every_command_in_trading_states(sequence: Sequence) -> None:
+        """With trading states too all state is the same after every single command."""
+        twin, compiled = CoreTwin(**sequence.capacities), CompiledCore(**sequence.capacities)
+        for command in sequence.commands:
+            assert_same_outcomes([command], twin.process(command), compiled.process(command))
+            assert_same_state(twin, compiled)
 
     @given(sequence=sequences(SPECIAL))
     def test_core_equals_twin_after_every_command(sequence: Sequence) -> None:
@@ -117,10 +142,12 @@ def wind_up(core: AnyCore, commands: list[Command], *, at_once: bool) -> list[Ou
     return run(core, rest)
 
 
-def assert_not_crossed(rows: list[BookRow]) -> None:
-    """The best buy is below the best sell."""
+def assert_not_crossed(rows: list[BookRow], continuous: set[int]) -> None:
+    """The best buy is below the best sell, where trading is continuous."""
     best_buy: dict[int, int] = {}
     for row in rows:
+        if row.instrument not in continuous:
+            continue
         if row.side == Side.BUY:
             best_buy.setdefault(row.instrument, row.price)
         elif row.side == Side.SELL:
@@ -129,7 +156,7 @@ def assert_not_crossed(rows: list[BookRow]) -> None:
 
 def assert_in_order(rows: list[BookRow], capacities: dict[str, int]) -> None:
     """Levels stand best first and each once, no order stands twice, rooms are kept."""
-    descending = (Side.BUY, STOP_SELL)
+    descending = (Side.BUY, STOP_SELL, WAITING_BUY)
     keys = [(row.instrument, row.side, -row.price if row.side in descending else row.price) for row in rows]
     assert keys == sorted(keys)
     assert len({row.order_id for row in rows}) == len(rows) <= capacities["max_orders"]
@@ -138,10 +165,10 @@ def assert_in_order(rows: list[BookRow], capacities: dict[str, int]) -> None:
     assert len(set(keys)) <= capacities["max_levels"] + stops  # trailing stops find a level to spare
 
 
-def assert_stops_wait(rows: list[BookRow], last_prices: dict[int, int]) -> None:
-    """No stop order waits that the last trade price should have elected."""
+def assert_stops_wait(rows: list[BookRow], last_prices: dict[int, int], continuous: set[int]) -> None:
+    """No stop order waits that the last trade price should have elected, where trading is continuous."""
     for row in rows:
-        last = last_prices.get(row.instrument)
+        last = last_prices.get(row.instrument) if row.instrument in continuous else None
         if last is not None and row.side == STOP_BUY:
             assert row.price > last, f"{row} with last price {last}"
         if last is not None and row.side == STOP_SELL:
@@ -160,17 +187,35 @@ def assert_shown(rows: list[BookRow], commands: list[Command]) -> None:
         assert row.cum == 0 or row.side in set(Side), f"{row} waits, but has traded"
 
 
+def assert_states(rows: list[BookRow], commands: list[Command], states: dict[int, int]) -> None:
+    """Orders are only where the state of their instrument lets them be."""
+    for row in rows:
+        new, state = commands[row.order_id - 1], states[row.instrument]
+        waits = row.side >= WAITING_BUY
+        assert not waits or new.tif == Tif.CLOSE
+        if state == TradingState.CONTINUOUS and not waits:
+            assert new.tif not in (Tif.OPEN, Tif.CLOSE), f"{row} was for an auction only"
+            assert new.ord_type != OrdType.MARKET, f"{row} rests, but is a MARKET order"
+        if state == TradingState.CLOSING_AUCTION:
+            assert not waits, f"{row} should be in the book"
+            assert new.tif != Tif.OPEN, f"{row} was for the opening"
+        if state == TradingState.CLOSED:
+            assert new.tif not in (Tif.OPEN, Tif.CLOSE, Tif.DAY), f"{row} should have ended"
+            assert new.ord_type != OrdType.MARKET, f"{row} should have ended"
+
+
 def assert_not_overdue(rows: list[BookRow], commands: list[Command]) -> None:
     """No order with GTD is open at or after its expiry."""
     for row in rows:
         new = commands[row.order_id - 1]
-        assert new.tif != Tif.GTD or new.aux1 > commands[-1].time_ns, f"{row} should have expired"
+        market = new.ord_type == OrdType.MARKET
+        assert new.tif != Tif.GTD or market or new.aux1 > commands[-1].time_ns, f"{row} should have expired"
 
 
 @EVERY_CORE
 @given(sequence=ANY_SEQUENCES)
 def test_books_after_every_command(maker: Callable[..., AnyCore], sequence: Sequence) -> None:
-    """Books are in order and, BOOK_ONLY apart, not crossed; stops, icebergs and expiries are as they should be."""
+    """Books are in order and, BOOK_ONLY apart, not crossed; stops, icebergs, expiries, states are as they should be."""
     core = maker(**sequence.capacities)
     last_prices: dict[int, int] = {}
     may_cross = False
@@ -183,10 +228,15 @@ def test_books_after_every_command(maker: Callable[..., AnyCore], sequence: Sequ
         rows = core.dump_books()
         assert core.dump_last_prices() == last_prices
         may_cross |= bool(command.flags & CommandFlag.BOOK_ONLY)
+        states = {instrument: market[0] for instrument, market in core.dump_markets().items()}
+        continuous = {instrument for instrument, state in states.items() if state == TradingState.CONTINUOUS}
         if not may_cross:
-            assert_not_crossed(rows)
+            assert_not_crossed(rows, continuous)
         assert_in_order(rows, sequence.capacities)
-        assert_stops_wait(rows, last_prices)
+        assert_stops_wait(rows, last_prices, continuous)
+        assert_states(rows, sequence.commands[:position], states)
+        assert all(end == 0 or end > command.time_ns for *_, end in core.dump_markets().values())
+        assert all(due > command.time_ns for *_, due, _ in core.dump_schedules())
         assert_shown(rows, sequence.commands[:position])
         assert_not_overdue(rows, sequence.commands[:position])
 
@@ -235,20 +285,24 @@ def test_quantities_add_up(maker: Callable[..., AnyCore], sequence: Sequence) ->
 @EVERY_CORE
 @given(sequence=ANY_SEQUENCES)
 def test_trades_have_two_sides(maker: Callable[..., AnyCore], sequence: Sequence) -> None:
-    """Every trade is told twice in a row, taker then maker: two sides, no common group, one price and quantity."""
+    """Every trade is told twice in a row, taker then maker, in an auction buy then sell: one price and quantity."""
     outcomes = run(maker(**sequence.capacities), sequence.commands)
     fills = [outcome for outcome in outcomes if outcome.type == OutcomeType.FILLED]
     trades: dict[int, int] = defaultdict(int)
     for taker, maker_fill in zip(fills[::2], fills[1::2], strict=True):
         trades[taker.input_seq] += 1
-        assert (taker.flags, maker_fill.flags) == (OutcomeFlag.TAKER, OutcomeFlag.MAKER)
+        in_auction = (taker.flags, maker_fill.flags) == (OutcomeFlag.AUCTION, OutcomeFlag.AUCTION)
+        if in_auction:
+            assert taker.side == Side.BUY
+        else:
+            assert (taker.flags, maker_fill.flags) == (OutcomeFlag.TAKER, OutcomeFlag.MAKER)
         assert {taker.side, maker_fill.side} == {Side.BUY, Side.SELL}
         assert taker.index + 1 == maker_fill.index
         assert taker.trade_index == maker_fill.trade_index == trades[taker.input_seq]
         same = ("input_seq", "time_ns", "kind", "instrument", "price_ticks", "qty_lots")
         assert [getattr(taker, name) for name in same] == [getattr(maker_fill, name) for name in same]
         orders = [sequence.commands[fill.order_id - 1] for fill in (taker, maker_fill)]
-        if orders[0].ord_type != OrdType.DIRECTED:
+        if orders[0].ord_type != OrdType.DIRECTED and not in_auction:
             assert orders[0].orig2 == 0 or orders[0].orig2 != orders[1].orig2, "a self-trade"
 
 
@@ -303,7 +357,7 @@ def test_reservations_follow_the_books(maker: Callable[..., AnyCore], sequence: 
         assert account.open_orders == sum(row.account == account.account for row in rows)
     for position in core.dump_positions():
         own = [row for row in rows if (row.account, row.instrument) == position[:2]]
-        buys = sum(row.leaves for row in own if row.side in (Side.BUY, STOP_BUY))
+        buys = sum(row.leaves for row in own if row.side in (Side.BUY, STOP_BUY, WAITING_BUY))
         assert (position.open_buy, position.open_sell) == (buys, sum(row.leaves for row in own) - buys)
 
 

@@ -14,21 +14,19 @@ from protocols.codes import (
     BookFlag,
     CommandFlag,
     Kind,
-    OrdType,
     OutcomeFlag,
     OutcomeType,
     Side,
-    Tif,
-    TradingState,
 )
 from protocols.market_data import Event, FeedBook, MarketData, events_of
 from stages.core import Core
 from stages.state import Capacities
 from tests.stages.steps import Sequence
-from tests.stages.strategies import DEEP, SPECIAL, TIGHT, sequences
+from tests.stages.strategies import DEEP, SPECIAL, STATES, TIGHT, sequences
 from tests.twin.records import Command, make_command, to_array
 
 SLOTS = 16
+ANY_SEQUENCES = st.sampled_from([TIGHT, SPECIAL, DEEP, STATES, STATES]).flatmap(sequences)
 
 
 def make_core(sequence: Sequence) -> Core:
@@ -48,31 +46,6 @@ def with_feed(commands: list[Command], *, is_on: bool = True) -> list[Command]:
     return changed
 
 
-@st.composite
-def stateful(draw: st.DrawFn) -> Sequence:
-    """Draw a sequence in which ticks and some requests change trading states, and some orders are of auctions."""
-    sequence = draw(st.sampled_from([TIGHT, SPECIAL, SPECIAL]).flatmap(sequences))
-    commands = []
-    for command in sequence.commands:
-        chance = draw(st.integers(0, 9))
-        if command.kind == Kind.TICK or (command.kind in (Kind.STATUS, Kind.REDUCE) and chance < 5):
-            state = draw(
-                st.sampled_from([*TradingState, TradingState.CONTINUOUS, TradingState.CLOSING_AUCTION])
-            )
-            changed = make_command(Kind.STATE, instrument=1, ord_type=state)
-            changed.seq, changed.time_ns, changed.seen_seq = command.seq, command.time_ns, command.seen_seq
-            command = changed
-        elif command.kind == Kind.NEW and chance < 2 and command.ord_type in (OrdType.MARKET, OrdType.LIMIT):
-            command = copy(command)
-            command.tif, command.order_id, command.orig0 = (
-                draw(st.sampled_from([Tif.OPEN, Tif.CLOSE, Tif.DAY])),
-                0,
-                0,
-            )
-        commands.append(command)
-    return Sequence(sequence.capacities, commands)
-
-
 def shown(core: Core) -> dict[tuple[int, int], list[tuple[int, int, int]]]:
     """Return the sides that show as {(instrument, side): [(order id, price, shown lots), …]}."""
     return {
@@ -80,9 +53,6 @@ def shown(core: Core) -> dict[tuple[int, int], list[tuple[int, int, int]]]:
         for key, levels in core.dump_books().items()
         if key[1] in set(Side)
     }
-
-
-ANY_SEQUENCES = st.one_of(st.sampled_from([TIGHT, SPECIAL, DEEP]).flatmap(sequences), stateful(), stateful())
 
 
 def told(data: MarketData) -> dict[tuple[int, int], list[tuple[int, int, int]]]:
@@ -174,7 +144,7 @@ def test_who_joins_late_has_the_same_book(sequence: Sequence, data: st.DataObjec
     for position, command in enumerate(with_feed(commands)):
         outcomes = core.process(to_array([renumbered(command, position + 1 + 2 * (position >= asked))]))
         if position + 1 == asked:
-            outcomes = np.concatenate([outcomes, *snapshots(core, position + 2)])
+            outcomes = np.concatenate([outcomes, *snapshots(core, position + 2, command.time_ns)])
         if position >= heard:
             list(late.take(outcomes))
     if 0 < asked < len(commands) and asked > heard:
@@ -191,11 +161,11 @@ def renumbered(command: Command, seq: int) -> Command:
     return moved
 
 
-def snapshots(core: Core, seq: int) -> list[Any]:
+def snapshots(core: Core, seq: int, time_ns: int) -> list[Any]:
     """Ask for the books of instruments 1 and 2; return the outcomes."""
     parts = []
     for offset, instrument in enumerate((1, 2)):
         request = make_command(Kind.BOOK_REQUEST, instrument=instrument, session=1)
-        request.seq, request.seen_seq = seq + offset, 0
+        request.seq, request.time_ns = seq + offset, time_ns
         parts.append(core.process(to_array([request])))
     return parts

@@ -16,6 +16,8 @@ from protocols.codes import (
     Reason,
     SelfTradeMode,
     Side,
+    Tif,
+    TradingState,
 )
 from tests.twin.compiled import CompiledCore
 from tests.twin.records import Outcome, make_command
@@ -210,6 +212,77 @@ def test_stops_show_when_they_are_elected() -> None:
         "triggered Q",
         "3 add Q buy, 5@12 -> 5, level 5/1, best 5@12, top",
     ]
+
+
+def shown_states(outcomes: list[Outcome]) -> list[tuple[str, int, int, int]]:
+    """Return type, number, price and quantity of what the instrument tells of itself."""
+    return [
+        (OutcomeType(told.type).name.lower(), told.orig0, told.price_ticks, told.qty_lots)
+        for told in outcomes
+        if OutcomeType.STATE_CHANGED <= told.type <= OutcomeType.INDICATION
+    ]
+
+
+def test_an_auction_is_told_in_one_sequence() -> None:
+    """States, indications, the uncross and both sides of its trades have numbers; hidden lots are told apart."""
+    desk = open_feed()
+    assert shown_states(desk.state(TradingState.OPENING_AUCTION)) == [
+        ("state_changed", 1, 0, TradingState.OPENING_AUCTION),
+        ("indication", 2, 0, 0),
+    ]
+    told = desk.iceberg(BUY, 10, 10, "I", display=3)
+    assert show(desk, told) == ["accepted I", "3 add I buy, 3@10 -> 3, level 3/1, best 3@10, top"]
+    told = desk.sell(9, at=9, cl="S")
+    assert show(desk, told)[:2] == ["accepted S", "4 add S sell, 9@9 -> 9, level 9/1, best 9@9, top"]
+    assert shown_states(told) == [("indication", 5, 10, 9)]
+    told = desk.state(TradingState.CONTINUOUS)
+    assert show(desk, told) == [
+        "uncrossed -",
+        "filled I",
+        "7 execute I buy, 7@10 -> 3, level 3/1, best 3@10, trade 1 at 10, hidden",
+        "8 execute I buy, 2@10 -> 1, level 1/1, best 1@10, trade 1 at 10, top",
+        "filled S",
+        "9 execute S sell, 9@9 -> 0, level 0/0, best 0@0, trade 1 at 10, top",
+        "state_changed -",
+        "accepted -",
+    ]
+    assert shown_states(told) == [("uncrossed", 6, 10, 9), ("state_changed", 10, 0, TradingState.CONTINUOUS)]
+
+
+def test_market_orders_show_in_an_auction() -> None:
+    """They are the best level of their side, at a price that no limit has; what is left of them is a DELETE."""
+    desk = open_feed()
+    desk.trade(at=9)
+    desk.state(TradingState.OPENING_AUCTION)
+    desk.sell(1, at=9, cl="S")
+    most = 2**63 - 1
+    told = desk.market(BUY, 3, "M", tif=Tif.GTC)
+    assert show(desk, told)[1] == f"6 add M buy, 3@{most} -> 3, level 3/1, best 3@{most}, top"
+    told = desk.state(TradingState.CONTINUOUS)
+    assert [line for line in show(desk, told) if " M " in line] == [
+        f"9 execute M buy, 1@{most} -> 2, level 2/1, best 2@{most}, trade 1 at 9, top",
+        f"11 delete M buy, 2@{most} -> 0, level 0/0, best 0@0, top",
+    ]
+
+
+def test_orders_that_wait_show_when_they_are_released() -> None:
+    """An order at the close is told when it enters the book, behind its TRIGGERED."""
+    desk = open_feed()
+    assert show(desk, desk.at_close(BUY, 5, 10, "C")) == ["accepted C"]
+    told = desk.state(TradingState.CLOSING_AUCTION)
+    assert show(desk, told)[:3] == [
+        "state_changed -",
+        "triggered C",
+        "2 add C buy, 5@10 -> 5, level 5/1, best 5@10, top",
+    ]
+    told = request(desk)
+    assert told[0].leaves_lots == TradingState.CLOSING_AUCTION and told[0].qty_lots == 1
+
+
+def test_states_have_no_numbers_without_market_data() -> None:
+    """They are told all the same, as number 0."""
+    desk = open_desk(CompiledCore(**CAPACITIES))
+    assert [line[:2] for line in shown_states(desk.state(TradingState.HALT))] == [("state_changed", 0)]
 
 
 def test_a_snapshot_goes_to_who_asked() -> None:

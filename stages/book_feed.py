@@ -38,7 +38,6 @@ from stages.state_words import MW_FEEDS, MW_TRADE_INDEX
 SHOWN_SIDES = 2  # the first sides of an instrument: buys and sells
 
 __all__ = [
-    "has_feed",
     "leave_book",
     "lose_lots",
     "set_feed",
@@ -51,9 +50,9 @@ __all__ = [
 
 
 @inlined
-def has_feed(s, instrument):  # type: ignore[no-untyped-def]
-    """Tell whether an instrument has market data; of most venues or of none, hence the word first."""
-    return s.words[MW_FEEDS] != 0 and np.int64(s.markets[np.int64(instrument)].marks) & MARKET_FEED != 0
+def is_any_on(s):  # type: ignore[no-untyped-def]
+    """Tell whether any instrument has market data: all that a hook costs where none has."""
+    return s.words[MW_FEEDS] != 0
 
 
 @kernel
@@ -80,6 +79,9 @@ def set_feed(s, instrument, is_on):  # type: ignore[no-untyped-def]
 def tell_change(s, command, order, action, flags, qty, leaves, trade_price, trade_index, is_leaving):  # type: ignore[no-untyped-def]
     """Append a change of a level: as it stands, or as it will when ``order`` has left it."""
     record = s.orders[order]
+    instrument = np.int64(record.instrument)
+    if np.int64(s.markets[instrument].marks) & MARKET_FEED == 0:
+        return 0
     level = np.int64(record.level)
     queue = s.levels[level]
     row = np.int64(s.blocks[np.int64(queue.block)].side_row)
@@ -103,7 +105,6 @@ def tell_change(s, command, order, action, flags, qty, leaves, trade_price, trad
     elif best >= 0:
         best_price = np.int64(s.levels[best].price_ticks)
         best_lots = np.int64(s.levels[best].qty_lots)
-    instrument = np.int64(record.instrument)
     emit_public(
         s, command, np.int64(OUT_BOOK), action, flags, np.int64(0), count, instrument, np.int64(record.side),
         np.int64(record.order_id), np.int64(queue.price_ticks), qty, leaves, lots, trade_index,
@@ -112,77 +113,75 @@ def tell_change(s, command, order, action, flags, qty, leaves, trade_price, trad
     return 0
 
 
+@kernel
+def _tell_added(s, command, order):  # type: ignore[no-untyped-def]
+    shown = np.int64(s.orders[order].shown_lots)
+    zero = np.int64(0)
+    return tell_change(s, command, order, np.int64(BOOK_ADD), zero, shown, shown, zero, zero, zero)
+
+
 @inlined
 def tell_added(s, command, order):  # type: ignore[no-untyped-def]
     """Tell that an order came to the end of the level where it stands now."""
-    record = s.orders[order]
-    if has_feed(s, record.instrument):
-        shown = np.int64(record.shown_lots)
-        tell_change(
-            s,
-            command,
-            order,
-            np.int64(BOOK_ADD),
-            np.int64(0),
-            shown,
-            shown,
-            np.int64(0),
-            np.int64(0),
-            np.int64(0),
-        )
+    if is_any_on(s):
+        _tell_added(s, command, order)
+
+
+@kernel
+def _tell_executed(s, command, order, price, qty, trade_index):  # type: ignore[no-untyped-def]
+    leaves = np.int64(s.orders[order].shown_lots)
+    return tell_change(
+        s, command, order, np.int64(BOOK_EXECUTE), np.int64(0), qty, leaves, price, trade_index,
+        np.int64(leaves == 0),
+    )  # fmt: skip
 
 
 @inlined
 def tell_executed(s, command, order, price, qty, trade_index):  # type: ignore[no-untyped-def]
     """Tell that an order traded; it still stands in its queue, its lots are those after the trade."""
-    record = s.orders[order]
-    if has_feed(s, record.instrument):
-        leaves = np.int64(record.shown_lots)
-        tell_change(
-            s, command, order, np.int64(BOOK_EXECUTE), np.int64(0), np.int64(qty), leaves, np.int64(price),
-            np.int64(trade_index), np.int64(leaves == 0),
-        )  # fmt: skip
+    if is_any_on(s):
+        _tell_executed(s, command, order, np.int64(price), np.int64(qty), np.int64(trade_index))
 
 
 @kernel
-def _tell_hidden(s, command, order, price, qty, shown):  # type: ignore[no-untyped-def]
-    """Tell that lots traded that did not show, as the level is before shown ones of the same trade go."""
+def _tell_uncrossed(s, command, order, price, qty, shown):  # type: ignore[no-untyped-def]
     record = s.orders[order]
-    queue = s.levels[np.int64(record.level)]
     less = shown - np.int64(record.shown_lots)
-    record.shown_lots += less
-    queue.qty_lots += less
-    tell_change(
-        s, command, order, np.int64(BOOK_EXECUTE), np.int64(BOOKFLAG_HIDDEN), qty, shown, price,
-        s.words[MW_TRADE_INDEX], np.int64(0),
-    )  # fmt: skip
-    record.shown_lots -= less
-    queue.qty_lots -= less
+    if less != qty:
+        # as the level is before the shown lots of the same trade go
+        queue = s.levels[np.int64(record.level)]
+        record.shown_lots += less
+        queue.qty_lots += less
+        tell_change(
+            s, command, order, np.int64(BOOK_EXECUTE), np.int64(BOOKFLAG_HIDDEN), qty - less, shown, price,
+            s.words[MW_TRADE_INDEX], np.int64(0),
+        )  # fmt: skip
+        record.shown_lots -= less
+        queue.qty_lots -= less
+    if less != 0:
+        _tell_executed(s, command, order, price, less, s.words[MW_TRADE_INDEX])
     return 0
 
 
 @inlined
 def tell_uncrossed(s, command, order, price, qty, shown):  # type: ignore[no-untyped-def]
     """Tell that an order, which showed ``shown`` lots, traded in an auction: what was hidden first."""
-    record = s.orders[order]
-    if has_feed(s, record.instrument):
-        less = shown - np.int64(record.shown_lots)
-        if less != qty:
-            _tell_hidden(s, command, order, np.int64(price), qty - less, shown)
-        if less != 0:
-            tell_executed(s, command, order, price, less, s.words[MW_TRADE_INDEX])
+    if is_any_on(s):
+        _tell_uncrossed(s, command, order, np.int64(price), np.int64(qty), np.int64(shown))
+
+
+@kernel
+def _tell_leaving(s, command, order, action):  # type: ignore[no-untyped-def]
+    shown = np.int64(s.orders[order].shown_lots)
+    zero = np.int64(0)
+    return tell_change(s, command, order, action, zero, shown, zero, zero, zero, np.int64(1))
 
 
 @inlined
 def tell_leaving(s, command, order, is_replaced):  # type: ignore[no-untyped-def]
     """Tell that an order is about to leave the book, other than by trading all it showed."""
-    record = s.orders[order]
-    if has_feed(s, record.instrument):
-        action = np.int64(BOOK_REPLACE if is_replaced else BOOK_DELETE)
-        tell_change(
-            s, command, order, action, np.int64(0), np.int64(record.shown_lots), np.int64(0), np.int64(0), np.int64(0),
-            np.int64(1),
-        )  # fmt: skip
+    if is_any_on(s):
+        _tell_leaving(s, command, order, np.int64(BOOK_REPLACE if is_replaced else BOOK_DELETE))
 
 
 @inlined
@@ -192,18 +191,22 @@ def leave_book(s, command, order):  # type: ignore[no-untyped-def]
     remove_order(s, order)
 
 
+@kernel
+def _tell_reduced(s, command, order, shown):  # type: ignore[no-untyped-def]
+    leaves = np.int64(s.orders[order].shown_lots)
+    zero = np.int64(0)
+    if leaves == shown:
+        return 0
+    return tell_change(s, command, order, np.int64(BOOK_REDUCE), zero, shown - leaves, leaves, zero, zero, zero)
+
+
 @inlined
 def lose_lots(s, command, order, qty_lots):  # type: ignore[no-untyped-def]
     """Take lots off an order that keeps its place, hidden ones first, and tell it if it shows less."""
-    record = s.orders[order]
-    shown = np.int64(record.shown_lots)
+    shown = np.int64(s.orders[order].shown_lots)
     take_lots(s, order, qty_lots)
-    leaves = np.int64(record.shown_lots)
-    if leaves != shown and has_feed(s, record.instrument):
-        tell_change(
-            s, command, order, np.int64(BOOK_REDUCE), np.int64(0), shown - leaves, leaves, np.int64(0), np.int64(0),
-            np.int64(0),
-        )  # fmt: skip
+    if is_any_on(s):
+        _tell_reduced(s, command, order, shown)
 
 
 @kernel

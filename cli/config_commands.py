@@ -71,9 +71,19 @@ def _summary(file: Path, config: VenueConfig) -> list[str]:
         f"venue: {config.venue.name}, durability {config.venue.durability}, data in {config.venue.data_dir}",
         f"instruments: {_some([entry.symbol for entry in config.instruments])}",
         f"accounts: {_some([entry.name for entry in config.accounts])}",
+        *_days(config),
         f"rings: {_mib(config.rings.shm_bytes)} of /dev/shm, {config.rings.ports} ports",
         f"plan: {_plan(config)}, wait {config.plan.wait}",
     ]
+
+
+def _days(config: VenueConfig) -> list[str]:
+    """Describe trading days, if there are any."""
+    groups = [name for name in config.groups if name]
+    if not groups:
+        return []
+    rows, tables = len(config.schedules), len(config.tick_tables)
+    return [f"groups: {_some(groups)}, rows of schedules: {rows}, tick tables: {tables}"]
 
 
 def _some(names: list[str]) -> str:

@@ -24,6 +24,7 @@ from cli.render import Json, print_json, size_text, table
 from protocols.codes import (
     FLAG_STP_MASK,
     FLAG_STP_SHIFT,
+    BandMode,
     CommandFlag,
     Kind,
     Limit,
@@ -31,6 +32,7 @@ from protocols.codes import (
     SelfTradeMode,
     Side,
     Tif,
+    TradingState,
 )
 from protocols.layouts import COMMAND, SLOT_WORDS, layout_hash
 from protocols.text import unpack_text
@@ -208,6 +210,9 @@ _TIFS: Final = _names(Tif)
 _LIMITS: Final = _names(Limit)
 _MODES: Final = _names(SelfTradeMode)
 _SWITCHES: Final = {1: "engage", 2: "release"}
+_ROWS: Final = {1: "add", 2: "clear"}
+_STATES: Final = _names(TradingState)
+_BAND_MODES: Final = _names(BandMode)
 _FLAGS: Final = [(int(flag), str(flag.name).lower()) for flag in CommandFlag]
 
 
@@ -260,6 +265,7 @@ def _mass_cancel_fields(command: Mapping[str, int]) -> dict[str, Any]:
         "account": command["account"],
         "instrument": command["instrument"],
         "side": _SIDES.get(command["side"], command["side"]),
+        **({"firm": command["aux0"]} if command["aux0"] else {}),
     }
 
 
@@ -288,16 +294,20 @@ def _instrument_fields(command: Mapping[str, int]) -> dict[str, Any]:
         "protection_ticks": command["orig0"],
         "currency": unpack_text(command["orig2"], 0),
         "market_data": command["flags"] & CommandFlag.MARKET_DATA != 0,
+        "group": command["account"],
+        "tick_table": command["orig1"],
+        "state": _state(command),
     }
-
-
-def _book_request_fields(command: Mapping[str, int]) -> dict[str, Any]:
-    return {"cl_ord_id": _text(command, "cl") or None, "instrument": command["instrument"]}
 
 
 def _account_fields(command: Mapping[str, int]) -> dict[str, Any]:
     currency = unpack_text(command["orig2"], 0)
-    return {"account": command["account"], "name": _text(command, "cl"), "currency": currency}
+    return {
+        "account": command["account"],
+        "name": _text(command, "cl"),
+        "currency": currency,
+        "firm": command["instrument"],
+    }
 
 
 def _limit_fields(command: Mapping[str, int]) -> dict[str, Any]:
@@ -316,6 +326,43 @@ def _open_fields(command: Mapping[str, int]) -> dict[str, Any]:
 
 def _close_fields(command: Mapping[str, int]) -> dict[str, Any]:
     return {"port": command["orig0"]}
+
+
+def _state(command: Mapping[str, int]) -> Any:
+    return _STATES.get(command["ord_type"], command["ord_type"])
+
+
+def _state_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    group = {} if command["instrument"] else {"group": command["account"]}
+    return {"instrument": command["instrument"], **group, "state": _state(command)}
+
+
+def _schedule_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    action = _ROWS.get(command["side"], command["side"])
+    row = {"state": _state(command), "due_ns": command["aux1"], "period_ns": command["aux0"]}
+    return {"action": action, "group": command["account"], **(row if action == "add" else {})}
+
+
+def _bands_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "instrument": command["instrument"],
+        "mode": _BAND_MODES.get(command["ord_type"], command["ord_type"]),
+        "static_ticks": command["order_id"],
+        "dynamic_ticks": command["orig0"],
+        "reference_ticks": command["price_ticks"],
+        "volatility_ns": command["aux0"],
+        "indication_ns": command["qty_lots"],
+    }
+
+
+def _tick_table_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    action = _ROWS.get(command["side"], command["side"])
+    row = {"from_ticks": command["price_ticks"], "step_ticks": command["qty_lots"]}
+    return {"action": action, "table": command["account"], **(row if action == "add" else {})}
+
+
+def _book_request_fields(command: Mapping[str, int]) -> dict[str, Any]:
+    return {"cl_ord_id": _text(command, "cl") or None, "instrument": command["instrument"]}
 
 
 def _checkpoint_fields(command: Mapping[str, int]) -> dict[str, Any]:
@@ -340,4 +387,8 @@ _FIELDS: Final[dict[int, Callable[[Mapping[str, int]], dict[str, Any]]]] = {
     Kind.SESSION_CLOSE: _close_fields,
     Kind.CHECKPOINT: _checkpoint_fields,
     Kind.TICK: lambda command: {},
+    Kind.STATE: _state_fields,
+    Kind.SCHEDULE: _schedule_fields,
+    Kind.BANDS: _bands_fields,
+    Kind.TICK_TABLE: _tick_table_fields,
 }

@@ -42,6 +42,7 @@ __all__ = [
     "attach",
     "describe",
     "describe_last_run",
+    "describe_states",
     "find_problems",
     "look",
     "not_running",
@@ -53,6 +54,7 @@ __all__ = [
 # Why an order ended: counted among the reasons, but no rejections.
 ENDINGS: Final = frozenset(reason.name.lower() for reason in ENDING_REASONS)
 REASON_PREFIX: Final = "reason."
+MAX_SYMBOLS: Final = 8  # of one state
 STOPPED_STATES: Final = "Tt"  # of /proc/<pid>/stat
 
 
@@ -210,6 +212,8 @@ def describe(snapshot: Snapshot) -> list[str]:
         f"rings: {', '.join(f'{name} {100 * share:.1f}% full' for name, share in snapshot.fill.items())}"
     )
     lines.append(f"ports: {snapshot.ports_open} open, {snapshot.ports_cut} cut off")
+    if snapshot.states:
+        lines.append(f"states: {describe_states(snapshot.states)}")
     lines += describe_counters(counters)
     lines.append(f"latency: {', '.join(latency) if latency else 'nothing measured yet'}")
     size = size_text(counters["journal.bytes"])
@@ -219,6 +223,16 @@ def describe(snapshot: Snapshot) -> list[str]:
         f"(slowest {slowest}), new segments {counters['journal.segments']:,}"
     )
     return lines
+
+
+def describe_states(states: dict[str, str]) -> str:
+    """Describe the trading states that are not CONTINUOUS: a few symbols each, and how many more."""
+    parts = []
+    for state in dict.fromkeys(states.values()):
+        symbols = [symbol for symbol, each in states.items() if each == state]
+        more = f" and {len(symbols) - MAX_SYMBOLS} more" if len(symbols) > MAX_SYMBOLS else ""
+        parts.append(f"{state} {', '.join(symbols[:MAX_SYMBOLS])}{more}")
+    return "; ".join(parts)
 
 
 def _pulse(worker: WorkerStatus) -> tuple[str, str]:

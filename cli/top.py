@@ -22,7 +22,7 @@ from rich.text import Text
 from cli.exit_codes import ExitCode
 from cli.keyboard import single_keys
 from cli.render import DEFAULT_DATA, Data, latency_text, rate_text, share_bar, size_text, span_text
-from cli.status import Pipeline, attach, find_problems, look, not_running, rejects_of
+from cli.status import Pipeline, attach, describe_states, find_problems, look, not_running, rejects_of
 from stages.last_run import read_last_run
 from stages.observe import Snapshot
 
@@ -127,6 +127,8 @@ def frame(pipeline: Pipeline, before: Sample, now: Sample) -> RenderableType:
     parts: list[RenderableType] = [_header(now.snapshot), _rates(before, now), Text()]
     parts += [_stages(before, now), Text(), _workers(now.snapshot), Text(), _latency(now.snapshot)]
     parts.append(_rejects(now.snapshot))
+    if now.snapshot.states:
+        parts.append(Text.assemble("states   ", (describe_states(now.snapshot.states), "yellow")))
     parts += [Text(problem, style="bold red") for problem in find_problems(pipeline, now.snapshot)]
     return Group(*parts)
 

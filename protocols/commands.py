@@ -207,11 +207,17 @@ def status_requests(order_id: Any, **columns: Any) -> Any:
 
 
 def mass_cancel(
-    session: Any = 0, account: Any = 0, instrument: Any = 0, side: Any = 0, **columns: Any
+    session: Any = 0, account: Any = 0, instrument: Any = 0, side: Any = 0, firm: Any = 0, **columns: Any
 ) -> Any:
     """Return the cancel of all orders that fit; 0 fits any."""
     return make_commands(
-        Kind.MASS_CANCEL, session=session, account=account, instrument=instrument, side=side, **columns
+        Kind.MASS_CANCEL,
+        session=session,
+        account=account,
+        instrument=instrument,
+        side=side,
+        aux0=firm,
+        **columns,
     )
 
 

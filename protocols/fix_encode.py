@@ -4,6 +4,8 @@ AvgPx (6) depends on all fills of an order, so :class:`ReplyEncoder` sees the ou
 small sum per open order; :func:`encode` is the stateless part. Of FIX 4.2 and 4.4 it knows the differences:
 ExecTransType (20) and the types of fills, LastLiquidityInd (851), and fewer reject reasons in 4.2.
 
+Market data (STATE_CHANGED and what follows it in codes.OutcomeType) has no session and no reply: docs/market-data.md.
+
 A report tells what the outcome does: neither stop price nor display quantity, which are the client's own.
 
 Plain Python, run by gateways behind publish. Invariants: OrderQty = CumQty + LeavesQty while an order works;
@@ -29,6 +31,8 @@ from protocols.codes import (
     OUT_REPLACED,
     OUT_STATUS,
     OUT_TRIGGERED,
+    OUTFLAG_ANSWER,
+    OUTFLAG_AUCTION,
     OUTFLAG_MAKER,
     OUTFLAG_TAKER,
     OUTFLAG_UNSOLICITED,
@@ -58,10 +62,7 @@ EXEC_TYPES: Final = {
 RESTATED: Final = "D"
 PARTIAL_DECLINE: Final = 5  # ExecRestatementReason: the venue took some of the quantity away
 BROKER_OPTION: Final = 4  # the same for a stop order that FIX 4.2 cannot say was triggered
-ENDED_BY_ORDER: Final = (
-    OUT_CANCELLED,
-    OUT_EXPIRED,
-)  # the only ones about orders that administration may cause
+LIQUIDITY: Final = {OUTFLAG_MAKER: 1, OUTFLAG_TAKER: 2, OUTFLAG_AUCTION: 4}  # LastLiquidityInd
 
 
 class RejectCodes(NamedTuple):
@@ -89,6 +90,9 @@ REJECT_CODES: Final[dict[Reason, RejectCodes]] = {
     Reason.MAX_OPEN_ORDERS: RejectCodes(3, 3, 99, 2),
     Reason.POSITION_LIMIT: RejectCodes(3, 3, 99, 2),
     Reason.CREDIT_LIMIT: RejectCodes(3, 3, 99, 2),
+    Reason.TRADING_HALTED: RejectCodes(2, 2, 2, 2),
+    Reason.MARKET_CLOSED: RejectCodes(2, 2, 2, 2),
+    Reason.WRONG_TRADING_STATE: RejectCodes(11, 0, 2, 2),
     Reason.UNKNOWN_ORDER: RejectCodes(5, 5, 1, 1),
     Reason.MISSING_CL_ORD_ID: RejectCodes(99, 0, 1, 1),
     Reason.TOO_LATE: RejectCodes(4, 4, 0, 0),
@@ -116,7 +120,8 @@ def encode(
     time unless given. ``average_price_e8`` is AvgPx in units of 1e-8 (see :class:`ReplyEncoder`).
     """
     kind, what = int(outcome["kind"]), int(outcome["type"])
-    if not KIND_NEW <= kind <= KIND_STATUS and what not in ENDED_BY_ORDER:
+    # what else an administrative command causes is about orders: it may end, elect and uncross them
+    if not KIND_NEW <= kind <= KIND_STATUS and int(outcome["flags"]) & OUTFLAG_ANSWER:
         raise ValueError(f"expected the outcome of a client's order message, was kind {kind}")
     time_ns = int(outcome["time_ns"]) + epoch_offset_ns
     if what == OUT_MASS_CANCELLED or (what == OUT_REJECTED and kind == KIND_MASS_CANCEL):
@@ -179,8 +184,8 @@ def _execution_report(outcome: Any, directory: Directory, version: str, average_
     if is_fill:
         fields += [(31, price), (32, directory.qty_text(instrument, qty))]
         if not is_42:
-            liquidity = {OUTFLAG_MAKER: 1, OUTFLAG_TAKER: 2}
-            fields.append((851, liquidity.get(int(outcome["flags"]) & (OUTFLAG_MAKER | OUTFLAG_TAKER))))
+            role = int(outcome["flags"]) & (OUTFLAG_MAKER | OUTFLAG_TAKER | OUTFLAG_AUCTION)
+            fields.append((851, LIQUIDITY.get(role)))
     elif int(outcome["price_ticks"]):
         fields.append((44, price))
     if what == OUT_REJECTED:

@@ -23,11 +23,13 @@ from protocols.codes import (
     STP_DECREMENT,
     STP_NEWEST,
     STP_OLDEST,
+    TIF_CLOSE,
     TIF_DAY,
     TIF_FOK,
     TIF_GTC,
     TIF_GTD,
     TIF_IOC,
+    TIF_OPEN,
     TYPE_LIMIT,
     TYPE_MARKET,
     TYPE_STOP,
@@ -147,7 +149,17 @@ def _byte_table(codes: dict[str, int], other: int = 0) -> np.ndarray[tuple[int],
     return table
 
 
-TIF_OF_BYTE: Final = _byte_table({"0": TIF_DAY, "1": TIF_GTC, "3": TIF_IOC, "4": TIF_FOK, "6": TIF_GTD})
+TIF_OF_BYTE: Final = _byte_table(
+    {
+        "0": TIF_DAY,
+        "1": TIF_GTC,
+        "2": TIF_OPEN,
+        "3": TIF_IOC,
+        "4": TIF_FOK,
+        "6": TIF_GTD,
+        "7": TIF_CLOSE,
+    }
+)
 SIDE_OF_BYTE: Final = _byte_table({"1": SIDE_BUY, "2": SIDE_SELL})
 ORD_TYPE_OF_BYTE: Final = _byte_table(
     {"1": TYPE_MARKET, "2": TYPE_LIMIT, "3": TYPE_STOP, "4": TYPE_STOP_LIMIT, "P": TYPE_TRAILING_STOP}

@@ -20,11 +20,13 @@ from protocols.codes import (
     KIND_NEW,
     KIND_REPLACE,
     KIND_STATUS,
+    TIF_CLOSE,
     TIF_DAY,
     TIF_FOK,
     TIF_GTC,
     TIF_GTD,
     TIF_IOC,
+    TIF_OPEN,
     TYPE_LIMIT,
     TYPE_MARKET,
     TYPE_STOP,
@@ -54,7 +56,15 @@ ORD_TYPES: Final = {
     TYPE_STOP_LIMIT: "4",
     TYPE_TRAILING_STOP: "P",
 }
-TIFS: Final = {TIF_DAY: "0", TIF_GTC: "1", TIF_IOC: "3", TIF_FOK: "4", TIF_GTD: "6"}
+TIFS: Final = {
+    TIF_DAY: "0",
+    TIF_GTC: "1",
+    TIF_OPEN: "2",
+    TIF_IOC: "3",
+    TIF_FOK: "4",
+    TIF_GTD: "6",
+    TIF_CLOSE: "7",
+}
 REPRICES: Final = "P"  # DisplayIndicator (9479) of a post-only order that takes another price
 TRAILS: Final = "a"  # ExecInst of a trailing stop
 ADDS_ONLY: Final = "6"  # ExecInst of a post-only order

@@ -13,18 +13,19 @@ One object a line, keys in this order::
     side              "buy", "sell" or null
     price             decimal string with the decimals of the tick, null for none (a market order's)
     qty, leaves_qty, cum_qty          see below
-    liquidity         "maker" or "taker" of a fill, else null
+    liquidity         "maker", "taker" or "auction" of a fill, else null
     reason            lower-case name, null for none
     unsolicited       true for what the owner of the order did not ask for with this command
     kind              of the command: new, cancel, replace, reduce, mass_cancel, status; of the outcome of an order
-                      that expired or ended with its session any kind, because any command may be the next
+                      that expired, ended with its session or traded in an auction any kind, because any command
+                      may be the next, or bring an instrument into another state
 
 Quantities are integers where the instrument's lot is a whole number of units, and decimal strings (with the
 decimals of the lot) where it is not: which of the two depends on the instrument alone, never on the value. The
 quantity of mass_cancelled is how many orders that were.
 
-Only outcomes of orders are written. Administration (sessions, instruments, limits) makes none of the lines,
-whoever writes them: a gateway does not see all of it, a replay does.
+Only outcomes of orders are written. Administration (sessions, instruments, limits) and market data make none of the
+lines, whoever writes them: a gateway does not see all of it, a replay does.
 
 The lines of a batch are laid out as a matrix of bytes: each member a few columns, wide enough for its longest
 value, zero where there is nothing. Taking the zeros out leaves the lines. So the work is a few dozen array
@@ -47,6 +48,7 @@ from protocols.codes import (
     E8,
     OUT_FILLED,
     OUT_MASS_CANCELLED,
+    OUTFLAG_AUCTION,
     OUTFLAG_MAKER,
     OUTFLAG_TAKER,
     OUTFLAG_UNSOLICITED,
@@ -79,7 +81,8 @@ _AWKWARD[[0, ord('"'), ord("\\")]] = [False, True, True]
 
 _TYPES: Final = {int(code): code.name.lower() for code in OutcomeType}
 _SIDES: Final = {int(code): f'"{code.name.lower()}"' for code in Side}
-_LIQUIDITY: Final = {OUTFLAG_TAKER: '"taker"', OUTFLAG_MAKER: '"maker"'}
+_ROLES: Final = OUTFLAG_TAKER | OUTFLAG_MAKER | OUTFLAG_AUCTION
+_LIQUIDITY: Final = {OUTFLAG_TAKER: '"taker"', OUTFLAG_MAKER: '"maker"', OUTFLAG_AUCTION: '"auction"'}
 _REASONS: Final = {int(code): f'"{code.name.lower()}"' for code in Reason if code}
 _KINDS: Final = {int(code): code.name.lower() for code in Kind}
 
@@ -198,7 +201,7 @@ def _qty(lot_e8: int, lots: int) -> str:
 
 
 def _end(key: int, reason: int) -> str:
-    liquidity = _LIQUIDITY.get(key >> 8 & (OUTFLAG_TAKER | OUTFLAG_MAKER), "null")
+    liquidity = _LIQUIDITY.get(key >> 8 & _ROLES, "null")
     unsolicited = "true" if key >> 8 & OUTFLAG_UNSOLICITED else "false"
     why = f'"reason":{_REASONS.get(reason, "null")},"unsolicited":{unsolicited}'
     return f'"liquidity":{liquidity},{why},"kind":"{_KINDS[key & 0xFF]}"'

@@ -87,13 +87,15 @@ def define_instrument(s, command):  # type: ignore[no-untyped-def]
         return REASON_INVALID_COMMAND
     if command.orig0 < 0 or command.orig0 > MAX_PROTECTION_TICKS:
         return REASON_INVALID_COMMAND
-    if command.account < 0 or command.ord_type >= STATE_COUNT or not (0 <= command.orig1 < TICK_TABLES):
+    if command.account < 0 or not (0 <= command.orig1 < TICK_TABLES):
         return REASON_INVALID_COMMAND
     if command.cl0 == 0 or command.price_ticks <= 0 or command.qty_lots <= 0:
         return REASON_INVALID_COMMAND
     if tick_value <= 0 or tick_value > MAX_TICK_VALUE or low < 0 or high < 0 or (high != 0 and low > high):
         return REASON_INVALID_COMMAND
     record = s.instruments[identity]
+    if record.known == 0 and command.ord_type >= STATE_COUNT:
+        return REASON_INVALID_COMMAND
     if record.known == 0:
         record.symbol0 = command.cl0
         record.symbol1 = command.cl1

@@ -291,7 +291,7 @@ def tell_indications(s, command):  # type: ignore[no-untyped-def]
         market.marks = np.int64(market.marks) & ~MARKET_TOUCHED
         if is_auction(market.state) and market.indication_due_ns == 0:
             due_ns = np.int64(market.indicated_ns) + market.indication_ns
-            if command.time_ns >= due_ns:
+            if command.time_ns >= due_ns or market.told_ticks == UNTOLD:
                 indicate(s, command, np.int64(instrument), np.int64(0))
             else:
                 market.indication_due_ns = due_ns

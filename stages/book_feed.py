@@ -197,7 +197,9 @@ def _tell_reduced(s, command, order, shown):  # type: ignore[no-untyped-def]
     zero = np.int64(0)
     if leaves == shown:
         return 0
-    return tell_change(s, command, order, np.int64(BOOK_REDUCE), zero, shown - leaves, leaves, zero, zero, zero)
+    return tell_change(
+        s, command, order, np.int64(BOOK_REDUCE), zero, shown - leaves, leaves, zero, zero, zero
+    )
 
 
 @inlined

@@ -1,4 +1,4 @@
-"""What stands in the books, for Python: best prices, levels, single orders. Reads, never writes.
+"""What stands in the books, for Python: best prices, levels, single orders. Reads; writes no more than scratch.
 
 A level shows what all can see: the lots in its queue, without those that icebergs hide. Sides are 1 buys, 2 sells;
 stop orders, which wait elsewhere for their election, are in :meth:`BookView.stops`. Arrays are copies, best price
@@ -15,6 +15,7 @@ import numpy as np
 
 from protocols.codes import SIDE_BUY, SIDE_SELL, TradingState
 from ringbuffer.kernel import kernel
+from stages.auction import find_uncross
 from stages.book import find_level, level_at
 from stages.hashing import id_find
 from stages.ladder import STOP_SIDES, WAITING_SIDES, best_place, side_row, worse_place
@@ -22,7 +23,7 @@ from stages.orders import leaves_of, special_row
 from stages.state import MARK_SPECIAL, MARK_STOP, MatchingState
 from stages.state_words import MW_OPEN
 
-__all__ = ["LEVEL_VIEW", "ORDER_VIEW", "Best", "Book", "BookView", "OpenOrder"]
+__all__ = ["LEVEL_VIEW", "ORDER_VIEW", "Best", "Book", "BookView", "Indicative", "OpenOrder"]
 
 LEVEL_VIEW = np.dtype([("price_ticks", "<i8"), ("qty_lots", "<i8"), ("order_count", "<i8")])
 ORDER_VIEW = np.dtype(
@@ -48,6 +49,15 @@ class Best(NamedTuple):
 
     price_ticks: int
     qty_lots: int
+
+
+class Indicative(NamedTuple):
+    """What an auction would give: its price, the lots that trade, those left over and on which side (0: none)."""
+
+    price_ticks: int
+    qty_lots: int
+    surplus_lots: int
+    side: int
 
 
 class OpenOrder(NamedTuple):
@@ -193,6 +203,16 @@ class BookView:
     def trading_state(self, instrument: int = 1) -> TradingState:
         """Return the trading state of an instrument."""
         return TradingState(int(self._books.markets["state"][self._instrument(instrument)]))
+
+    def indicative(self, instrument: int = 1) -> Indicative | None:
+        """Return what an uncross of the book would give now, None if nothing would trade; in any state."""
+        find_uncross(self._books, np.int64(self._instrument(instrument)))
+        found = self._books.uncross[0]
+        price_ticks, surplus = int(found["price_ticks"]), int(found["surplus_lots"])
+        if not price_ticks:
+            return None
+        side = SIDE_BUY if surplus > 0 else SIDE_SELL if surplus else 0
+        return Indicative(price_ticks, int(found["volume_lots"]), abs(surplus), side)
 
     def _orders(self, instrument: int, offset: int) -> Any:
         out = np.zeros((self.open_orders, ORDER_WORDS), dtype=np.int64)

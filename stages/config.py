@@ -1,8 +1,8 @@
 """The venue's configuration: ``venue.toml`` is read, decoded and checked here, once.
 
-This is the face of four modules: the shapes are in :mod:`stages.config_model`, what they must satisfy in
-:mod:`stages.config_checks`, the venue that serves without a file in :mod:`stages.config_defaults`, and here
-are reading and explaining. None of them imports Numba.
+This is the face of several modules: the shapes are in :mod:`stages.config_model` and :mod:`stages.config_trading`,
+what they must satisfy in :mod:`stages.config_checks` and :mod:`stages.config_days`, the venue that serves without a
+file in :mod:`stages.config_defaults`, and here are reading and explaining. None of them imports Numba.
 
 Failure modes: everything that is wrong with a file, its syntax included, is a :class:`ConfigError`, which
 names file, key, value and what was expected; unknown keys are refused. Only the first is reported.
@@ -20,6 +20,7 @@ from typing import Any, Final, NoReturn
 import msgspec
 from msgspec import UNSET
 
+from protocols.trading_day import BAND_MODES, STATES
 from stages.config_checks import check_config, check_workers
 from stages.config_defaults import default_config, example_toml
 from stages.config_model import (
@@ -35,6 +36,8 @@ from stages.config_model import (
     Journal,
     Plan,
     Rings,
+    Schedule,
+    TickTable,
     Venue,
     VenueConfig,
     Worker,
@@ -52,6 +55,8 @@ __all__ = [
     "Journal",
     "Plan",
     "Rings",
+    "Schedule",
+    "TickTable",
     "Venue",
     "VenueConfig",
     "Worker",
@@ -71,6 +76,9 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "wait": WAITS,
     "workers": AUTO_PLANS,
     "stages": STAGES,
+    "initial_state": tuple(STATES),
+    "state": tuple(STATES),
+    "band_mode": tuple(BAND_MODES),
 }
 
 _TABLES: Final[dict[str, type[msgspec.Struct]]] = {
@@ -82,6 +90,8 @@ _TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "journal": Journal,
     "instrument": Instrument,
     "account": Account,
+    "tick_table": TickTable,
+    "schedule": Schedule,
 }
 
 
@@ -182,6 +192,11 @@ def _typed(key: str, match: re.Match[str]) -> str:
     return f"expected {' or '.join(parts)}"
 
 
+def _paired(key: str, match: re.Match[str]) -> str:
+    is_row = key.startswith("tick_table")
+    return "expected a row [from, tick size]" if is_row else "expected two prices, [lowest, highest]"
+
+
 def _chosen(key: str, match: re.Match[str]) -> str:
     name = re.sub(r"\[\d+\]$", "", key).rpartition(".")[2]
     return f"expected one of {', '.join(CHOICES[name])}" if name in CHOICES else match[0].lower()
@@ -198,7 +213,7 @@ _WORDS: Final = {
 _EXPLANATIONS: Final[tuple[tuple[str, Callable[[str, re.Match[str]], str]], ...]] = (
     (r"Object contains unknown field `([^`]*)`", _unknown),
     (r"Object missing required field `([^`]*)`", lambda key, match: "expected a value, was missing"),
-    (r"Expected `array` of length 2", lambda key, match: "expected two prices, [lowest, highest]"),
+    (r"Expected `array` of length 2", _paired),
     (r"Expected `([^`]*)`, got `([^`]*)`", _typed),
     (r"Invalid enum value.*", _chosen),
 )

@@ -18,8 +18,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from protocols.codes import E8
-from protocols.directory import parse_e8
+from stages.config_days import check_days
 from stages.config_model import (
     AUTO_PLANS,
     DURABILITIES,
@@ -27,7 +26,6 @@ from stages.config_model import (
     STAGES,
     WAITS,
     Account,
-    Amount,
     ConfigError,
     Instrument,
     VenueConfig,
@@ -35,6 +33,7 @@ from stages.config_model import (
     limit_units,
     money_per_tick_and_lot,
 )
+from stages.config_values import check_text, check_word, e8_of, positive_e8, whole_ticks
 from stages.control import MAX_PORTS
 
 __all__ = ["BOUNDS", "check_config", "check_workers"]
@@ -42,7 +41,6 @@ __all__ = ["BOUNDS", "check_config", "check_workers"]
 MAX_NAME_CHARACTERS: Final = 16
 MAX_VENUE_CHARACTERS: Final = 20
 MAX_TICK_VALUE: Final = 1 << 40  # of INSTRUMENT commands, see docs/rules.md
-MAX_E8: Final = 1 << 60
 
 # Whole numbers: key, lowest, highest, whether it must be a power of two.
 BOUNDS: Final[tuple[tuple[str, int, int, bool], ...]] = (
@@ -67,11 +65,11 @@ BOUNDS: Final[tuple[tuple[str, int, int, bool], ...]] = (
 
 def check_config(config: VenueConfig, cores: Collection[int] | None = None) -> None:
     """Raise :class:`ConfigError` for the first thing that types alone do not tell."""
-    _check_text("venue.name", config.venue.name, MAX_VENUE_CHARACTERS)
+    check_text("venue.name", config.venue.name, MAX_VENUE_CHARACTERS)
     if not config.venue.data_dir or "\0" in config.venue.data_dir:
         raise ConfigError("venue.data_dir", "expected a directory", config.venue.data_dir)
-    _check_word("venue.durability", config.venue.durability, DURABILITIES)
-    _check_word("plan.wait", config.plan.wait, WAITS)
+    check_word("venue.durability", config.venue.durability, DURABILITIES)
+    check_word("plan.wait", config.plan.wait, WAITS)
     _check_bounds(config)
     _check_list("instrument", [entry.symbol for entry in config.instruments], config.capacity.max_instruments)
     for index, instrument in enumerate(config.instruments):
@@ -79,8 +77,9 @@ def check_config(config: VenueConfig, cores: Collection[int] | None = None) -> N
     _check_list("account", [entry.name for entry in config.accounts], config.capacity.max_accounts)
     for index, account in enumerate(config.accounts):
         _check_account(f"account[{index}]", account)
+    check_days(config)
     if isinstance(config.plan.workers, str):
-        _check_word("plan.workers", config.plan.workers, AUTO_PLANS)
+        check_word("plan.workers", config.plan.workers, AUTO_PLANS)
     else:
         check_workers(config.plan.workers, os.sched_getaffinity(0) if cores is None else cores)
 
@@ -127,17 +126,6 @@ def _check_bounds(config: VenueConfig) -> None:
             raise ConfigError(key, f"expected {kind} from {low} to {high}", value)
 
 
-def _check_word(key: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(key, f"expected one of {', '.join(allowed)}", value)
-
-
-def _check_text(key: str, value: str, longest: int) -> None:
-    graphic = value.isascii() and value.isprintable() and not re.search(r"[\s|]", value)
-    if not (graphic and 1 <= len(value) <= longest):
-        raise ConfigError(key, f"expected 1 to {longest} visible ASCII characters other than |", value)
-
-
 def _check_currency(key: str, value: str) -> None:
     if not re.fullmatch(r"[A-Z]{3}", value):
         raise ConfigError(key, "expected three capital letters", value)
@@ -153,7 +141,7 @@ def _check_list(table: str, names: list[str], room: int) -> None:
     first: dict[str, int] = {}
     for index, name in enumerate(names):
         key = f"{table}[{index}].{name_key}"
-        _check_text(key, name, MAX_NAME_CHARACTERS)
+        check_text(key, name, MAX_NAME_CHARACTERS)
         if name in first:
             raise ConfigError(key, f"expected a name of its own, but {table}[{first[name]}] has it too", name)
         first[name] = index
@@ -161,21 +149,18 @@ def _check_list(table: str, names: list[str], room: int) -> None:
 
 def _check_instrument(key: str, entry: Instrument) -> None:
     _check_currency(f"{key}.currency", entry.currency)
-    tick_e8 = _positive_e8(f"{key}.tick_size", entry.tick_size)
-    lot_e8 = _positive_e8(f"{key}.lot_size", entry.lot_size)
+    tick_e8 = positive_e8(f"{key}.tick_size", entry.tick_size)
+    lot_e8 = positive_e8(f"{key}.lot_size", entry.lot_size)
     tick_value, remainder = money_per_tick_and_lot(tick_e8, lot_e8)
     if remainder or not 1 <= tick_value <= MAX_TICK_VALUE:
         problem = f"expected tick_size * lot_size to be 1 to {MAX_TICK_VALUE} whole millionths"
         raise ConfigError(f"{key}.tick_size", problem, f"{entry.tick_size} * {entry.lot_size}")
     if entry.protection_points is not None:
-        points = f"{key}.protection_points"
-        if _positive_e8(points, entry.protection_points) % tick_e8:
-            problem = f"expected a whole number of ticks of {entry.tick_size}"
-            raise ConfigError(points, problem, entry.protection_points)
+        whole_ticks(f"{key}.protection_points", entry.protection_points, entry.tick_size, tick_e8)
     if entry.price_band is None:
         return
     for place, bound in enumerate(entry.price_band):
-        if _e8(f"{key}.price_band[{place}]", bound) % tick_e8:
+        if e8_of(f"{key}.price_band[{place}]", bound) % tick_e8:
             problem = f"expected a whole number of ticks of {entry.tick_size}"
             raise ConfigError(f"{key}.price_band[{place}]", problem, bound)
     low_ticks, high_ticks = entry.band_ticks
@@ -192,21 +177,3 @@ def _check_account(key: str, entry: Account) -> None:
             limit_units(value, unit)
         except ValueError as error:
             raise ConfigError(f"{key}.{name}", str(error), value) from error
-
-
-def _e8(key: str, value: Amount) -> int:
-    try:
-        number = parse_e8(str(value))
-    except ValueError as error:
-        problem = "expected a decimal number with at most 8 decimals"
-        raise ConfigError(key, problem, value) from error
-    if abs(number) > MAX_E8:
-        raise ConfigError(key, f"expected at most {MAX_E8 // E8}", value)
-    return number
-
-
-def _positive_e8(key: str, value: Amount) -> int:
-    number = _e8(key, value)
-    if number <= 0:
-        raise ConfigError(key, "expected a number above 0", value)
-    return number

@@ -69,6 +69,17 @@ currency = "USD"
 price_band = ["1.00", "5000.00"]    # optional: lowest and highest price of an order
 protection_points = "5.00"      # optional: how far from the best price a market order may trade
 market_data = true              # optional: tell each change of its book to who subscribes; true unless given
+# Trading states, all optional (docs/trading-states.md):
+group = "equities"              # a name; schedules and `ringmatch state set` address groups
+initial_state = "continuous"    # of a new one; or pre-open, opening-auction, volatility-auction, closing-auction,
+                                # halt, closed
+tick_table = "liquid"           # a [[tick_table]]: larger ticks at higher prices
+static_band = "10.00"           # how far from the last auction price it may trade
+dynamic_band = "2.00"           # how far from the last trade price
+reference_price = "150.00"      # the static band stands around it until an auction has a price
+band_mode = "halt"              # beyond a band: "reject" what is left of the order, or "halt" for a volatility auction
+volatility_auction = "2min"     # how long that lasts; without it until a command ends it. Units: ms, s, min, h
+indication_interval = "500ms"   # least time between two indications of an auction; without it after each change
 
 [[instrument]]
 symbol = "EURUSD"
@@ -86,6 +97,7 @@ max_open_orders = 100000
 max_long = 10000000             # position and open buy orders together, in each instrument
 max_short = 10000000
 credit = "10000000000.00"       # money in open buy orders, beyond what sales have brought in
+firm = 1                        # optional, a number: `ringmatch mass-cancel --firm 1`
 
 [[account]]
 name = "ACC2"
@@ -96,6 +108,22 @@ max_open_orders = 10
 max_long = 1000
 max_short = 0                   # may not sell what it does not hold
 credit = "100000"
+
+# From a price on, prices are multiples of a tick size; below the first row the tick size of the instrument counts.
+[[tick_table]]
+name = "liquid"
+rows = [["100.00", "0.05"], ["500.00", "0.10"]]
+
+# Every day at a time, UTC, the instruments of a group enter a state.
+[[schedule]]
+group = "equities"
+state = "opening-auction"
+at = "07:50:00"
+
+[[schedule]]
+group = "equities"
+state = "continuous"
+at = "08:00:00"
 """
 
 

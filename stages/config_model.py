@@ -21,6 +21,8 @@ from msgspec import UNSET, Struct, field
 
 from protocols.codes import E8, MONEY_UNIT_PER_CURRENCY_UNIT, Limit
 from protocols.directory import AccountEntry, Directory, InstrumentEntry, parse_e8
+from protocols.trading_day import BAND_MODES, STATES, parse_span_ns
+from stages.config_trading import Bands, BandWord, Schedule, StateWord, TickTable
 
 __all__ = [
     "AUTO_PLANS",
@@ -40,7 +42,9 @@ __all__ = [
     "Journal",
     "Plan",
     "Rings",
+    "Schedule",
     "StageName",
+    "TickTable",
     "Venue",
     "VenueConfig",
     "Wait",
@@ -186,7 +190,16 @@ class Instrument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     currency: str
     price_band: tuple[Amount, Amount] | None = None
     protection_points: Amount | None = None
+    group: str = ""
+    tick_table: str = ""
     market_data: bool = True
+    initial_state: StateWord = "continuous"
+    static_band: Amount | None = None
+    dynamic_band: Amount | None = None
+    reference_price: Amount | None = None
+    band_mode: BandWord = "reject"
+    volatility_auction: str | None = None
+    indication_interval: str | None = None
 
     @property
     def tick_e8(self) -> int:
@@ -212,7 +225,28 @@ class Instrument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def protection_ticks(self) -> int:
         """Return how far from the best price a market order may trade, in ticks; 0 is no protection."""
-        return 0 if self.protection_points is None else parse_e8(str(self.protection_points)) // self.tick_e8
+        return self._ticks(self.protection_points)
+
+    @property
+    def bands(self) -> Bands:
+        """Return widths and mode of the static and the dynamic band, and the spans that go with them."""
+        static, dynamic = self._ticks(self.static_band), self._ticks(self.dynamic_band)
+        mode = int(BAND_MODES[self.band_mode]) if static or dynamic else 0
+        spans = [parse_span_ns(span or "0s") for span in (self.volatility_auction, self.indication_interval)]
+        return Bands(mode, static, dynamic, *spans)
+
+    @property
+    def reference_ticks(self) -> int:
+        """Return what the static band stands around until an auction has a price; 0 for nothing."""
+        return self._ticks(self.reference_price)
+
+    @property
+    def initial_state_code(self) -> int:
+        """Return the state in which it begins."""
+        return int(STATES[self.initial_state])
+
+    def _ticks(self, amount: Amount | None) -> int:
+        return 0 if amount is None else parse_e8(str(amount)) // self.tick_e8
 
 
 class Account(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -226,6 +260,7 @@ class Account(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_long: Amount
     max_short: Amount
     credit: Amount
+    firm: int = 0
 
     @property
     def limits(self) -> tuple[tuple[Limit, int], ...]:
@@ -243,6 +278,19 @@ class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     journal: Journal = field(default_factory=Journal)
     instruments: tuple[Instrument, ...] = field(name="instrument")
     accounts: tuple[Account, ...] = field(name="account")
+    tick_tables: tuple[TickTable, ...] = field(name="tick_table", default=())
+    schedules: tuple[Schedule, ...] = field(name="schedule", default=())
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """Return the numbers of groups, by their first mention among instruments; no group is 0."""
+        names = dict.fromkeys(entry.group for entry in self.instruments if entry.group)
+        return {"": 0} | {name: number for number, name in enumerate(names, 1)}
+
+    @property
+    def table_numbers(self) -> dict[str, int]:
+        """Return the numbers of tick tables, by their places in the file; no table is 0."""
+        return {"": 0} | {table.name: number for number, table in enumerate(self.tick_tables, 1)}
 
     def directory(self) -> Directory:
         """Return names, ids and units as gateways and injectors need them; ids count from 1 in file order."""

@@ -9,6 +9,7 @@ Layout of the segment's content, as int64 words; each group has one writer::
      64  failure       which worker failed, and why (the worker that failed)
      72  feed_epoch    rises with each subscription to market data (compare-exchanged by gateways)
      80  bells         per worker 16 words: signal, waiting (see Wait.BLOCKING)
+    352  desk          48 words: an operator's command and its answer (stages.desk)
     512  workers       per worker 64 words (that worker)
    1536  ports         per port 32 words: state (compare-exchanged), owner, market data (gateway), counters (publish)
    2560  counters      copies of the state's counters, refreshed about every millisecond (publish's worker)
@@ -49,7 +50,7 @@ CW_VERSION: Final = 1
 CW_EPOCH: Final = 2
 CW_PORTS: Final = 3
 CW_WORKERS: Final = 4
-CW_DESCRIPTION_BYTES: Final = 5  # bytes, and which half from bit 32 on; 0: not described yet
+CW_DESCRIPTION_BYTES: Final = 5  # bytes, and from bit 32 on how often it was written; 0: not described yet
 CW_SUPERVISOR_PID: Final = 6
 CW_SUPERVISOR_START: Final = 7
 CW_STARTED_NS: Final = 8
@@ -64,6 +65,12 @@ BELL_WORDS: Final = 16
 BELL_SIGNAL: Final = 0
 BELL_WAITING: Final = 8
 BELL_HEARD: Final = 9  # the signal when the worker last announced or awoke: its own
+CW_DESK: Final = 352
+DESK_WORDS: Final = 48
+DESK_ASKED: Final = 0
+DESK_ANSWERED: Final = 1
+DESK_COMMAND: Final = 16
+DESK_ANSWER: Final = 32
 CW_WORKER_BLOCKS: Final = 512
 WORKER_WORDS: Final = 64
 WW_PID: Final = 0
@@ -110,7 +117,7 @@ DESCRIPTION_BYTES: Final = 16 << 20  # two halves, each for all instruments and 
 
 MAX_WORKERS: Final = 16
 MAX_PORTS: Final = 32
-assert CW_BELLS + BELL_WORDS * MAX_WORKERS <= CW_WORKER_BLOCKS
+assert CW_BELLS + BELL_WORDS * MAX_WORKERS <= CW_DESK and CW_DESK + DESK_WORDS <= CW_WORKER_BLOCKS
 assert CW_WORKER_BLOCKS + WORKER_WORDS * MAX_WORKERS <= CW_PORT_BLOCKS
 assert CW_PORT_BLOCKS + PORT_WORDS * MAX_PORTS <= CW_COUNTERS
 assert CW_LATENCY + LATENCY_BUCKETS == CONTROL_WORDS
@@ -166,8 +173,32 @@ class AccountRow(msgspec.Struct, frozen=True, array_like=True):
     name: str
 
 
+class MarketRow(msgspec.Struct, frozen=True, array_like=True):
+    """What an instrument has of trading states; those that have nothing but CONTINUOUS have no row."""
+
+    id: int
+    state: int
+    group: int
+    table: int
+    band_mode: int
+    static_ticks: int
+    dynamic_ticks: int
+    static_reference: int
+    volatility_ns: int
+    indication_ns: int
+
+
+class ScheduleRow(msgspec.Struct, frozen=True, array_like=True):
+    """A row of a schedule."""
+
+    group: int
+    state: int
+    due_ns: int
+    period_ns: int
+
+
 class Description(msgspec.Struct, frozen=True, kw_only=True):
-    """What a running pipeline is: written before it is ready, and anew when instruments have been added."""
+    """What a running pipeline is: written before it is ready, and anew when instruments or their states changed."""
 
     venue: str
     data_dir: str
@@ -184,6 +215,10 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     max_instruments: int
     max_accounts: int
     recovered_seq: int = 0
+    groups: dict[str, int] = {}  # names that the configuration gives to numbers
+    tables: dict[str, int] = {}
+    markets: tuple[MarketRow, ...] = ()
+    schedules: tuple[ScheduleRow, ...] = ()
 
 
 def write_description(buffer: Any, content: int, words: Any, description: Description) -> None:
@@ -192,18 +227,21 @@ def write_description(buffer: Any, content: int, words: Any, description: Descri
     room = DESCRIPTION_BYTES // 2
     if len(text) > room:
         raise ValueError(f"description: expected at most {room} bytes, was {len(text)}")
-    half = 1 - (int(words[CW_DESCRIPTION_BYTES]) >> 32)
-    start = content + CONTROL_WORDS * 8 + half * room
+    version = (int(words[CW_DESCRIPTION_BYTES]) >> 32) + 1
+    start = content + CONTROL_WORDS * 8 + version % 2 * room
     memoryview(buffer)[start : start + len(text)] = text
-    words[CW_DESCRIPTION_BYTES] = half << 32 | len(text)
+    words[CW_DESCRIPTION_BYTES] = version << 32 | len(text)
 
 
 def read_description(buffer: Any, content: int, words: Any) -> Description:
     """Return the description of a running pipeline."""
-    half, size = divmod(int(words[CW_DESCRIPTION_BYTES]), 1 << 32)
-    start = content + CONTROL_WORDS * 8 + half * (DESCRIPTION_BYTES // 2)
-    text = bytes(memoryview(buffer)[start : start + size])
-    return msgspec.json.decode(text, type=Description)
+    while True:
+        word = int(words[CW_DESCRIPTION_BYTES])
+        version, size = divmod(word, 1 << 32)
+        start = content + CONTROL_WORDS * 8 + version % 2 * (DESCRIPTION_BYTES // 2)
+        text = bytes(memoryview(buffer)[start : start + size])
+        if int(words[CW_DESCRIPTION_BYTES]) == word:  # else this half may have been written anew meanwhile
+            return msgspec.json.decode(text, type=Description)
 
 
 SUB_BUCKETS: Final = 32

@@ -65,7 +65,7 @@ from protocols.layouts import COMMAND, OUTCOME
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from stages.administration import MAX_PROTECTION_TICKS, check_bands, check_schedule
-from stages.book_view import Best, Book, BookView, OpenOrder
+from stages.book_view import Best, Book, BookView, Indicative, OpenOrder
 from stages.checks import MAX_LIMIT_TICKS, MAX_STOP_TICKS, check_amounts, check_qty, check_terms
 from stages.core import collect_outcomes
 from stages.hashing import id_find
@@ -94,7 +94,7 @@ from stages.topology import (
     cursor_word,
 )
 
-__all__ = ["Best", "Book", "MatchingCore", "OpenOrder"]
+__all__ = ["Best", "Book", "Indicative", "MatchingCore", "OpenOrder"]
 
 MAX_QTY = 1 << 60
 STEP_BUDGET = 256

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from protocols.codes import OutcomeType, Reason
+from protocols.codes import OutcomeType, Reason, TradingState
+from protocols.trading_day import state_word
 from ringbuffer.errors import SegmentMissing
 from ringbuffer.layout import views
 from ringbuffer.liveness import is_alive
@@ -26,7 +27,7 @@ from stages.topology import (
     CUR_WRITER,
 )
 
-__all__ = ["Snapshot", "WorkerStatus", "counters_of", "look"]
+__all__ = ["Snapshot", "WorkerStatus", "counters_of", "look", "states_of"]
 
 STALE_HEARTBEAT_NS = 1_000_000_000
 
@@ -101,6 +102,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     counters: dict[str, int]
     latency_ns: dict[str, int]
     recovered_seq: int
+    states: dict[str, str] = {}  # of instruments that are not in continuous trading
 
 
 class Observer:
@@ -183,6 +185,7 @@ class Observer:
             counters=counters_of(control),
             latency_ns=percentiles_ns(control[ctl.CW_LATENCY : ctl.CW_LATENCY + ctl.LATENCY_BUCKETS]),
             recovered_seq=about.recovered_seq,
+            states=states_of(self.describe()),
         )
 
     def _worker(self, index: int, plan: WorkerPlan, now_ns: int) -> WorkerStatus:
@@ -196,6 +199,14 @@ class Observer:
             heartbeat_age_ns=max(0, now_ns - int(block[ctl.WW_HEARTBEAT])),
             busy_percent=round(100 * int(block[ctl.WW_BUSY]) / loops, 2) if loops else 0.0,
         )
+
+
+def states_of(about: Description) -> dict[str, str]:
+    """Return the trading states of those instruments that are not in continuous trading, by symbol."""
+    states = {row.id: row.state for row in about.markets if row.state != TradingState.CONTINUOUS}
+    if not states:
+        return {}
+    return {row.symbol: state_word(states[row.id]) for row in about.instruments if row.id in states}
 
 
 def look(data_dir: str | Path) -> Snapshot:

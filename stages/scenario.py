@@ -21,7 +21,8 @@ import msgspec
 
 from protocols.codes import Kind, OutcomeType
 from protocols.text import unpack_text
-from stages.scenario_commands import Translator, parse_span_ns
+from stages.scenario_commands import Translator
+from stages.scenario_days import span_ns_of
 from stages.scenario_show import Told, align, draw_table, line_of, parse_expected, same_table, tell
 from stages.scenario_text import (
     MAX_FILE_BYTES,
@@ -60,7 +61,7 @@ ROOM: Final = {
     "max_specials": 1024,
 }
 NOTHING: Final = "nothing"
-BOOK_SIDES: Final = {"book": (1, 2), "stops": (3, 4)}
+BOOK_SIDES: Final = {"book": (1, 2), "stops": (3, 4), "waiting": (5, 6)}
 
 
 class Engine(Protocol):
@@ -241,7 +242,7 @@ class _Run:
         if statement.table:
             raise ScenarioError("expected '>' below a command, was '|'", line=statement.table[0][0])
         if first == "wait":
-            span_ns = parse_span_ns("wait", words.take("wait"))
+            span_ns = span_ns_of("wait", words.take("wait"))
             words.end()
             self._now_ns += span_ns
             if self._now_ns > LATEST_NS:
@@ -283,7 +284,7 @@ class _Run:
             if new or (renamed and not outcome["reason"]):
                 words = (int(outcome[f"cl{word}"]) for word in range(3))
                 self._order_names[int(outcome["order_id"])] = unpack_text(*words) or f"#{outcome['order_id']}"
-        return [tell(outcome, self._translator) for outcome in outcomes]
+        return [tell(outcome, self._translator, self._order_names) for outcome in outcomes]
 
     def _must_be_accepted(self, statement: Statement, told: list[Told]) -> None:
         refused = [each for each in told if each["type"] == "rejected"]

@@ -9,7 +9,6 @@ tells so, and gets its rejection. What cannot be a price at all is a :class:`sta
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -25,28 +24,21 @@ from protocols.codes import (
     Tif,
 )
 from protocols.commands import make_commands
-from protocols.directory import parse_e8
-from protocols.text import TEXT_BYTES, pack_text, unpack_text
+from protocols.text import pack_text, unpack_text
+from protocols.trading_day import STATES
+from stages.scenario_days import DayStatements, span_ns_of
 from stages.scenario_text import ScenarioError, Words
+from stages.scenario_units import WHOLE, Instrument, fits, name_of, one_of, parse_number, whole
 
-__all__ = ["AMPLE", "Instrument", "Translator", "parse_number", "parse_span_ns"]
+__all__ = ["AMPLE", "Translator"]
 
 AMPLE: Final = 1 << 60
-LARGEST: Final = (1 << 63) - 1
 LARGEST_GROUP: Final = (1 << 31) - 1
-MAX_SPAN_NS: Final = 10 * 366 * 86_400 * 1_000_000_000  # ten years
-DECIMAL: Final = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,18})?")
-WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
-UNITS_NS: Final = {
-    "ns": 1,
-    "us": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "min": 60_000_000_000,
-    "h": 3_600_000_000_000,
-}
 SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
-TIFS: Final = {tif.name.lower(): tif for tif in Tif}
+TIFS: Final = {tif.name.lower(): tif for tif in Tif if tif not in (Tif.OPEN, Tif.CLOSE)} | {
+    "at-open": Tif.OPEN,
+    "at-close": Tif.CLOSE,
+}
 MODES: Final = {
     "cancel-newest": SelfTradeMode.NEWEST,
     "cancel-oldest": SelfTradeMode.OLDEST,
@@ -58,97 +50,17 @@ SWITCHES: Final = {
     "reprice": CommandFlag.POST_REPRICE,
     "book-only": CommandFlag.BOOK_ONLY,
 }
+MARKET_DATA: Final = {"on": int(CommandFlag.MARKET_DATA), "off": 0}
 LIMITS: Final = {limit.name.lower().replace("_", "-"): limit for limit in Limit}
 REQUESTS: Final = ("cancel", "reduce", "replace", "status", "mass-cancel")
 ALL_SESSIONS: Final = "all"
 
 
-class Instrument:
-    """An instrument as a scenario declared it: its id and units, and how numbers of it are read."""
-
-    def __init__(self, identity: int, symbol: str, fields: dict[str, Any]) -> None:
-        self.identity, self.symbol, self.fields = identity, symbol, fields
-        self.tick_e8, self.lot_e8 = int(fields["price_ticks"]), int(fields["qty_lots"])
-
-    def ticks(self, name: str, text: str) -> tuple[int, int]:
-        """Return a price in ticks, and the flag for one that is off the tick."""
-        ticks, rest = divmod(parse_number(name, text), self.tick_e8)
-        return _fits(name, text, ticks), CommandFlag.OFF_TICK if rest else 0
-
-    def lots(self, name: str, text: str) -> tuple[int, int]:
-        """Return a quantity in lots, and the flag for one that is off the lot."""
-        lots, rest = divmod(parse_number(name, text), self.lot_e8)
-        return _fits(name, text, lots), CommandFlag.OFF_LOT if rest else 0
-
-    def whole_ticks(self, name: str, text: str) -> int:
-        """Return a distance or bound that must be whole ticks."""
-        ticks, flag = self.ticks(name, text)
-        if flag:
-            raise ScenarioError(f"{name}: expected a whole number of ticks, was {text!r}")
-        return ticks
-
-    def whole_lots(self, name: str, text: str) -> int:
-        """Return a quantity that must be whole lots."""
-        lots, flag = self.lots(name, text)
-        if flag:
-            raise ScenarioError(f"{name}: expected a whole number of lots, was {text!r}")
-        return lots
-
-
-def parse_number(name: str, text: str) -> int:
-    """Return a decimal in units of 1e-8."""
-    if not DECIMAL.fullmatch(text):
-        raise ScenarioError(f"{name}: expected a decimal number, was {text!r}")
-    try:
-        return parse_e8(text)
-    except ValueError as error:
-        raise ScenarioError(f"{name}: {error}") from error
-
-
-def _whole(name: str, text: str, most: int = LARGEST) -> int:
-    """Return a whole number."""
-    if not WHOLE.fullmatch(text) or abs(int(text)) > most:
-        raise ScenarioError(f"{name}: expected a whole number up to {most}, was {text!r}")
-    return int(text)
-
-
-def _fits(name: str, text: str, count: int) -> int:
-    """Return a number of ticks or lots that is one of the core's numbers."""
-    if abs(count) > LARGEST:
-        raise ScenarioError(f"{name}: expected at most {LARGEST} ticks or lots, was {text!r}")
-    return count
-
-
-def _one_of(name: str, text: str, known: dict[str, Any]) -> Any:
-    """Return what a word stands for."""
-    if text not in known:
-        raise ScenarioError(f"{name}: expected one of {', '.join(known) or 'none'}, was {text!r}")
-    return known[text]
-
-
-def _name(name: str, text: str, most: int = TEXT_BYTES) -> str:
-    """Return a text that fits into its field."""
-    if len(text) > most or not text.isascii() or not text.isprintable():
-        raise ScenarioError(f"{name}: expected at most {most} printable ASCII characters, was {text!r}")
-    return text
-
-
-def parse_span_ns(name: str, text: str) -> int:
-    """Return a span such as 5s, 1.5ms or 2min in nanoseconds."""
-    digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
-    unit = text[len(digits) :]
-    if not digits or unit not in UNITS_NS:
-        raise ScenarioError(f"{name}: expected a number with one of {', '.join(UNITS_NS)}, was {text!r}")
-    span_ns = parse_number(name, digits) * UNITS_NS[unit] // E8
-    if not 0 <= span_ns <= MAX_SPAN_NS:
-        raise ScenarioError(f"{name}: expected at most ten years, was {text!r}")
-    return span_ns
-
-
-class Translator:
+class Translator(DayStatements):
     """What a scenario has declared, and how its lines become commands."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.instruments: dict[str, Instrument] = {}
         self.accounts: dict[str, int] = {}
         self.sessions: dict[str, int] = {}
@@ -161,16 +73,22 @@ class Translator:
             "kill": self._kill,
             "release": lambda words: self._kill(words, 2),
             "disconnect": self._disconnect,
+            "state": self.read_state,
+            "schedule": self.read_schedule,
+            "bands": self.read_bands,
+            "tick-table": self.read_tick_table,
         }
 
     def is_declaration(self, text: str) -> bool:
         """Tell whether a statement sets the scene: it must be accepted unless something else is expected."""
-        return text.split()[0] in ("instrument", "account", "session", "limit", "kill", "release")
+        first = text.split()[0]
+        return first in self._declarations and first != "disconnect"
 
     def commands(self, text: str, next_seq: int, now_ns: int) -> list[Any]:
         """Return the commands of a statement, the first of which will be ``next_seq``."""
         words = Words(text)
         first = words.peek()
+        self.now_ns = now_ns
         if first in self._declarations:
             words.take("statement")
             built = self._declarations[first](words)
@@ -185,8 +103,11 @@ class Translator:
     # Declarations
 
     def _instrument(self, words: Words) -> list[Any]:
-        """Read: instrument SYMBOL [tick P] [lot Q] [low P] [high P] [protection P] [value MONEY] [currency CCY]."""
-        symbol = _name("instrument", words.take("instrument"), 16)
+        """Read: instrument SYMBOL and then options, each a word and a value: tick, lot, low, high, ...
+
+        Those that are not given stay as they were.
+        """
+        symbol = name_of("instrument", words.take("instrument"), 16)
         known = self.instruments.get(symbol)
         fields: dict[str, Any] = dict(known.fields) if known else {
             "instrument": len(self.instruments) + 1, "price_ticks": E8 // 100, "qty_lots": E8, "aux0": 1,
@@ -196,13 +117,17 @@ class Translator:
         readers: dict[str, Any] = {
             "tick": ("price_ticks", parse_number),
             "lot": ("qty_lots", parse_number),
-            "value": ("aux0", _whole),
-            "currency": ("orig2", lambda name, value: pack_text(_name(name, value, 3))[0]),
+            "value": ("aux0", whole),
+            "currency": ("orig2", lambda name, value: pack_text(name_of(name, value, 3))[0]),
+            "group": ("account", lambda _, value: self.group(value)),
+            "table": ("orig1", lambda _, value: self.table(value)),
+            "state": ("ord_type", lambda name, value: one_of(name, value, STATES)),
+            "market-data": ("flags", lambda name, value: one_of(name, value, MARKET_DATA)),
         }
         for option, value in given:
             if option in readers:
                 name, read = readers[option]
-                fields[name] = _fits(option, value, read(option, value))
+                fields[name] = fits(option, value, read(option, value))
         for option in ("price_ticks", "qty_lots"):
             if fields[option] <= 0:
                 name = "tick" if option == "price_ticks" else "lot"
@@ -218,17 +143,20 @@ class Translator:
         return [make_commands(Kind.INSTRUMENT, cl=symbol, **fields)]
 
     def _account(self, words: Words) -> list[Any]:
-        """Read: account NAME... [currency CCY]; each with limits that nobody reaches."""
+        """Read: account NAME... [currency CCY] [firm N]; each with limits that nobody reaches."""
         names = [words.take("account")]
-        while words.peek() and words.peek() != "currency":
+        while words.peek() and words.peek() not in ("currency", "firm"):
             names.append(words.take("account"))
-        currency = _name("currency", words.take("currency"), 3) if words.skip("currency") else "USD"
+        currency = name_of("currency", words.take("currency"), 3) if words.skip("currency") else "USD"
+        firm = whole("firm", words.take("firm"), LARGEST_GROUP) if words.skip("firm") else 0
         built = []
         for name in names:
             fresh = name not in self.accounts
-            identity = self.accounts.setdefault(_name("account", name, 16), len(self.accounts) + 1)
+            identity = self.accounts.setdefault(name_of("account", name, 16), len(self.accounts) + 1)
             packed = pack_text(currency)[0]
-            built.append(make_commands(Kind.ACCOUNT, cl=name, account=identity, orig2=packed))
+            built.append(
+                make_commands(Kind.ACCOUNT, cl=name, account=identity, orig2=packed, instrument=firm)
+            )
             if fresh:
                 built += [
                     make_commands(Kind.LIMIT, account=identity, ord_type=which, qty_lots=AMPLE)
@@ -245,14 +173,14 @@ class Translator:
         for name in names:
             if name == ALL_SESSIONS or name in self._declarations or name in REQUESTS:
                 raise ScenarioError(f"session: expected a name that is no word of the format, was {name!r}")
-            self.sessions.setdefault(_name("session", name), len(self.sessions) + 1)
+            self.sessions.setdefault(name_of("session", name), len(self.sessions) + 1)
         return [make_commands(Kind.SESSION_OPEN, cl=name, flags=flags) for name in names]
 
     def _limit(self, words: Words) -> list[Any]:
         """Read: limit ACCOUNT WHICH VALUE."""
         account = self._known("account", words.take("account"), self.accounts)
-        which = _one_of("limit", words.take("limit"), LIMITS)
-        value = _whole("value", words.take("value"))
+        which = one_of("limit", words.take("limit"), LIMITS)
+        value = whole("value", words.take("value"))
         return [make_commands(Kind.LIMIT, account=account, ord_type=which, qty_lots=value)]
 
     def _kill(self, words: Words, side: int = 1) -> list[Any]:
@@ -285,7 +213,7 @@ class Translator:
         elif (first in self.accounts or first in REQUESTS) and len(self.sessions) == 1:
             session = 1
         else:
-            known = ", ".join([*self._declarations, "wait", "book", "stops", *self.sessions])
+            known = ", ".join([*self._declarations, "wait", "book", "stops", "waiting", *self.sessions])
             raise ScenarioError(f"statement: expected one of {known}, was {first!r}")
         verb = words.peek()
         if verb in REQUESTS:
@@ -296,7 +224,7 @@ class Translator:
     def _new(self, words: Words, session: int, next_seq: int, now_ns: int) -> Any:
         """Read: ACCOUNT buy|sell QTY SYMBOL [@ PRICE | market] [as ID] [terms]."""
         account = self._known("account", words.take("account"), self.accounts)
-        side = _one_of("side", words.take("side"), SIDES)
+        side = one_of("side", words.take("side"), SIDES)
         qty = words.take("quantity")
         instrument = self._known("instrument", words.take("instrument"), self.instruments)
         lots, flags = instrument.lots("quantity", qty)
@@ -310,11 +238,11 @@ class Translator:
                     text = words.take("gtd")
                     if not text.startswith("+"):
                         raise ScenarioError(f"gtd: expected a span such as +5s, was {text!r}")
-                    fields["aux1"] = now_ns + parse_span_ns("gtd", text[1:])
+                    fields["aux1"] = now_ns + span_ns_of("gtd", text[1:])
             elif word in SWITCHES:
                 flags |= SWITCHES[word]
             elif word == "as":
-                cl = _name("as", words.take("as"))
+                cl = name_of("as", words.take("as"))
             elif word == "@":
                 fields["price_ticks"], off = instrument.ticks("price", words.take("price"))
                 flags |= off
@@ -326,8 +254,8 @@ class Translator:
             elif word == "min":
                 fields["orig0"] = instrument.whole_lots(word, words.take(word))
             elif word == "group":
-                fields["orig2"] = _whole(word, words.take(word), LARGEST_GROUP)
-                flags |= _one_of(word, words.take("self-trade mode"), MODES) << FLAG_STP_SHIFT
+                fields["orig2"] = whole(word, words.take(word), LARGEST_GROUP)
+                flags |= one_of(word, words.take("self-trade mode"), MODES) << FLAG_STP_SHIFT
             elif word == "against":
                 fields["order_id"] = self._order_id(words.take(word))
             elif word != "market":
@@ -349,7 +277,7 @@ class Translator:
     def _order_id(self, text: str) -> int:
         """Return the id of an order that is named by a ClOrdID, or an id that is written as #17."""
         if text.startswith("#") and WHOLE.fullmatch(text[1:]):
-            return _whole("order", text[1:])
+            return whole("order", text[1:])
         return int(self._known("order", text.removeprefix("#"), self.orders)[0])
 
     def _target(self, words: Words) -> tuple[dict[str, Any], Instrument]:
@@ -360,16 +288,16 @@ class Translator:
         instrument = known[1] if known else next(iter(self.instruments.values()), None)
         if instrument is None:
             raise ScenarioError("order: expected an instrument to be declared before, was none")
-        return ({"order_id": self._order_id(text)} if by_id else {"orig": _name("order", text)}), instrument
+        return ({"order_id": self._order_id(text)} if by_id else {"orig": name_of("order", text)}), instrument
 
     def _request(self, kind: Kind, words: Words, session: int, fields: dict[str, Any]) -> Any:
         """Read what any request may end with: [as ID] and a side, account, instrument that must be the order's."""
         cl = ""
         for word in words:
             if word == "as":
-                cl = _name("as", words.take("as"))
+                cl = name_of("as", words.take("as"))
             elif word == "side":
-                fields["side"] = _one_of("side", words.take("side"), SIDES)
+                fields["side"] = one_of("side", words.take("side"), SIDES)
             elif word == "account":
                 fields["account"] = self._known("account", words.take("account"), self.accounts)
             elif word == "instrument":
@@ -416,8 +344,9 @@ class Translator:
             self.orders.setdefault(cl, replaced)
 
     def _mass_cancel(self, words: Words, session: int) -> Any:
-        """Read: mass-cancel [account NAME] [instrument SYMBOL] [side buy|sell]."""
-        return self._request(Kind.MASS_CANCEL, words, session, {})
+        """Read: mass-cancel [firm N] [account NAME] [instrument SYMBOL] [side buy|sell]."""
+        firm = whole("firm", words.take("firm")) if words.skip("firm") else 0
+        return self._request(Kind.MASS_CANCEL, words, session, {"aux0": firm})
 
 
 def _order_type(words: set[str]) -> OrdType:

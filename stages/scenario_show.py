@@ -6,6 +6,12 @@ A line names an outcome's type, its ClOrdID (``-`` for none) and then fields in 
 
 A word in capitals is the reason; ``repriced``, ``unsolicited`` and ``by-risk`` are flags. An expected line matches when
 each field that it names is as it was. Numbers are compared as numbers: 10 is 10.00.
+
+Outcomes of an instrument have its symbol in the place of a ClOrdID, those of its book the order's::
+
+    state-changed ACME to continuous from opening-auction
+    uncrossed ACME 40 @ 10.00 surplus 20 side buy
+    book-add A1 40 @ 10.00 leaves 40 level 60 orders 2 seq 7 top
 """
 
 from __future__ import annotations
@@ -13,48 +19,68 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from protocols.codes import Kind, OutcomeFlag, OutcomeType, Reason, Side
+from protocols.codes import BookAction, BookFlag, Kind, OutcomeFlag, OutcomeType, Reason, Side
 from protocols.directory import decimal_text, parse_e8
 from protocols.text import unpack_text
-from stages.scenario_commands import Instrument, Translator, parse_number
+from protocols.trading_day import STATES, state_word
+from stages.scenario_commands import Translator
 from stages.scenario_text import UNKNOWN, ScenarioError, Words
+from stages.scenario_units import LARGEST, Instrument, one_of, parse_number
 
 __all__ = ["Told", "align", "draw_table", "parse_expected", "same_table", "tell"]
 
 Told = dict[str, str]  # field: value; flags have the value of their name
 
-TYPES: Final = {kind.name.lower().replace("_", "-"): kind for kind in OutcomeType}
-NUMBERS: Final = ("qty", "price", "leaves", "cum", "trade")
-NAMED: Final = ("leaves", "cum", "trade", "was", "side", "account", "instrument", "session")
+TYPES: Final = {kind.name.lower().replace("_", "-"): kind for kind in OutcomeType if kind != OutcomeType.BOOK}
+OF_INSTRUMENT: Final = (OutcomeType.STATE_CHANGED, OutcomeType.UNCROSSED, OutcomeType.INDICATION)
+NUMBERS: Final = ("qty", "price", "leaves", "cum", "trade", "surplus", "level", "orders", "seq")
+NAMED: Final = (
+    "to", "from", "leaves", "cum", "surplus", "level", "orders", "trade", "seq", "was", "side", "account", "instrument",
+    "session",
+)  # fmt: skip
 FLAGS: Final = {
     "taker": OutcomeFlag.TAKER,
     "maker": OutcomeFlag.MAKER,
     "repriced": OutcomeFlag.REPRICED,
     "unsolicited": OutcomeFlag.UNSOLICITED,
     "by-risk": OutcomeFlag.RISK,
+    "auction": OutcomeFlag.AUCTION,
 }
+BOOK_FLAGS: Final = {flag.name.lower(): flag for flag in BookFlag if flag.name}
+ACTIONS: Final = {f"book-{action.name.lower()}": action for action in BookAction}
+ALL_FLAGS: Final = (*FLAGS, *BOOK_FLAGS)
 REASONS: Final = {reason.name for reason in Reason}
 # What a line shows of an outcome when nobody has said what to show.
 SHOWN: Final = {
     "accepted": ("qty", "price", "repriced"),
     "rejected": ("reason", "by-risk"),
-    "filled": ("qty", "price", "leaves", "taker", "maker"),
+    "filled": ("qty", "price", "leaves", "taker", "maker", "auction"),
     "cancelled": ("qty", "was", "reason"),
     "replaced": ("qty", "price", "leaves", "was", "reason"),
     "expired": ("qty", "reason"),
     "triggered": ("qty",),
     "status": ("qty", "price", "leaves", "cum", "was"),
     "mass-cancelled": ("qty",),
-}
+    "state-changed": ("to", "from"),
+    "uncrossed": ("qty", "price", "surplus", "side"),
+    "indication": ("qty", "price", "surplus", "side"),
+} | dict.fromkeys(ACTIONS, ("qty", "price", "leaves", "level", "orders", "top", "hidden"))
+MARKET: Final = "market"  # in the place of a price
+MARKET_LEVELS: Final = (LARGEST, 0)
+PRICED_SIDES: Final = (1, 5)  # where those are the levels of market orders: not where stop orders stand
 HEADER: Final = ("buy", "price", "sell")
 EMPTY: Final = ("empty",)
 
 
-def tell(outcome: Any, names: Translator) -> Told:
-    """Return all fields of an outcome as texts; what it does not have is missing."""
+def tell(outcome: Any, names: Translator, orders: Mapping[int, str]) -> Told:
+    """Return all fields of an outcome as texts; what it does not have is missing. ``orders`` has names by id."""
     by_id = {each.identity: each for each in names.instruments.values()}
     instrument = by_id.get(int(outcome["instrument"]))
     kind, flags = OutcomeType(int(outcome["type"])), int(outcome["flags"])
+    if kind in OF_INSTRUMENT and instrument:
+        return _tell_of_instrument(outcome, kind, instrument)
+    if kind == OutcomeType.BOOK and instrument:
+        return _tell_of_book(outcome, instrument, orders)
     told: Told = {
         "type": kind.name.lower().replace("_", "-"),
         "name": _text(outcome, "cl") or "-",
@@ -76,6 +102,44 @@ def tell(outcome: Any, names: Translator) -> Told:
         told["price"] = decimal_text(int(outcome["price_ticks"]), instrument.tick_e8)
     for name, flag in FLAGS.items():
         told[name] = name if flags & flag else ""
+    return {name: value for name, value in told.items() if value}
+
+
+def _tell_of_instrument(outcome: Any, kind: OutcomeType, instrument: Instrument) -> Told:
+    """Return what everybody is told of an instrument."""
+    told: Told = {"type": kind.name.lower().replace("_", "-"), "name": instrument.symbol}
+    if kind == OutcomeType.STATE_CHANGED:
+        told["to"], told["from"] = state_word(outcome["qty_lots"]), state_word(outcome["leaves_lots"])
+    else:
+        told["qty"] = _lots(instrument, int(outcome["qty_lots"]))
+        told["surplus"] = _lots(instrument, int(outcome["leaves_lots"]))
+        if outcome["price_ticks"]:
+            told["price"] = decimal_text(int(outcome["price_ticks"]), instrument.tick_e8)
+        if outcome["side"]:
+            told["side"] = Side(int(outcome["side"])).name.lower()
+    if outcome["orig0"]:
+        told["seq"] = str(outcome["orig0"])
+    return told
+
+
+def _tell_of_book(outcome: Any, instrument: Instrument, orders: Mapping[int, str]) -> Told:
+    """Return what everybody is told of a change of a book."""
+    told: Told = {
+        "type": f"book-{BookAction(int(outcome['reason'])).name.lower()}",
+        "name": orders.get(int(outcome["order_id"]), f"#{outcome['order_id']}"),
+        "qty": _lots(instrument, int(outcome["qty_lots"])),
+        "leaves": _lots(instrument, int(outcome["leaves_lots"])),
+        "level": _lots(instrument, int(outcome["cum_lots"])),
+        "orders": str(outcome["account"]),
+        "seq": str(outcome["orig0"]),
+        "trade": str(outcome["trade_index"]) if outcome["trade_index"] else "",
+        "side": Side(int(outcome["side"])).name.lower(),
+        "instrument": instrument.symbol,
+    }
+    if int(outcome["price_ticks"]) not in MARKET_LEVELS:
+        told["price"] = decimal_text(int(outcome["price_ticks"]), instrument.tick_e8)
+    for name, flag in BOOK_FLAGS.items():
+        told[name] = name if int(outcome["flags"]) & flag else ""
     return {name: value for name, value in told.items() if value}
 
 
@@ -102,7 +166,7 @@ def line_of(told: Told, fields: Sequence[str] | None = None) -> str:
     for name in NAMED:
         if name in shown and name in told:
             words += [name, told[name]]
-    words += [name for name in FLAGS if name in shown and name in told]
+    words += [name for name in ALL_FLAGS if name in shown and name in told]
     if "reason" in shown and "reason" in told:
         words.append(told["reason"])
     return " ".join(words)
@@ -115,18 +179,19 @@ def parse_expected(text: str) -> Told:
     if kind == UNKNOWN:
         words.end()
         return {"type": UNKNOWN}
-    if kind not in TYPES:
-        raise ScenarioError(
-            f"outcome: expected one of {', '.join([*TYPES, 'nothing', UNKNOWN])}, was {kind!r}"
-        )
+    if kind not in TYPES and kind not in ACTIONS:
+        known = ", ".join([*TYPES, *ACTIONS, "nothing", UNKNOWN])
+        raise ScenarioError(f"outcome: expected one of {known}, was {kind!r}")
     told: Told = {"type": kind, "name": words.take("ClOrdID")}
     for word in words:
         if word in NAMED:
             value = words.take(word)
+            if word in ("to", "from"):
+                one_of(word, value, STATES)
             told[word] = _number(word, value) if word in NUMBERS else value
         elif word == "@":
             told["price"] = _number("price", words.take("price"))
-        elif word in FLAGS:
+        elif word in ALL_FLAGS:
             told[word] = word
         elif word in REASONS:
             told["reason"] = word
@@ -136,7 +201,7 @@ def parse_expected(text: str) -> Told:
             told["qty"] = _number("quantity", word)
         else:
             raise ScenarioError(
-                f"expected a quantity, @, {', '.join([*NAMED, *FLAGS])} or a reason, was {word!r}"
+                f"expected a quantity, @, {', '.join([*NAMED, *ALL_FLAGS])} or a reason, was {word!r}"
             )
     return told
 
@@ -201,10 +266,12 @@ def draw_table(
                 rows.setdefault(price, [[], []])[column].append(text)
     if not rows:
         return ["| empty |"]
-    cells = [HEADER] + [
-        (" ".join(buys), decimal_text(price, instrument.tick_e8), " ".join(sells))
-        for price, (buys, sells) in sorted(rows.items(), reverse=True)
-    ]
+    has_markets = sides[0] in PRICED_SIDES
+    cells = [HEADER]
+    for price, (buys, sells) in sorted(rows.items(), reverse=True):
+        is_market = has_markets and price in MARKET_LEVELS
+        text = MARKET if is_market else decimal_text(price, instrument.tick_e8)
+        cells.append((" ".join(buys), text, " ".join(sells)))
     wide = [max(len(row[column]) for row in cells) for column in range(3)]
     return [f"| {b:>{wide[0]}} | {p:>{wide[1]}} | {s:<{wide[2]}} |" for b, p, s in cells]
 

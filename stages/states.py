@@ -146,6 +146,7 @@ def enter_state(s, command, instrument, state):  # type: ignore[no-untyped-def]
     elif state == STATE_VOLATILITY_AUCTION:
         start_volatility_auction(s, command, instrument)
     elif state == STATE_CONTINUOUS and market.stops != 0:
+        market.trailed_ticks = 0  # trailing stops may have come that saw another price
         run_elections(s, command, instrument)
     if is_auction(state):
         indicate(s, command, instrument, np.int64(1))

@@ -47,7 +47,8 @@ from stages.control import (
     write_description,
 )
 from stages.core import Core
-from stages.definitions import capacities_of, directory_of
+from stages.definitions import capacities_of, directory_of, market_mark, markets_of, schedules_of
+from stages.desk import Desk
 from stages.digest import state_digest
 from stages.ingest import (
     INGEST_WORDS,
@@ -134,6 +135,7 @@ class Supervisor:
         self._writer: JournalWriter | None = None
         self._closing: dict[int, set[int]] = {}  # sessions of a dead gateway's port
         self._defined = self._defined_before = 0  # instruments, as described, and at the look before
+        self._described_markets = b""
 
     # Starting
 
@@ -256,6 +258,7 @@ class Supervisor:
         control[ctl.CW_DURABLE] = last_seq
         control[ctl.CW_PORT_BLOCKS + ctl.PW_STATE] = PortState.OPEN
         control[ctl.CW_STATE] = State.STARTING
+        self._desk = Desk(control)
 
     def _fork_workers(self) -> None:
         gc.collect()
@@ -296,7 +299,8 @@ class Supervisor:
         self._settle_control_port()
         still_open = [s for s in range(1, int(risk.words[RW_SESSIONS]) + 1) if risk.sessions[s]["is_open"]]
         closes = [new_command(KIND_SESSION_CLOSE, session=session) for session in still_open]
-        commands = [*config_commands(self.config, risk), *closes]
+        now_ns = max(time.time_ns(), self._last_time_ns)
+        commands = [*config_commands(self.config, risk, self.core.state.books, now_ns), *closes]
         memory = self._memory
         assert memory is not None
         room = memory.sizes.egress_slots  # for as many outcomes: one a command
@@ -314,6 +318,8 @@ class Supervisor:
         capacities, memory = self.core.state.capacities, self._memory
         assert memory is not None
         self._defined = self._defined_before = self._count_defined()
+        books = self.core.state.books
+        self._described_markets = market_mark(books)
         directory = directory_of(self.core.state.risk)
         description = Description(
             venue=self.config.venue.name,
@@ -331,6 +337,10 @@ class Supervisor:
             max_instruments=capacities.max_instruments,
             max_accounts=capacities.max_accounts,
             recovered_seq=self.recovered_seq,
+            groups=self.config.groups,
+            tables=self.config.table_numbers,
+            markets=markets_of(books),
+            schedules=schedules_of(books),
         )
         control_segment = memory.segments["control"]
         write_description(control_segment.buffer, control_segment.CONTENT, self.control, description)
@@ -339,11 +349,24 @@ class Supervisor:
         return int(np.count_nonzero(self.core.state.risk.instruments["known"]))
 
     def _check_directory(self) -> None:
-        """Describe instruments that an injector has added, once they are older than a look: then they are whole."""
+        """Describe what has changed; added instruments once they are older than a look: then they are whole."""
         defined = self._count_defined()
-        if self._defined != defined == self._defined_before:
-            self._describe()
+        changed = self._defined != defined or market_mark(self.core.state.books) != self._described_markets
+        if changed and defined == self._defined_before:
+            with suppress(ValueError):  # more than there is room for: what was described before stays
+                self._describe()
         self._defined_before = defined
+
+    def _serve_desk(self) -> None:
+        """Take an operator's command to the core, and its answer back."""
+        outcomes = self._control_outcomes()  # also what nobody waits for: the ring must not fill up
+        if self._desk.is_waiting:
+            answer = self._desk.find_answer(outcomes)
+            if answer is not None:
+                self._check_directory()  # who asked may look at once
+                self._desk.reply(answer)
+        elif (command := self._desk.take()) is not None:
+            self._send(command)
 
     # Port 0: the supervisor's own commands
 
@@ -426,7 +449,7 @@ class Supervisor:
                     next_port_check = time.monotonic() + PORT_CHECK_INTERVAL_S
                     self._check_ports()
                     self._check_directory()
-                    self._control_outcomes()
+                self._serve_desk()
                 select.select([], [], [], WATCH_INTERVAL_S)
             self._drain()
         except BaseException as error:

@@ -13,9 +13,11 @@ import numpy as np
 from protocols.codes import FLAG_MARKET_DATA, KIND_ACCOUNT, KIND_INSTRUMENT, KIND_LIMIT, KIND_VENUE
 from protocols.layouts import COMMAND
 from protocols.text import pack_text, unpack_text
-from stages.config import Capacity, ConfigError, VenueConfig
-from stages.definitions import directory_of
-from stages.state import RiskState
+from stages.config import Capacity, ConfigError, Instrument, VenueConfig
+from stages.config_trading import Bands
+from stages.definitions import DayState, Traits, day_state_of, directory_of, firm_of, traits_of
+from stages.state import MatchingState, RiskState
+from stages.venue_days import band_commands, schedule_commands, table_commands
 
 __all__ = [
     "config_commands",
@@ -72,10 +74,13 @@ def instrument_command(
     low: int = 0,
     high: int = 0,
     protection: int = 0,
+    group: int = 0,
+    table: int = 0,
+    market_data: int = 0,
     *,
-    market_data: bool = False,
+    state: int = 0,
 ) -> Any:
-    """Return an INSTRUMENT command."""
+    """Return an INSTRUMENT command; ``state`` is the one in which a new instrument begins."""
     return set_name(
         new_command(
             KIND_INSTRUMENT,
@@ -87,61 +92,84 @@ def instrument_command(
             order_id=low,
             aux1=high,
             orig0=protection,
-            flags=FLAG_MARKET_DATA if market_data else 0,
+            account=group,
+            orig1=table,
+            flags=market_data * FLAG_MARKET_DATA,
+            ord_type=state,
         ),
         symbol,
     )
 
 
-def config_commands(config: VenueConfig, risk: RiskState) -> Any:
-    """Return the commands that bring a state to the configuration; raise ConfigError for what cannot change."""
+def config_commands(
+    config: VenueConfig, risk: RiskState, books: MatchingState | None = None, now_ns: int = 0
+) -> Any:
+    """Return the commands that bring a state to the configuration; raise ConfigError for what cannot change.
+
+    Without books nothing is known of bands and schedules. What is scheduled comes after ``now_ns``.
+    """
+    days = day_state_of(risk, books)
+    parts = [
+        table_commands(config, days.tables),
+        _instrument_commands(config, risk, days),
+        _account_commands(config, risk),
+        schedule_commands(config, days.schedules, now_ns),
+    ]
+    return np.concatenate(parts)
+
+
+def _instrument_commands(config: VenueConfig, risk: RiskState, days: DayState) -> Any:
+    """Return definitions of instruments, each with its bands behind it."""
     known = directory_of(risk)
-    commands: list[Any] = []
+    parts = [np.zeros(0, dtype=COMMAND)]
     next_id = max(known.instruments, default=0)
     for row, entry in enumerate(config.instruments):
-        variable = (*entry.band_ticks, entry.protection_ticks)
+        group, table = config.groups[entry.group], config.table_numbers[entry.tick_table]
+        traits = Traits(*entry.band_ticks, entry.protection_ticks, group, table, int(entry.market_data))
         identity = known.instrument_ids.get(entry.symbol, 0)
+        state = 0
         if identity:
-            record = risk.instruments[identity]
-            was = (int(record["tick_e8"]), int(record["lot_e8"]), unpack_text(int(record["currency"]), 0))
-            if was != (entry.tick_e8, entry.lot_e8, entry.currency):
-                problem = (
-                    "expected tick, lot and currency as in the journal: an instrument's units cannot change"
-                )
-                raise ConfigError(f"instrument[{row}]", problem, entry.symbol)
-            if (
-                tuple(int(record[name]) for name in ("low_ticks", "high_ticks", "protection_ticks"))
-                == variable
-                and bool(record["flags"] & FLAG_MARKET_DATA) == entry.market_data
-            ):
-                continue
+            _check_units(f"instrument[{row}]", entry, risk.instruments[identity])
         else:
             next_id += 1
-            identity = next_id
+            identity, state = next_id, entry.initial_state_code
             _check_room(f"instrument[{row}]", "instruments", identity, len(risk.instruments) - 1)
-        commands.append(
-            instrument_command(
-                identity,
-                entry.symbol,
-                entry.tick_e8,
-                entry.lot_e8,
-                entry.tick_value,
-                entry.currency,
-                *variable,
-                market_data=entry.market_data,
-            )
-        )
+        if state or traits != traits_of(risk, identity):
+            units = entry.tick_e8, entry.lot_e8, entry.tick_value, entry.currency
+            command = instrument_command(identity, entry.symbol, *units, *traits, state=state)
+            parts.append(command.reshape(1))
+        parts.append(band_commands(identity, entry, *days.bands.get(identity, (Bands(), 0))))
+    return np.concatenate(parts)
+
+
+def _check_units(key: str, entry: Instrument, record: Any) -> None:
+    was = (int(record["tick_e8"]), int(record["lot_e8"]), unpack_text(int(record["currency"]), 0))
+    if was != (entry.tick_e8, entry.lot_e8, entry.currency):
+        problem = "expected tick, lot and currency as in the journal: an instrument's units cannot change"
+        raise ConfigError(key, problem, entry.symbol)
+
+
+def _account_commands(config: VenueConfig, risk: RiskState) -> Any:
+    """Return definitions of accounts, each with its limits behind it."""
+    known = directory_of(risk)
+    commands: list[Any] = []
     next_id = max(known.accounts, default=0)
     for row, account in enumerate(config.accounts):
         identity = known.account_ids.get(account.name, 0)
-        if not identity:
+        is_new = not identity
+        if is_new:
             next_id += 1
             identity = next_id
             _check_room(f"account[{row}]", "accounts", identity, len(risk.accounts) - 1)
-            fields = {"account": identity, "orig2": currency_code(account.currency)}
-            commands.append(set_name(new_command(KIND_ACCOUNT, **fields), account.name))
         elif int(risk.accounts[identity]["currency"]) != currency_code(account.currency):
             raise ConfigError(f"account[{row}].currency", "expected that of the journal", account.currency)
+        if is_new or firm_of(risk, identity) != account.firm:
+            fields = {
+                "account": identity,
+                "orig2": currency_code(account.currency),
+                "instrument": account.firm,
+            }
+            commands.append(set_name(new_command(KIND_ACCOUNT, **fields), account.name))
         for which, value in account.limits:
             if int(risk.limits[identity, int(which)]) != value:
                 fields = {"account": identity, "ord_type": int(which), "qty_lots": value}

@@ -41,6 +41,7 @@ def test_check_says_what_it_understood(venue: Path, capsys: pytest.CaptureFixtur
         "venue: default, durability fsync, data in ringmatch-data",
         "instruments: 2 (AAPL, EURUSD)",
         "accounts: 2 (ACC1, ACC2)",
+        "groups: 1 (equities), rows of schedules: 2, tick tables: 1",
         "rings: 154 MiB of /dev/shm, 8 ports",
         "plan: auto, wait blocking",
     ]

@@ -258,8 +258,9 @@ def test_administration_is_decoded() -> None:
     ) == {
         "kind": "instrument", "session": 0, "instrument": 3, "symbol": "BTC/USD", "tick_e8": 5, "lot_e8": 6,
         "tick_value": 7, "low_ticks": 8, "high_ticks": 9, "protection_ticks": 4, "currency": "USD",
+        "market_data": False, "group": 0, "tick_table": 0, "state": None,
     }  # fmt: skip
-    account = {"kind": "account", "session": 0, "account": 2, "name": "BTC/USD", "currency": "USD"}
+    account = {"kind": "account", "session": 0, "account": 2, "name": "BTC/USD", "currency": "USD", "firm": 0}
     assert fields_of(Kind.ACCOUNT, account=2, cl0=symbol0, cl1=symbol1, orig2=usd) == account
     limit = {"kind": "limit", "session": 0, "account": 2, "limit": "credit", "value": 5}
     assert fields_of(Kind.LIMIT, account=2, ord_type=6, qty_lots=5) == limit
@@ -276,6 +277,45 @@ def test_administration_is_decoded() -> None:
     checkpoint = {"checkpoint_seq": 9, "outcome_digest": "f" * 16, "final": False, "state_digest": None}
     assert fields_of(Kind.CHECKPOINT, aux0=9, aux1=-1) == {"kind": "checkpoint", "session": 0, **checkpoint}
     assert fields_of(Kind.TICK) == {"kind": "tick", "session": 0}
+
+
+def test_trading_days_are_decoded() -> None:
+    """States, schedules, bands, tick tables, groups and firms show by the names that they have there."""
+    traits = fields_of(Kind.INSTRUMENT, account=2, orig1=3, ord_type=7, flags=CommandFlag.MARKET_DATA)
+    wanted = {"market_data": True, "group": 2, "tick_table": 3, "state": "closed"}
+    assert {name: traits[name] for name in wanted} == wanted
+    assert fields_of(Kind.ACCOUNT, instrument=7)["firm"] == 7
+    assert fields_of(Kind.MASS_CANCEL, aux0=7)["firm"] == 7
+    common = {"session": 0}
+    one = {"kind": "state", **common, "instrument": 5, "state": "halt"}
+    assert fields_of(Kind.STATE, instrument=5, ord_type=6) == one
+    group = {"kind": "state", **common, "instrument": 0, "group": 4, "state": "opening_auction"}
+    assert fields_of(Kind.STATE, account=4, ord_type=3) == group
+    row = {
+        "kind": "schedule",
+        **common,
+        "action": "add",
+        "group": 4,
+        "state": "halt",
+        "due_ns": 8,
+        "period_ns": 9,
+    }
+    assert fields_of(Kind.SCHEDULE, side=1, account=4, ord_type=6, aux0=9, aux1=8) == row
+    assert fields_of(Kind.SCHEDULE, side=2, account=4) == {
+        "kind": "schedule", **common, "action": "clear", "group": 4,
+    }  # fmt: skip
+    assert fields_of(
+        Kind.BANDS, instrument=5, ord_type=2, order_id=50, orig0=10, price_ticks=99, aux0=7, qty_lots=8
+    ) == {
+        "kind": "bands", **common, "instrument": 5, "mode": "halt", "static_ticks": 50, "dynamic_ticks": 10,
+        "reference_ticks": 99, "volatility_ns": 7, "indication_ns": 8,
+    }  # fmt: skip
+    step = {"kind": "tick_table", **common, "action": "add", "table": 6, "from_ticks": 100, "step_ticks": 5}
+    assert fields_of(Kind.TICK_TABLE, account=6, side=1, price_ticks=100, qty_lots=5) == step
+    assert fields_of(Kind.TICK_TABLE, account=6, side=2)["action"] == "clear"
+    assert fields_of(Kind.STATE, instrument=5, ord_type=99)["state"] == 99
+    asked = {"kind": "book_request", "session": 0, "cl_ord_id": None, "instrument": 5}
+    assert fields_of(Kind.BOOK_REQUEST, instrument=5) == asked
 
 
 def test_a_reader_that_leaves_is_no_error(day: tuple[Path, Recorder], tmp_path: Path) -> None:

@@ -20,10 +20,18 @@ from cli.app import main
 from cli.exit_codes import ExitCode
 from cli.status import StatusReport, attach, process_state
 from cli.top import frame, take
-from protocols.codes import OutcomeType, Reason
+from protocols.codes import OutcomeType, Reason, TradingState
 from ringbuffer.liveness import own_identity, process_start_time
 from stages import control as ctl
-from stages.control import AccountRow, Description, InstrumentRow, State, WorkerPlan, write_description
+from stages.control import (
+    AccountRow,
+    Description,
+    InstrumentRow,
+    MarketRow,
+    State,
+    WorkerPlan,
+    write_description,
+)
 from stages.instance import InstanceLock
 from stages.last_run import LAST_RUN, LastRun, write_last_run
 from stages.memory import PipelineMemory, Sizes, pipeline_id
@@ -225,6 +233,46 @@ def test_a_pipeline_without_description_is_starting(
 
 
 # Running
+
+
+def test_status_tells_of_trading_states(
+    tmp_path: Path, fabricate: Fabricate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Instruments that are not in continuous trading are told of, by state; where all are, nothing is."""
+    memory = fabricate()
+    report, _ = status_of(tmp_path, capsys)
+    assert report.pipeline is not None and report.pipeline.states == {}
+    assert main(["status", "--data", str(tmp_path)]) == ExitCode.OK
+    assert "states:" not in capsys.readouterr().out
+    segment = memory.segments["control"]
+    about = ctl.read_description(segment.buffer, segment.CONTENT, memory.control)
+    symbols = [f"S{number}" for number in range(1, 13)]
+    changed = msgspec.structs.replace(
+        about,
+        instruments=tuple(InstrumentRow(n, symbol, 1, 1, "USD") for n, symbol in enumerate(symbols, 1)),
+        markets=(
+            *(market(number, TradingState.HALT) for number in range(1, 11)),
+            market(11, TradingState.PRE_OPEN),
+            market(12, TradingState.CONTINUOUS),
+        ),
+    )
+    write_description(segment.buffer, segment.CONTENT, memory.control, changed)
+    report, _ = status_of(tmp_path, capsys)
+    assert report.pipeline is not None
+    assert list(report.pipeline.states.items()) == [
+        *((f"S{n}", "halt") for n in range(1, 11)),
+        ("S11", "pre-open"),
+    ]
+    assert main(["status", "--data", str(tmp_path)]) == ExitCode.OK
+    said = "states: halt S1, S2, S3, S4, S5, S6, S7, S8 and 2 more; pre-open S11\n"
+    assert said in capsys.readouterr().out
+    assert main(["top", "--once", "--data", str(tmp_path)]) == ExitCode.OK
+    assert "states   halt S1, S2" in capsys.readouterr().out
+
+
+def market(identity: int, state: TradingState) -> MarketRow:
+    """Return an instrument in a state, with a group and without bands."""
+    return MarketRow(identity, int(state), 1, 0, 0, 0, 0, 0, 0, 0)
 
 
 def test_status_shows_what_there_is(

@@ -10,8 +10,11 @@ from importlib import import_module
 
 __all__ = ["load_all_kernels"]
 
-MODULES = ("cli.inject", "cli.replay", "cli.start", "cli.status", "cli.stop", "gateway.inject", "gateway.sinks",
-           "protocols.outcome_lines", "stages.supervisor")  # fmt: skip
+MODULES = (
+    "cli.bands_commands", "cli.inject", "cli.mass_cancel", "cli.replay", "cli.schedule_commands", "cli.start",
+    "cli.state_commands", "cli.status", "cli.stop", "gateway.desk", "gateway.inject", "gateway.sinks",
+    "protocols.outcome_lines", "stages.supervisor",
+)  # fmt: skip
 
 
 @cache

@@ -18,6 +18,7 @@ from protocols.codes import (
     KIND_REDUCE,
     KIND_REPLACE,
     KIND_SESSION_CLOSE,
+    KIND_STATE,
     KIND_STATUS,
     KIND_TICK,
     OUT_ACCEPTED,
@@ -29,6 +30,8 @@ from protocols.codes import (
     OUT_REPLACED,
     OUT_STATUS,
     OUT_TRIGGERED,
+    OUTFLAG_ANSWER,
+    OUTFLAG_AUCTION,
     OUTFLAG_MAKER,
     OUTFLAG_NEW,
     OUTFLAG_RISK,
@@ -236,7 +239,7 @@ class TestExecutionReports:
 
     def test_a_fill_tells_its_liquidity(self) -> None:
         """The maker added, the taker removed; FIX 4.2 has no field for it."""
-        for flag, expected in ((OUTFLAG_MAKER, "1"), (OUTFLAG_TAKER, "2"), (0, None)):
+        for flag, expected in ((OUTFLAG_MAKER, "1"), (OUTFLAG_TAKER, "2"), (OUTFLAG_AUCTION, "4"), (0, None)):
             record = outcome(OUT_FILLED, flags=flag, qty_lots=1, cum_lots=1)
             assert reply(record).get(851) == expected and 851 not in reply(record, "FIX.4.2")
 
@@ -259,6 +262,9 @@ class TestExecutionReports:
             (Reason.UNSUPPORTED_TIF, "11"),
             (Reason.INVALID_QTY, "13"),
             (Reason.UNKNOWN_ACCOUNT, "15"),
+            (Reason.TRADING_HALTED, "2"),
+            (Reason.MARKET_CLOSED, "2"),
+            (Reason.WRONG_TRADING_STATE, "11"),
             (Reason.ACCOUNT_KILLED, "99"),
         ],
     )
@@ -272,9 +278,27 @@ class TestExecutionReports:
         fields = reply(record, epoch_offset_ns=TIME_NS - 1_000_000, sending_time_ns=TIME_NS + 10**9)
         assert (fields[60], fields[52]) == (TIME_TEXT, "20260105-09:30:01.123")
 
-    @pytest.mark.parametrize("changes", [{"kind": KIND_KILL}, {"type": 0}, {"type": 10}])
+    @pytest.mark.parametrize("kind", [KIND_STATE, KIND_TICK, KIND_NEW])
+    def test_what_a_state_does_to_orders_is_reported(self, kind: int) -> None:
+        """Whatever command ends an auction: fills, elections and remainders of it are reports like any other."""
+        fill = outcome(OUT_FILLED, kind, flags=OUTFLAG_AUCTION, qty_lots=3, cum_lots=3, price_ticks=10)
+        assert body(reply(fill), 150, 39, 851) == {150: "F", 39: "2", 851: "4"}
+        rest = outcome(
+            OUT_EXPIRED, kind, flags=OUTFLAG_UNSOLICITED, qty_lots=3, reason=Reason.AUCTION_REMAINDER
+        )
+        assert body(reply(rest), 150, 39, 58) == {150: "C", 39: "C", 58: "auction_remainder"}
+        assert body(reply(outcome(OUT_TRIGGERED, kind, leaves_lots=3)), 150) == {150: "L"}
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"kind": KIND_KILL, "flags": OUTFLAG_ANSWER},
+            {"type": 0},
+            *({"type": what} for what in range(10, 14)),
+        ],
+    )
     def test_other_outcomes_are_refused(self, changes: dict[str, int]) -> None:
-        """Administrative outcomes have no FIX reply."""
+        """Administrative answers and market data have no FIX reply."""
         record = outcome(OUT_ACCEPTED)
         for name, value in changes.items():
             record[name] = value
@@ -462,7 +486,11 @@ class TestRejects:
 
 def test_replies_in_a_log_are_passed_over() -> None:
     """What the encoder writes, the scanner accepts as well-formed and no command."""
-    replies = [encode(outcome(what, leaves_lots=1), VENUE, "FIRM1") for what in OutcomeType]
+    replies = [
+        encode(outcome(what, leaves_lots=1), VENUE, "FIRM1")
+        for what in OutcomeType
+        if what <= OUT_MASS_CANCELLED
+    ]
     replies.append(encode(outcome(OUT_REJECTED, KIND_CANCEL), VENUE, "FIRM1"))
     commands, errors, source = decode(b"".join(replies))
     assert (len(commands), errors, source.passed_over) == (0, [], len(replies))

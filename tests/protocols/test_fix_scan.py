@@ -13,10 +13,12 @@ from protocols.codes import (
     KIND_CANCEL,
     KIND_NEW,
     KIND_REPLACE,
+    TIF_CLOSE,
     TIF_DAY,
     TIF_FOK,
     TIF_GTC,
     TIF_IOC,
+    TIF_OPEN,
     TYPE_LIMIT,
     TYPE_MARKET,
 )
@@ -140,7 +142,9 @@ class TestCommands:
             ("1", TIF_GTC),
             ("3", TIF_IOC),
             ("4", TIF_FOK),
-            ("7", 0),
+            ("2", TIF_OPEN),
+            ("7", TIF_CLOSE),
+            ("5", 0),
             ("00", 0),
         ],
     )

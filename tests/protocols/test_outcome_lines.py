@@ -32,6 +32,9 @@ INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXTS = st.binary(max_size=20) | st.text("AZaz09-_", max_size=20).map(str.encode)
 
 
+ROLES = (OutcomeFlag.TAKER, OutcomeFlag.MAKER, OutcomeFlag.AUCTION)
+
+
 def naive_line(row: Any, directory: Directory, sessions: dict[int, str]) -> dict[str, Any]:
     """Return what the line of one outcome must decode to, in the order of its keys."""
     seq, kind, instrument = int(row["input_seq"]), OutcomeType(int(row["type"])), int(row["instrument"])
@@ -64,7 +67,7 @@ def naive_line(row: Any, directory: Directory, sessions: dict[int, str]) -> dict
         "cum_qty": quantity(int(row["cum_lots"])),
         "account": directory.account_name(int(row["account"])) or None,
         "session": sessions.get(int(row["session"])),
-        "liquidity": "taker" if flags & OutcomeFlag.TAKER else "maker" if flags & OutcomeFlag.MAKER else None,
+        "liquidity": next((role.name.lower() for role in ROLES if role.name and flags & role), None),
         "reason": Reason(int(row["reason"])).name.lower() if row["reason"] else None,
         "unsolicited": OutcomeFlag.UNSOLICITED in flags,
         "kind": Kind(int(row["kind"])).name.lower(),
@@ -72,7 +75,9 @@ def naive_line(row: Any, directory: Directory, sessions: dict[int, str]) -> dict
 
 
 def tells_of_order(row: Any) -> bool:
-    """Tell whether an outcome makes a line: not the answer to an administrative command."""
+    """Tell whether an outcome makes a line: not the answer to an administrative command, nor market data."""
+    if int(row["type"]) > OutcomeType.MASS_CANCELLED:
+        return False
     return int(row["kind"]) <= Kind.STATUS or not int(row["flags"]) & OutcomeFlag.ANSWER
 
 
@@ -98,7 +103,7 @@ def outcomes(draw: st.DrawFn) -> Any:
         row["type"] = draw(st.sampled_from(OutcomeType))
         row["kind"] = draw(st.sampled_from(Kind))
         row["reason"] = draw(st.sampled_from(Reason))
-        row["flags"] = draw(st.sampled_from([0, 1, 2, 4, 8, 12, 16, 64, 80]))
+        row["flags"] = draw(st.sampled_from([0, 1, 2, 4, 8, 12, 16, 64, 80, 128, 144]))
         row["side"] = draw(st.sampled_from([*Side, 0, 9, 255]))
         row["instrument"] = draw(st.sampled_from([0, 1, 2, 3, 8, 9, 10, -5, 2**31 - 1]))
         row["account"] = draw(st.sampled_from([0, 1, 2, 7, -1, -(2**31)]))

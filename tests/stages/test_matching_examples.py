@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from protocols import commands
+from protocols import commands, market_commands
 from stages.book_view import BookView
 from tests.structure.tree import ROOT
 
@@ -22,6 +22,10 @@ COMPARED = re.compile(r"\d+ trades, the same: True\n\d+ bids, the same: True\n\d
 FOLLOWED = re.compile(
     r"\d+ changes of the book, \d+ of the best prices\njoined: False\njoined: True, the same: True\n"
     r"(?: +\d+ +\d+ lots of \d+ orders\n){2,6}as in the core: True\n"
+)
+UNCROSSED = re.compile(
+    r"(\d+ orders: \d+ lots at \d+, \d+ left over\n){5}uncrossed: \d+ trades, \d+ lots at \d+\n"
+    r"then: VOLATILITY_AUCTION, last \d+\nafter 29 s: VOLATILITY_AUCTION\nafter 30 s: CONTINUOUS, last \d+\n"
 )
 SIMULATED = re.compile(
     r"30000 commands, \d+ trades of \d+ lots, \d+ orders open\n"
@@ -52,7 +56,8 @@ def test_the_page_lists_all_there_is() -> None:
     text = PAGE.read_text("utf-8")
     rows = " ".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE))
     named = set(re.findall(r"`(\w+)", rows))
-    functions = {name for name in commands.__all__ if not name.isupper() and name != "make_commands"}
+    made = {*commands.__all__, *market_commands.__all__}
+    functions = {name for name in made if not name.isupper() and name != "make_commands"}
     questions = {name for name in vars(BookView) if not name.startswith("_")}
     assert named == functions | questions
     terms = {*commands.TERMS, *commands.SWITCHES, "cl", "self_trade"}
@@ -65,6 +70,7 @@ def test_the_page_lists_all_there_is() -> None:
         ("matching_simulation", ["30000"], SIMULATED),
         ("matching_comparison", [], COMPARED),
         ("market_data", ["3000"], FOLLOWED),
+        ("auction", [], UNCROSSED),
     ],
 )
 def test_examples_print_what_they_must(name: str, arguments: list[str], printed: re.Pattern[str]) -> None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocols.codes import BookAction, BookFlag, Kind, OutcomeFlag, OutcomeType, TradingState
+from protocols.layouts import OUTCOME
 from stages.scenario import FileResult, Mismatch, ScenarioError, find_files, run_file
-from stages.scenario_commands import parse_span_ns
-from stages.scenario_show import align, matches, parse_expected
+from stages.scenario_commands import Translator
+from stages.scenario_days import span_ns_of
+from stages.scenario_show import align, draw_table, line_of, matches, parse_expected, tell
+from stages.scenario_units import Instrument
 from tests.structure.tree import ROOT
 from tests.twin.engine import TwinEngine
 
@@ -151,9 +156,26 @@ def test_time_stands_still_but_for_waits(ran) -> None:  # type: ignore[no-untype
         ("wait 5s more", "expected the end of the line, was 'more'"),
         ("room orders 5", "room: expected it before the first command, was behind one"),
         ("instrument XYZ tick 0", "tick: expected more than 0, was 0"),
-        ("instrument XYZ tock 1", "expected one of tick, lot, value, currency, low, high, protection, was 'tock'"),
+        ("instrument XYZ tock 1", "expected one of tick, lot, value, currency, group, table, state, market-data, low,"),
         ("session all", "session: expected a name that is no word of the format, was 'all'"),
         ("limit ALICE height 5", "limit: expected one of max-order-qty"),
+        ("instrument XYZ state open", "state: expected one of continuous, pre-open"),
+        ("instrument XYZ market-data yes", "market-data: expected one of on, off, was 'yes'"),
+        ("account CAROL firm x", "firm: expected a whole number up to"),
+        ("state ACME", "state: expected a value, was the end of the line"),
+        ("state NONE halt", "instrument: expected one of ACME, was 'NONE'"),
+        ("state ACME open", "state: expected one of continuous, pre-open, opening-auction"),
+        ("state group G open", "state: expected one of continuous"),
+        ("schedule G halt 5s", "schedule: expected a span such as +5s, was '5s'"),
+        ("schedule G halt +5s every day", "every: expected a number with one of ns, us, ms, s, min, h, was 'day'"),
+        ("schedule G halt +5s daily", "expected the end of the line, was 'daily'"),
+        ("bands ACME static 0.005", "static: expected a whole number of ticks, was '0.005'"),
+        ("bands ACME wide", "expected one of static, dynamic, reference, none, reject, halt, for, indications"),
+        ("tick-table T", "tick-table: expected from PRICE step PRICE, or clear, was neither"),
+        ("tick-table T from 1", "expected 'step', was 'the end of the line'"),
+        ("tick-table T tick 0 from 1 step 1", "tick: expected more than 0, was '0'"),
+        ("wait 5s\n> state-changed ACME to open", "to: expected one of continuous"),
+        ("all mass-cancel firm x", "firm: expected a whole number"),
         ("book NONE", "instrument: expected one that is declared (ACME), was 'NONE'"),
         ("book ACME\n> accepted", "expected '|' below book, was '>'"),
         ("wait 5s\n| empty |", "expected '>' below a command, was '|'"),
@@ -221,7 +243,7 @@ def test_directories_are_searched_in_order(tmp_path: Path) -> None:
 )
 def test_spans_have_units(text: str, span_ns: int) -> None:
     """A span is a decimal number with its unit."""
-    assert parse_span_ns("wait", text) == span_ns
+    assert span_ns_of("wait", text) == span_ns
 
 
 @given(st.lists(st.integers(0, 3), max_size=6), st.lists(st.integers(0, 3), max_size=6))
@@ -235,12 +257,142 @@ def test_an_alignment_goes_through_both(expected: list[int], told: list[int]) ->
     assert all(matches(wanted[row], was[column]) for row, column in pairs if min(row, column) >= 0)
 
 
+def lines_of(*outcomes) -> list[str]:  # type: ignore[no-untyped-def]
+    """Return outcomes as lines, for an instrument ACME, id 1, and an order A1, id 7."""
+    names = Translator()
+    names.commands("instrument ACME tick 0.01", 1, 0)
+    told = []
+    for fields in outcomes:
+        outcome = np.zeros((), dtype=OUTCOME)
+        for name, value in fields.items():
+            outcome[name] = value
+        told.append(tell(outcome, names, {7: "A1"}))
+    lines = [line_of(each) for each in told]
+    assert all(matches(parse_expected(line), each) for line, each in zip(lines, told, strict=True))
+    return lines
+
+
+def test_what_everybody_is_told_has_lines() -> None:
+    """Outcomes of an instrument name it, and what they say of states, auctions and the book."""
+    acme = {"instrument": 1}
+    auction = {**acme, "qty_lots": 40, "price_ticks": 1000, "leaves_lots": 20, "side": 1}
+    states = {"qty_lots": TradingState.CONTINUOUS, "leaves_lots": TradingState.OPENING_AUCTION}
+    book = {
+        **acme,
+        "order_id": 7,
+        "side": 2,
+        "qty_lots": 5,
+        "leaves_lots": 3,
+        "cum_lots": 8,
+        "account": 2,
+        "orig0": 9,
+    }
+    fill = {
+        **acme,
+        "qty_lots": 5,
+        "price_ticks": 1000,
+        "flags": OutcomeFlag.AUCTION,
+        "kind": Kind.STATE,
+        "order_id": 7,
+    }
+    assert lines_of(
+        {"type": OutcomeType.STATE_CHANGED, **acme, **states},
+        {"type": OutcomeType.UNCROSSED, **auction},
+        {"type": OutcomeType.INDICATION, **acme},
+        {"type": OutcomeType.FILLED, **fill},
+        {"type": OutcomeType.BOOK, **book, "reason": BookAction.EXECUTE, "price_ticks": 1000, "flags": BookFlag.TOP},
+        {"type": OutcomeType.BOOK, **book, "reason": BookAction.ADD},
+    ) == [
+        "state-changed ACME to continuous from opening-auction",
+        "uncrossed ACME 40 @ 10.00 surplus 20 side buy",
+        "indication ACME 0 surplus 0",
+        "filled - 5 @ 10.00 leaves 0 auction",
+        "book-execute A1 5 @ 10.00 leaves 3 level 8 orders 2 top",
+        "book-add A1 5 leaves 3 level 8 orders 2",
+    ]  # fmt: skip
+
+
+def test_market_orders_have_rows_of_their_own() -> None:
+    """Market orders that rest stand above all buys and below all sells; a stop price of 0 is a price."""
+    acme = Instrument(1, "ACME", {"price_ticks": 10**6, "qty_lots": 10**8})
+    row = (7, 5, 0, 1, 1, 5, 0)
+    levels = {1: [(2**63 - 1, [row]), (1000, [row])], 2: [(0, [row]), (1001, [row])], 4: [(0, [row])]}
+    assert draw_table(levels, {7: "A1"}, acme, (1, 2)) == [
+        "|  buy |  price | sell |",
+        "| A1:5 | market |      |",
+        "|      |  10.01 | A1:5 |",
+        "| A1:5 |  10.00 |      |",
+        "|      | market | A1:5 |",
+    ]
+    assert draw_table(levels, {7: "A1"}, acme, (3, 4))[1:] == ["|     |  0.00 | A1:5 |"]
+
+
+def commands_of(*lines: str) -> list[dict[str, int]]:
+    """Return what is not 0 of the commands of the last line."""
+    translator = Translator()
+    for line in ("instrument ACME tick 0.01 group EQ", "session S1", "account ALICE firm 3", *lines):
+        commands = translator.commands(line, 1, 1000)
+    return [{name: int(row[name][0]) for name in row.dtype.names if row[name][0]} for row in commands]
+
+
+@pytest.mark.parametrize(
+    ("line", "commands"),
+    [
+        ("state ACME halt", [{"kind": 25, "instrument": 1, "ord_type": 6}]),
+        ("state group EQ closed", [{"kind": 25, "account": 1, "ord_type": 7}]),
+        ("state group - closed", [{"kind": 25, "ord_type": 7}]),
+        ("schedule EQ halt +5s", [{"kind": 26, "side": 1, "account": 1, "ord_type": 6, "aux1": 5_000_001_000}]),
+        ("schedule XX halt +0s every 1h", [
+            {"kind": 26, "side": 1, "account": 2, "ord_type": 6, "aux1": 1000, "aux0": 3_600_000_000_000}
+        ]),
+        ("schedule EQ clear", [{"kind": 26, "side": 2, "account": 1}]),
+        ("bands ACME static 0.50 dynamic 0.10 reference 10.00 halt for 30s indications 1ms", [
+            {"kind": 27, "instrument": 1, "ord_type": 2, "order_id": 50, "orig0": 10, "price_ticks": 1000,
+             "aux0": 30_000_000_000, "qty_lots": 1_000_000}
+        ]),
+        ("bands ACME static 0.50", [{"kind": 27, "instrument": 1, "ord_type": 1, "order_id": 50}]),
+        ("bands ACME none for 1ns", [{"kind": 27, "instrument": 1, "aux0": 1}]),
+        ("tick-table T from 1.00 step 0.05 from 5 step 0.1", [
+            {"kind": 28, "account": 1, "side": 1, "price_ticks": 100, "qty_lots": 5},
+            {"kind": 28, "account": 1, "side": 1, "price_ticks": 500, "qty_lots": 10},
+        ]),
+        ("tick-table T tick 0.1 from 1 step 0.5", [
+            {"kind": 28, "account": 1, "side": 1, "price_ticks": 10, "qty_lots": 5}
+        ]),
+        ("tick-table T clear", [{"kind": 28, "account": 1, "side": 2}]),
+        ("all mass-cancel firm 3 side buy", [{"kind": 5, "aux0": 3, "side": 1}]),
+    ],
+)  # fmt: skip
+def test_statements_of_trading_days(line: str, commands: list[dict[str, int]]) -> None:
+    """Each statement is the command that docs/trading-states.md tells of."""
+    assert commands_of(line) == commands
+
+
+def test_instruments_have_groups_tables_and_states() -> None:
+    """Options of an instrument stay until they are given anew; firms belong to accounts."""
+    line = "instrument XYZ group EQ table T state closed market-data on"
+    [whole] = commands_of(line)
+    assert [whole[name] for name in ("account", "orig1", "ord_type", "flags")] == [1, 1, 7, 1024]
+    [again] = commands_of(line, "instrument XYZ market-data off group -")
+    assert (again.get("account"), again["orig1"], again.get("flags")) == (None, 1, None)
+    assert commands_of("account BOB firm 9")[0]["instrument"] == 9
+
+
+def test_orders_at_the_open_and_the_close() -> None:
+    """They are times in force."""
+    for word, tif in (("at-open", 6), ("at-close", 7)):
+        [order] = commands_of(f"ALICE buy 5 ACME market {word} as A1")
+        assert (order["ord_type"], order["tif"]) == (1, tif)
+
+
 WORDS = """
 instrument ACME XYZ tick lot low 0.01 account ALICE BOB S1 session limit kill release room orders strict
 scenario expect error disconnect wait 5s 5 -5 0 1e9 10.00 99999999999999999999 9999999999999999999
 0.000000001 NaN #1 #A1 A1 A2 - --5 buy sell @ market stop trail as gtd +5s +9999h ioc fok post-only
 reprice display min group 7 cancel-newest decrement against cancel reduce by replace with status mass-
-cancel side all book stops > | ? nothing accepted filled leaves was taker TOO_LATE # empty ² é
+cancel side all book stops waiting state
+halt pre-open schedule bands static tick-table from step firm
+at-open > | ? nothing accepted filled leaves was taker TOO_LATE # empty ² é
 """
 LINES = st.lists(st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=9).map(" ".join), max_size=12)
 

@@ -8,15 +8,35 @@ import msgspec
 import numpy as np
 import pytest
 
-from protocols.codes import Kind, Limit, OutcomeType
+from protocols.codes import Kind, Limit, OutcomeType, TradingState
 from protocols.layouts import COMMAND
-from stages.config import Account, Capacity, ConfigError, Instrument, VenueConfig, default_config
+from protocols.trading_day import DAY_NS
+from stages.config import (
+    Account,
+    Capacity,
+    ConfigError,
+    Instrument,
+    VenueConfig,
+    decode_config,
+    default_config,
+    example_toml,
+)
 from stages.core import Core
-from stages.definitions import capacities_of, directory_of
+from stages.definitions import (
+    Traits,
+    bands_of,
+    capacities_of,
+    directory_of,
+    firm_of,
+    schedules_of,
+    tables_of,
+    traits_of,
+)
 from stages.venue import config_commands, currency_code, new_command, venue_command
 
 pytestmark = pytest.mark.jitoff
 
+NOW_NS = 20_000 * DAY_NS
 CAPACITY = Capacity(
     max_orders=64, max_levels=64, max_cl_ord_ids=64, max_positions=64, max_accounts=30, max_instruments=8,
     max_sessions=8, max_specials=32,
@@ -201,3 +221,57 @@ def test_new_commands_are_empty_but_for_what_is_given() -> None:
     command = new_command(Kind.LIMIT, account=3, qty_lots=9)
     filled = {name for name in COMMAND.names or () if command[name] != 0}
     assert filled == {"kind", "account", "qty_lots"}
+
+
+def day_venue(**changes: Any) -> VenueConfig:
+    """Return the example, which has a group, bands, a tick table and a schedule, with little room."""
+    return msgspec.structs.replace(decode_config(example_toml(), cores={0, 1}), capacity=CAPACITY, **changes)
+
+
+def rest_of(config: VenueConfig, core: Core) -> Any:
+    """Return what a core does not hold yet of a configuration."""
+    return config_commands(config, core.state.risk, core.state.books, NOW_NS)
+
+
+def test_trading_days_are_defined_once() -> None:
+    """Tick tables, groups, bands, firms and schedules are sequenced at the first start, and not at the next."""
+    config = day_venue()
+    core = Core(capacities_of(venue_command(CAPACITY)), input_slots=256, output_slots=256)
+    send(core, np.array([venue_command(CAPACITY)], dtype=COMMAND))
+    commands = rest_of(config, core)
+    definitions = [Kind.TICK_TABLE, Kind.TICK_TABLE, Kind.INSTRUMENT, Kind.BANDS, Kind.INSTRUMENT]
+    assert kinds(commands)[:5] == definitions and kinds(commands)[-2:] == [Kind.SCHEDULE, Kind.SCHEDULE]
+    send(core, commands)
+    assert len(rest_of(config, core)) == 0
+    risk, books = core.state.risk, core.state.books
+    assert traits_of(risk, 1) == Traits(100, 500_000, 500, 1, 1, 1)
+    assert bands_of(books, 1) == (config.instruments[0].bands, 15_000)
+    assert tables_of(risk) == {1: ((10_000, 5), (50_000, 10))}
+    assert [(row.group, row.state) for row in schedules_of(books)] == [(1, 3), (1, 1)]
+    assert (firm_of(risk, 1), firm_of(risk, 2)) == (1, 0)
+
+
+def test_only_what_changed_of_trading_days_is_sequenced() -> None:
+    """A group, a band, a firm, market data and a schedule each need one command more."""
+    config = day_venue()
+    core = Core(capacities_of(venue_command(CAPACITY)), input_slots=256, output_slots=256)
+    send(core, np.array([venue_command(CAPACITY)], dtype=COMMAND))
+    send(core, rest_of(config, core))
+    changed = with_instrument(config, 1, group="bonds", market_data=False)
+    changed = with_instrument(changed, 0, dynamic_band="3.00", initial_state="closed")
+    changed = with_account(changed, 1, firm=2)
+    changed = msgspec.structs.replace(changed, schedules=config.schedules[:1])
+    commands = rest_of(changed, core)
+    expected = [Kind.BANDS, Kind.INSTRUMENT, Kind.ACCOUNT, Kind.SCHEDULE, Kind.SCHEDULE]
+    assert kinds(commands) == expected and commands["side"][-2:].tolist() == [2, 1]
+    send(core, commands)
+    assert len(rest_of(changed, core)) == 0
+    assert int(core.state.books.markets[1]["state"]) == TradingState.CONTINUOUS
+
+
+def test_a_new_instrument_begins_in_its_state() -> None:
+    """The state of a definition is that of a new instrument."""
+    config = with_instrument(day_venue(), 0, initial_state="pre-open")
+    core = first_start(config)
+    states = core.state.books.markets["state"].tolist()
+    assert states[:3] == [0, TradingState.PRE_OPEN, TradingState.CONTINUOUS]

@@ -19,6 +19,10 @@ COLD = [["--help"], ["--version"], ["config", "example"], ["doctor", "--json"]]
 COLD += [[name, "--help"] for name in COMMANDS]
 COLD += [["status", "--data", "nothing-here"] for name in COMMANDS if name == "status"]
 COLD += [
+    [*words, "--data", "nothing-here"]
+    for words in (("state", "show"), ("schedule", "list"), ("bands", "show"))
+]
+COLD += [
     ["ring", "ls"],
     ["ring", "ls", "--json"],
     ["ring", "stat", "nothing-here"],

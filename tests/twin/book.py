@@ -111,7 +111,7 @@ def allows(side: int, limit: int | None, price: int) -> bool:
 class Books:
     """All sides of all instruments, the open orders by id, the last trade prices, and what else an instrument has.
 
-    ``changed`` names the instruments of whose two sides that trade an order was added, removed or changed.
+    ``changed`` names the instruments of whose two sides an order was added, removed or changed in an auction.
     """
 
     def __init__(self, max_orders: int, max_levels: int, max_specials: int) -> None:
@@ -172,7 +172,7 @@ class Books:
         self._mark(order)
 
     def _mark(self, order: Order) -> None:
-        if order.book_side in set(Side):
+        if order.book_side in set(Side) and self.market(order.instrument).in_auction:
             self.changed.add(order.instrument)
 
     def refill(self, order: Order) -> None:

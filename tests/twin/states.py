@@ -103,15 +103,14 @@ class States:
             self.told.crossing(OutcomeType.INDICATION, instrument, crossing)
             market.told, market.told_ns = crossing, self.told.command.time_ns
         market.put_off = False
-        self.books.changed.discard(instrument)
 
     def indicate_changes(self) -> None:
         """Tell of each auction whose orders changed, or put it off where the last indication is too near."""
         for instrument, market in sorted(self.books.markets.items()):
-            if not market.in_auction or instrument not in self.books.changed:
+            if not market.in_auction or not (market.put_off or instrument in self.books.changed):
                 continue
             if market.told is not None and self.told.command.time_ns < market.told_ns + market.interval_ns:
                 market.put_off = True
             else:
                 self.indicate(instrument)
-        self.books.changed = {i for i in self.books.changed if self.books.market(i).put_off}
+        self.books.changed.clear()

@@ -580,3 +580,43 @@ def test_what_auction_orders_may_be(desk: Desk, tif: Tif, fields: dict[str, Any]
     order |= {"ord_type": OrdType.LIMIT, "tif": tif, **fields}
     told = desk.send(make_command(Kind.NEW, **order))
     assert reason(told[:1]) is expected
+
+
+# What risk reserves
+
+
+def test_what_a_market_order_reserves(desk: Desk) -> None:
+    """A MARKET order that rests reserves at its check price, which a REPLACE may raise; the auction price is paid."""
+    desk.instrument(1, high=50)
+    enter(desk, OPENING)
+    desk.market(BUY, 3, "A", tif=Tif.GTC)
+    assert desk.money().reserved_buy == 150
+    desk.instrument(1, high=60)
+    desk.replace("A", "A2", 4, at=0)
+    desk.tick()
+    assert desk.money().reserved_buy == 240
+    desk.instrument(1, high=20)
+    desk.replace("A2", "A3", 2, at=0)
+    desk.tick()
+    assert desk.money().reserved_buy == 120
+    desk.sell(1, at=10, cl="S", account=2)
+    enter(desk, CONTINUOUS)
+    desk.tick()
+    assert (desk.money().open_orders, desk.money().reserved_buy, desk.money().cash) == (0, 0, -10)
+
+
+def test_who_waits_is_reserved(desk: Desk) -> None:
+    """An order at the close counts as open and reserves while it waits."""
+    desk.at_close(BUY, 3, 10, "A")
+    desk.tick()
+    assert (desk.money().open_orders, desk.money().reserved_buy, desk.position().open_buy) == (1, 30, 3)
+    enter(desk, CLOSED)
+    desk.tick()
+    assert (desk.money().open_orders, desk.money().reserved_buy, desk.position().open_buy) == (0, 0, 0)
+
+
+def test_a_market_order_needs_a_check_price(desk: Desk) -> None:
+    """Without a highest price and a last trade price there is nothing to check and reserve a MARKET order at."""
+    enter(desk, OPENING)
+    for tif in (Tif.GTC, Tif.OPEN, Tif.CLOSE):
+        assert reason(desk.market(SELL, 1, f"M{tif}", tif=tif)) is Reason.NO_REFERENCE_PRICE

@@ -131,9 +131,9 @@ def _choose_price(s, instrument, low, high):  # type: ignore[no-untyped-def]
     least = np.int64(MAX_LOTS)
     lowest = np.int64(NO_PRICE)
     highest = np.int64(NO_PRICE)
-    has_pressure_up = False
-    has_pressure_down = False
-    is_balanced = False
+    upward = np.int64(0)  # whether any of the best has more to buy, more to sell, or as much
+    downward = np.int64(0)
+    balanced = np.int64(0)
     price = np.int64(-1)
     while True:
         # the next limit above the last one
@@ -158,20 +158,20 @@ def _choose_price(s, instrument, low, high):  # type: ignore[no-untyped-def]
             if lowest == NO_PRICE or abs(surplus) < least:
                 least = abs(surplus)
                 lowest = price
-                has_pressure_up = False
-                has_pressure_down = False
-                is_balanced = False
+                upward = np.int64(0)
+                downward = np.int64(0)
+                balanced = np.int64(0)
             if abs(surplus) == least:
                 highest = price
-                has_pressure_up = has_pressure_up or surplus > 0
-                has_pressure_down = has_pressure_down or surplus < 0
-                is_balanced = is_balanced or surplus == 0
+                upward |= np.int64(surplus > 0)
+                downward |= np.int64(surplus < 0)
+                balanced |= np.int64(surplus == 0)
     reference = np.int64(s.markets[instrument].last_ticks)
     if lowest == NO_PRICE:
         return reference  # no limit at all
-    if has_pressure_up and not has_pressure_down and not is_balanced:
+    if upward != 0 and downward + balanced == 0:
         return highest
-    if reference == 0 or (has_pressure_down and not has_pressure_up and not is_balanced):
+    if reference == 0 or (downward != 0 and upward + balanced == 0):
         return lowest
     return max(min(reference, highest), lowest)
 

@@ -36,7 +36,7 @@ def journal_directory(data_dir: str | Path) -> Path:
 
 
 class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay found."""
+    """What a replay found; the state digest is the one before the checkpoint of a clean stop, where it ends with one."""
 
     first_seq: int
     last_seq: int
@@ -71,6 +71,7 @@ class Replayer:
         self._state_checks = 0
         self._state_diverged_seq = 0
         self._state_good_seq = 0
+        self._clean_stop = (0, 0)  # sequence of the last checkpoint of a clean stop, and our digest before it
 
     def run(
         self,
@@ -127,7 +128,10 @@ class Replayer:
         assert self.core is not None
         self._state_checks += 1
         seq = self.core.last_seq
-        if state_digest(self.core.state.risk, self.core.state.books) == int(checkpoint["order_id"]):
+        digest = state_digest(self.core.state.risk, self.core.state.books)
+        # the checkpoint is a command too: its stamp lets risk see the last outcomes, which changes the state
+        self._clean_stop = (int(checkpoint["seq"]), digest)
+        if digest == int(checkpoint["order_id"]):
             self._state_good_seq = seq
         elif not self._state_diverged_seq:
             self._state_diverged_seq = seq
@@ -140,6 +144,9 @@ class Replayer:
                 last_checkpoint_seq=0, state_checks=0,
             )  # fmt: skip
         words = self.core.state.books.words
+        stopped_seq, digest = self._clean_stop
+        if stopped_seq != self.last_seq:
+            digest = state_digest(self.core.state.risk, self.core.state.books)
         outcome_seq, state_seq = self.core.diverged_seq, self._state_diverged_seq
         diverged = min(seq for seq in (outcome_seq, state_seq) if seq) if outcome_seq or state_seq else 0
         return ReplayResult(
@@ -147,7 +154,7 @@ class Replayer:
             last_seq=self.last_seq,
             commands=int(words[MW_COMMANDS]),
             outcome_digest=hex_digest(self.core.outcome_digest),
-            state_digest=hex_digest(state_digest(self.core.state.risk, self.core.state.books)),
+            state_digest=hex_digest(digest),
             checkpoints=self._checkpoints,
             last_checkpoint_seq=int(words[MW_CHECKPOINT_SEQ]),
             state_checks=self._state_checks,

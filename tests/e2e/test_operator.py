@@ -131,7 +131,17 @@ def test_mass_cancels_of_all_sessions(lab: Lab) -> None:
     )
     assert pipeline.snapshot().counters["invalid"] == 1
     pipeline.stop()
-    lab.replay()
+
+
+def test_a_replay_shows_the_digests_of_the_stop(lab: Lab) -> None:
+    """Also where the last command ended orders, which risk sees only with the checkpoint of the stop."""
+    pipeline = lab.start(config=day_venue(lab)).ready()
+    with Port(lab.data) as port:
+        send(port, order(port.open_session("ONE"), 1, "A1"), [])
+        assert operate(lab, "mass-cancel", "--all") == {"cancelled": 1}
+        last = pipeline.stop()
+    report = lab.replay()
+    assert (report["state_digest"], report["outcome_digest"]) == (last.state_digest, last.outcome_digest)
 
 
 def test_an_auction_is_told_to_its_owners(lab: Lab) -> None:

@@ -61,14 +61,19 @@ def two_words(low, high):  # type: ignore[no-untyped-def]
 
 @inlined
 def put_slot(  # type: ignore[no-untyped-def]
-    s, command, kind, reason, flags, session, whose, side, order_id, price, qty, leaves, cum, trade_index,
+    s, command, kind, reason, has_reason, flags, session, owner, order_id, price, qty, leaves, cum, trade_index,
     cl0, cl1, cl2, orig0, orig1, orig2,
 ):  # fmt: skip
-    """Store one outcome; ``whose`` is the word of account and instrument."""
+    """Store one outcome; account, instrument and side are those of ``owner``: a command, an order, or the taker.
+
+    ``has_reason`` is a constant of the caller: whether ``reason`` is one, and counts as such.
+    """
     words = s.words
     index = words[MW_OUT_INDEX]
     words[MW_OUT_INDEX] = index + 1
     words[MW_TYPE_COUNTS + kind] += 1
+    if has_reason and reason != REASON_NONE:
+        words[MW_REASON_COUNTS + reason] += 1
     row = words[MW_OUT_NEXT] + 1
     out = s.ring
     if row <= words[MW_OUT_LIMIT]:
@@ -85,9 +90,10 @@ def put_slot(  # type: ignore[no-untyped-def]
         place = row * SLOT_WORDS
     input_seq = np.int64(command.seq)
     time_ns = np.int64(command.time_ns)
+    whose = two_words(owner.account, owner.instrument)
     tails = two_words(cl2, orig2)
     cause = (index & LOW_32) | (reason << 32) | (np.int64(session) << 48)
-    what = np.int64(kind) | (np.int64(side) << 8) | (np.int64(flags) << 16)
+    what = np.int64(kind) | (np.int64(owner.side) << 8) | (np.int64(flags) << 16)
     what |= (np.int64(command.kind) << 24) | (np.int64(trade_index) << 32)
     out[place] = input_seq
     out[place + 1] = time_ns
@@ -116,12 +122,10 @@ def put_outcome(  # type: ignore[no-untyped-def]
     s, command, kind, reason, flags, session, owner, order_id, price, qty, leaves, cum, trade_index,
     cl0, cl1, cl2, orig0, orig1, orig2,
 ):  # fmt: skip
-    """Store one outcome; account, instrument and side are those of ``owner``: a command, an order, or the taker."""
-    if reason != REASON_NONE:
-        s.words[MW_REASON_COUNTS + reason] += 1
+    """Store one outcome of a command, an order or the taker."""
     put_slot(
-        s, command, kind, reason, flags, session, two_words(owner.account, owner.instrument), owner.side,
-        order_id, price, qty, leaves, cum, trade_index, cl0, cl1, cl2, orig0, orig1, orig2,
+        s, command, kind, reason, True, flags, session, owner, order_id, price, qty, leaves, cum, trade_index,
+        cl0, cl1, cl2, orig0, orig1, orig2,
     )  # fmt: skip
 
 
@@ -141,9 +145,13 @@ def emit_public(  # type: ignore[no-untyped-def]
     trade_index, cl0, cl1, orig0, orig1,
 ):  # fmt: skip
     """Append what everybody may know: a change of a book; ``action`` is no reason and does not count as one."""
+    whose = s.whose[0]
+    whose.account = account
+    whose.instrument = instrument
+    whose.side = side
     put_slot(
-        s, command, kind, action, flags, session, two_words(account, instrument), side,
-        order_id, price, qty, leaves, cum, trade_index, cl0, cl1, np.int64(0), orig0, orig1, np.int64(0),
+        s, command, kind, action, False, flags, session, whose, order_id, price, qty, leaves, cum, trade_index,
+        cl0, cl1, np.int64(0), orig0, orig1, np.int64(0),
     )  # fmt: skip
     return 0
 

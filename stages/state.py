@@ -117,6 +117,7 @@ SCHEDULE = np.dtype(
     ],
     align=True,
 )
+WHOSE = np.dtype([("account", "<i4"), ("instrument", "<i4"), ("side", "<i8")], align=True)
 UNCROSS = np.dtype(
     [
         ("price_ticks", "<i8"),  # 0: no price
@@ -359,6 +360,7 @@ class MatchingState(NamedTuple):
     timers: Any  # heap of (when, what); see stages.timers
     level_sums: Any  # scratch of an uncross: lots from the best level on, by level
     uncross: Any  # one row: what an uncross gives or would give
+    whose: Any  # one row: whose an outcome of an instrument is
     taker: Any  # one row: the order that trades now
     blocks: Any
     block_keys: Any
@@ -494,6 +496,7 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
         timers=shared_array((timers, 2), np.int64),
         level_sums=private_array(max_levels, np.int64),
         uncross=private_array(1, UNCROSS),
+        whose=private_array(1, WHOSE),
         taker=private_array(1, TAKER),
         blocks=shared_array(blocks, BLOCK),
         block_keys=block_keys,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable
 from itertools import pairwise
@@ -22,7 +23,8 @@ from protocols.market_data import FeedBook, MarketData
 from protocols.text import pack_text
 from stages.control import MOST_FEED_IDS, PortState
 from stages.replay import Replayer
-from tests.e2e.harness import PLANS, Lab, until
+from tests.cli.terminal import in_terminal, read_terminal
+from tests.e2e.harness import DEADLINE_S, PLANS, Lab, until
 
 SLICE_NS = 5_000_000
 
@@ -226,3 +228,25 @@ def replayed_without_feed(data: Path) -> tuple[dict[int, dict[int, list[tuple[in
         orders = [(order[0], price, order[5]) for price, orders in levels for order in orders]
         books.setdefault(instrument, {1: [], 2: []})[side] = orders
     return books, None
+
+
+@pytest.mark.parametrize("how", ["q", "Ctrl-C"])
+def test_in_a_terminal_it_is_drawn_until_somebody_leaves(how: str, lab: Lab) -> None:
+    """The levels of the book, again and again; the port is given back, the session closed."""
+    pipeline = lab.pipeline()
+    inject(pipeline.data, 500, 1, lambda: None)
+    process, terminal = in_terminal("feed", "AAPL", "--data", str(pipeline.data))
+    try:
+        read_terminal(terminal, b"change")
+        if how == "q":
+            os.write(terminal, b"q")
+        else:
+            process.send_signal(signal.SIGINT)
+        read_terminal(terminal)
+        assert process.wait(DEADLINE_S) == 0
+    finally:
+        process.kill()
+        process.wait(DEADLINE_S)
+        os.close(terminal)
+    until(lambda: pipeline.snapshot().ports_open == 0, "the port to be free")
+    pipeline.stop()

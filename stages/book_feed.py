@@ -38,6 +38,7 @@ from stages.state_words import MW_FEEDS, MW_TRADE_INDEX
 SHOWN_SIDES = 2  # the first sides of an instrument: buys and sells
 
 __all__ = [
+    "is_any_on",
     "leave_book",
     "lose_lots",
     "set_feed",

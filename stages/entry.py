@@ -137,7 +137,7 @@ def make_row(s, command):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def stand(s, command, order, leaves):  # type: ignore[no-untyped-def]
+def enter_level(s, order, leaves):  # type: ignore[no-untyped-def]
     """Put an order with a row at the end of the level of its price; an iceberg shows a part."""
     record = s.orders[order]
     shown = np.int64(leaves)
@@ -147,18 +147,24 @@ def stand(s, command, order, leaves):  # type: ignore[no-untyped-def]
         special.hidden_lots = leaves - shown
     record.shown_lots = shown
     enqueue(s, order, side_row(record.instrument, record.side))
+
+
+@inlined
+def stand(s, command, order, leaves):  # type: ignore[no-untyped-def]
+    """Put an order with a row at the end of the level of its price, and tell it."""
+    enter_level(s, order, leaves)
     tell_added(s, command, order)
 
 
 @kernel
 def rest_new(s, command):  # type: ignore[no-untyped-def]
-    """Put what is left of a new order into the book."""
+    """Put what is left of a new order into the book; return its row, for the caller to tell it."""
     t = s.taker[0]
     order = make_row(s, command)
     if t.display_lots != 0:
         give_special(s, order, np.int64(t.display_lots))
-    stand(s, command, order, np.int64(t.leaves_lots))
-    return 0
+    enter_level(s, order, np.int64(t.leaves_lots))
+    return np.int64(order)
 
 
 @kernel

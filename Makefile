@@ -1,11 +1,12 @@
 # One command per need. Everything lives in .venv; stamps in it make later runs fast.
 #
 #   make demo      install, run the whole pipeline on shipped and generated orders, replay, compare
-#   make test      install with the development tools, run the test suite
+#   make test      install with the development tools, run the test suite in two processes (JOBS=1: in this one)
 #   make lint      ruff: rules and format              make format   apply the format
 #   make types     mypy, strict
 #   make jit-off   tests marked jitoff as plain Python (NUMBA_DISABLE_JIT=1)
 #   make bounds    tests marked jitoff or bounds, compiled with bounds checks (NUMBA_BOUNDSCHECK=1)
+#   make kernels   compile all kernels, on two cores, unless that was done
 #   make bench     the benchmarks; writes docs/benchmarks.md
 #   make clean     remove .venv and caches of tools
 #
@@ -13,6 +14,7 @@
 
 PYTHON ?= python3
 PYTEST ?=
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
@@ -20,7 +22,7 @@ CODE := ringbuffer protocols journal stages gateway cli tests $(wildcard benchma
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo test lint format types jit-off bounds bench clean
+.PHONY: help install demo test lint format types jit-off bounds kernels bench clean
 
 help:
 	@sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
@@ -47,7 +49,7 @@ demo: $(VENV)/installed
 	@$(BIN)/ringmatch demo
 
 test: $(VENV)/installed-dev
-	@$(BIN)/python -m pytest -q $(PYTEST)
+	@$(BIN)/python -m pytest -q -n $(patsubst 1,0,$(JOBS)) $(PYTEST)
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check --quiet --output-format concise $(CODE)
@@ -64,6 +66,9 @@ jit-off: $(VENV)/installed-dev
 
 bounds: $(VENV)/installed-dev
 	@NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -q -m '(jitoff or bounds) and not bench' $(PYTEST)
+
+kernels: $(VENV)/installed-dev
+	@$(BIN)/python -c 'from tests.e2e.kernels import load_all_kernels; load_all_kernels()'
 
 bench: $(VENV)/installed-dev
 	@$(BIN)/ringmatch bench --write docs/benchmarks.md

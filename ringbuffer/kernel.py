@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numba
+from numba import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
 from numba.core.lowering import Lower
 from numba.core.typed_passes import NativeLowering
+from numba.np import arrayobj
 
 from ringbuffer.cache import cache_root, kernel_directory
 
@@ -31,8 +33,21 @@ _CONFIG: Any = numba.config  # Numba types this module as having no attributes
 JIT_DISABLED: bool = bool(_CONFIG.DISABLE_JIT)
 
 
+def _index_as_it_is(context: Any, builder: Any, kind: Any, index: Any, size: Any) -> Any:
+    """Take an index for an address as it is: without the three instructions that let -1 stand for the last element."""
+    return context.cast(builder, index, kind, types.intp if kind.signed else types.uintp)
+
+
 class _Lower(Lower):  # type: ignore[misc]
-    """Numba's lowering, which leaves inlining of kernels to LLVM: here it is ours."""
+    """Numba's lowering, but that inlining is ours and not LLVM's, and that no index counts from the end (ADR 0016)."""
+
+    def lower_normal_function(self, function: Any) -> None:
+        numbas = arrayobj.fix_integer_index
+        arrayobj.fix_integer_index = _index_as_it_is  # for the kernel that is lowered now, and nobody else's
+        try:
+            super().lower_normal_function(function)
+        finally:
+            arrayobj.fix_integer_index = numbas
 
     def pre_lower(self) -> None:
         super().pre_lower()

@@ -4,7 +4,7 @@ Layout of the segment's content, as int64 words; each group has one writer::
 
       0  header        magic, version, epoch, ports, workers, offset and size of the description (supervisor)
      16  state         the pipeline's State (supervisor)
-     32  stop          the Stop word that all loops poll (supervisor)
+     32  stop          the Stop word that all loops poll, and for which sequence digests are wanted (supervisor)
      48  durable_seq   last input sequence that may be acknowledged (journal)
      64  failure       which worker failed, and why (the worker that failed)
      72  feed_epoch    rises with each subscription to market data (compare-exchanged by gateways)
@@ -56,6 +56,9 @@ CW_SUPERVISOR_START: Final = 7
 CW_STARTED_NS: Final = 8
 CW_STATE: Final = 16
 CW_STOP: Final = 32
+CW_DIGEST_SEQ: Final = (
+    33  # the owners of risk and books are asked for their digests at this sequence; 0: not asked
+)
 CW_DURABLE: Final = 48
 CW_FAILED_WORKER: Final = 64  # 1-based
 CW_FAILURE: Final = 65
@@ -81,6 +84,9 @@ WW_STAGES: Final = 4
 WW_LOOPS: Final = 5
 WW_BUSY: Final = 6
 WW_READY: Final = 7
+WW_BOOKS_DIGEST: Final = 8
+WW_RISK_DIGEST: Final = 9
+WW_DIGEST_SEQ: Final = 10  # the sequence for which the digests of what this worker owns are given
 CW_PORT_BLOCKS: Final = 1536
 PORT_WORDS: Final = 32
 PW_STATE: Final = 0

@@ -15,12 +15,11 @@ import numpy as np
 
 from ringbuffer.kernel import inlined, kernel
 from stages.book import level_at
-from stages.hashing import blend, fold, id_find, id_insert
+from stages.hashing import blend, fold
 from stages.ladder import best_place, worse_place
 from stages.orders import special_row
-from stages.state import MARK_SPECIAL, MARK_TIMED, MARKET_FEED
+from stages.state import MARK_SPECIAL, MARKET_FEED
 from stages.state_words import (
-    MW_TIMED,
     MW_TIMERS,
     RW_CL_IDS,
     RW_CL_SUM,
@@ -28,11 +27,9 @@ from stages.state_words import (
     RW_SESSIONS,
 )
 from stages.tick_tables import FROM, STEP
-from stages.timers import KEY, WHEN
+from stages.timers import KEY, WHAT_ORDER, WHEN, is_alive, key_what
 
-__all__ = ["state_digest"]
-
-LEAST_CELLS = 16  # of an index of ids
+__all__ = ["books_digest", "combine_digests", "risk_digest", "state_digest"]
 
 
 @inlined
@@ -57,7 +54,7 @@ def _digest_market(market, digest):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _digest_books(books, index, digest):  # type: ignore[no-untyped-def]
+def _digest_books(books, digest):  # type: ignore[no-untyped-def]
     for row in range(books.sides.shape[0]):
         place = best_place(books, row)
         if place >= 0:
@@ -70,8 +67,6 @@ def _digest_books(books, index, digest):  # type: ignore[no-untyped-def]
             while order >= 0:
                 record = books.orders[order]
                 digest = fold(digest, np.int64(record.order_id))
-                if record.marks & MARK_TIMED != 0:
-                    id_insert(index, np.int64(record.order_id), order)
                 digest = fold(digest, np.int64(record.shown_lots))
                 digest = fold(digest, np.int64(record.cum_lots))
                 digest = fold(digest, blend(np.int64(record.account), np.int64(record.session)))
@@ -95,10 +90,16 @@ def _digest_books(books, index, digest):  # type: ignore[no-untyped-def]
             digest = fold(digest, np.int64(schedule.state))
     total = np.int64(0)
     for entry in range(books.words[MW_TIMERS]):
-        order_id = books.timers[entry, KEY]
-        if id_find(index, books.order_keys, order_id) >= 0:
-            total += blend(books.timers[entry, WHEN], order_id)
+        when_ns = books.timers[entry, WHEN]
+        key = books.timers[entry, KEY]
+        if key_what(key) == WHAT_ORDER and is_alive(books, when_ns, key):
+            total += blend(when_ns, key)
     return fold(digest, total)
+
+
+@kernel
+def _fold_two(books, risk):  # type: ignore[no-untyped-def]
+    return fold(fold(np.int64(0), books), risk)
 
 
 @kernel
@@ -146,11 +147,21 @@ def _digest_risk(risk, digest):  # type: ignore[no-untyped-def]
     return fold(digest, risk.words[RW_CL_SUM])
 
 
-def state_digest(risk: Any, books: Any) -> int:
-    """Return the digest of a quiescent state; all outcomes must have been fed back to risk.
+def books_digest(books: Any) -> int:
+    """Return the digest of quiescent books; for who owns them."""
+    return int(_digest_books(books, np.int64(0)))
 
-    Indexes are private to the worker that keeps them: which timers are of open orders is looked up in our own.
-    """
-    index = np.zeros(2 << int(books.words[MW_TIMED]).bit_length(), dtype=np.int64)
-    index = index if len(index) >= LEAST_CELLS else np.zeros(LEAST_CELLS, dtype=np.int64)
-    return int(_digest_risk(risk, _digest_books(books, index, np.int64(0))))
+
+def risk_digest(risk: Any) -> int:
+    """Return the digest of a quiescent risk state; for who owns it. All outcomes must have been fed back to it."""
+    return int(_digest_risk(risk, np.int64(0)))
+
+
+def combine_digests(books: int, risk: int) -> int:
+    """Return the state digest of the digests of its two halves."""
+    return int(_fold_two(np.int64(books), np.int64(risk)))
+
+
+def state_digest(risk: Any, books: Any) -> int:
+    """Return the digest of a quiescent state; all outcomes must have been fed back to risk."""
+    return combine_digests(books_digest(books), risk_digest(risk))

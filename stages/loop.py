@@ -17,10 +17,12 @@ from stages.bells import doze, ring_bells, wake_up
 from stages.control import (
     CO_RISK,
     CW_COUNTERS,
+    CW_DIGEST_SEQ,
     CW_STOP,
     CW_WORKER_BLOCKS,
     WORKER_WORDS,
     WW_BUSY,
+    WW_DIGEST_SEQ,
     WW_HEARTBEAT,
     WW_LOOPS,
 )
@@ -208,5 +210,6 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
                 # pairs with the supervisor's store of the stop word
                 if load_acquire(control, CW_STOP) == 2:
                     return np.int64(STOPPED)
-                if now_ns >= end_ns:
+                # pairs with the supervisor's store when it asks for digests
+                if now_ns >= end_ns or load_acquire(control, CW_DIGEST_SEQ) != control[block + WW_DIGEST_SEQ]:
                     return np.int64(SLICE_OVER)

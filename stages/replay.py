@@ -36,7 +36,7 @@ def journal_directory(data_dir: str | Path) -> Path:
 
 
 class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay found; the state digest is the one before the checkpoint of a clean stop, where it ends with one."""
+    """What a replay found; the state digest is that before the checkpoint of a clean stop, where it ends with one."""
 
     first_seq: int
     last_seq: int

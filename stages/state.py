@@ -1,8 +1,9 @@
 """The state of the deterministic core: preallocated flat arrays, one named tuple for risk, one for matching.
 
-Written by the risk and the matching stage alone, one writer each. What the state digest covers lies in anonymous
-shared memory, so that workers forked from the supervisor work on what recovery rebuilt, and the supervisor can
-take digests when they have stopped; indexes and queues are private to the worker, on huge pages.
+Written by the risk and the matching stage alone, one writer each. What grows with orders is private to the worker
+that owns it, on huge pages, and inherited over fork from the supervisor that rebuilt it; only its owner can take its
+digest. What others look at (definitions, markets, counters, the digests that ingest journals, what is due) lies in
+anonymous shared memory.
 
 Memory is only touched as far as it is used: generous capacities cost address space.
 
@@ -424,7 +425,7 @@ def _power_of_two(least: int) -> int:
 def allocate_risk(capacities: Capacities, input_slots: int) -> RiskState:
     """Allocate an empty risk state; ``input_slots`` bounds how many commands can be in flight."""
     orders = private_array(capacities.max_orders, RISK_ORDER)
-    positions = shared_array(capacities.max_positions, POSITION)
+    positions = private_array(capacities.max_positions, POSITION)
     refills = MAX_REFILLS * (capacities.max_specials + input_slots)  # fills that end no order
     feed_size = _power_of_two(2 * capacities.max_orders + refills + 8 * input_slots)
     return make_bundle(
@@ -460,7 +461,7 @@ def room_for_blocks(max_levels: int, max_instruments: int) -> int:
 
 def allocate_matching(capacities: Capacities) -> MatchingState:
     """Allocate empty books."""
-    orders = shared_array(capacities.max_orders, ORDER)
+    orders = private_array(capacities.max_orders, ORDER)
     max_specials = capacities.max_specials
     # beside those for trailing stops, which move when all levels are in use, one for orders that are released
     max_levels = capacities.max_levels + max_specials + SPARE_LEVELS
@@ -474,8 +475,8 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
     # entries that are alive: orders with GTD, schedules, two of each instrument; at most as many are not
     timers = 2 * (max_specials + MAX_SCHEDULES + 2 * (capacities.max_instruments + 1)) + SPARE_TIMERS
     pending = private_array(pending_rows * SLOT_WORDS, np.int64)
-    block_keys = shared_array((blocks, BLOCK_KEYS), np.int64)
-    block_rows = shared_array((blocks, BLOCK_KEYS), np.int32)
+    block_keys = private_array((blocks, BLOCK_KEYS), np.int64)
+    block_rows = private_array((blocks, BLOCK_KEYS), np.int32)
     sides = shared_array(SIDES_PER_INSTRUMENT * (capacities.max_instruments + 1), BOOK_SIDE)
     for name in ("best", "top", "root"):
         sides[name] = -1
@@ -485,11 +486,11 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
         orders=orders,
         order_keys=orders["order_id"],
         order_map=private_array(_power_of_two(2 * capacities.max_orders), np.int64),
-        texts=shared_array((capacities.max_orders, 4), np.int64),
-        levels=shared_array(max_levels, LEVEL),
+        texts=private_array((capacities.max_orders, 4), np.int64),
+        levels=private_array(max_levels, LEVEL),
         sides=sides,
         markets=shared_array(capacities.max_instruments + 1, MARKET),
-        specials=shared_array(max_specials, SPECIAL),
+        specials=private_array(max_specials, SPECIAL),
         schedules=shared_array(MAX_SCHEDULES, SCHEDULE),
         firms=shared_array(capacities.max_accounts + 1, np.int32),
         tick_rows=shared_array((TICK_TABLES, TICK_ROWS, 2), np.int64),
@@ -498,7 +499,7 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
         uncross=private_array(1, UNCROSS),
         whose=private_array(1, WHOSE),
         taker=private_array(1, TAKER),
-        blocks=shared_array(blocks, BLOCK),
+        blocks=private_array(blocks, BLOCK),
         block_keys=block_keys,
         block_rows=block_rows,
         flat_keys=block_keys.reshape(-1),

@@ -49,7 +49,7 @@ from stages.control import (
 from stages.core import Core
 from stages.definitions import capacities_of, directory_of, market_mark, markets_of, schedules_of
 from stages.desk import Desk
-from stages.digest import state_digest
+from stages.digest import combine_digests
 from stages.ingest import (
     INGEST_WORDS,
     IW_CHECKPOINT,
@@ -113,6 +113,11 @@ class WorkerDied(Exception):
 def _has_reached(words: Any, seq: int) -> bool:
     """Tell whether ingest has taken a port's commands up to ``seq``."""
     return int(words[CUR_PORT_READER]) >= seq
+
+
+def _has_told(block: Any, seq: int) -> bool:
+    """Tell whether a worker has given the digests for a sequence."""
+    return int(block[ctl.WW_DIGEST_SEQ]) == seq
 
 
 class Supervisor:
@@ -517,7 +522,7 @@ class Supervisor:
         self._settle_control_port()
         books = self.core.state.books
         seq = int(memory.in_words[CUR_WRITER])
-        digest = state_digest(self.core.state.risk, books)
+        digest = self._take_digest(seq)
         outcome_digest = int(books.words[MW_DIGEST])
         self._send(
             new_command(KIND_CHECKPOINT, flags=FLAG_FINAL, aux0=seq, aux1=outcome_digest, order_id=digest)
@@ -532,6 +537,19 @@ class Supervisor:
                 raise self._death(index, pid, status)
         store_word(control, ctl.CW_STATE, State.STOPPED)
         self._leave(State.STOPPED, "", hex_digest(digest))
+
+    def _take_digest(self, seq: int) -> int:
+        """Return the state digest after ``seq``, all rests: of what the owners of books and risk tell."""
+        stages = {stage: index for index, worker in enumerate(self.plan) for stage in worker.stages}
+        blocks = {
+            stage: self.control[ctl.CW_WORKER_BLOCKS + stages[stage] * ctl.WORKER_WORDS :]
+            for stage in ("matching", "risk")
+        }
+        store_word(self.control, ctl.CW_DIGEST_SEQ, seq)
+        for stage, block in blocks.items():
+            self._wait(partial(_has_told, block, seq), f"the digest of {stage}")
+        books = int(blocks["matching"][ctl.WW_BOOKS_DIGEST])
+        return combine_digests(books, int(blocks["risk"][ctl.WW_RISK_DIGEST]))
 
     def _wait_for_ingest(self) -> None:
         """Wait until ingest has begun a pass after the stop word: no step that took from gateways is under way."""

@@ -16,17 +16,23 @@ from journal.errors import JournalError
 from journal.writer import JournalWriter
 from ringbuffer.liveness import process_start_time
 from ringbuffer.pages import populate
+from ringbuffer.ring_words import store_word
 from stages.control import (
+    CW_DIGEST_SEQ,
     CW_STOP,
     CW_WORKER_BLOCKS,
     WORKER_WORDS,
+    WW_BOOKS_DIGEST,
     WW_CORE,
+    WW_DIGEST_SEQ,
     WW_PID,
     WW_READY,
+    WW_RISK_DIGEST,
     WW_STAGES,
     WW_START,
     WorkerPlan,
 )
+from stages.digest import books_digest, risk_digest
 from stages.journaling import BlockBuffers, CommitThread
 from stages.loop import (
     FEEDBACK_OVERFLOW,
@@ -119,6 +125,21 @@ def populate_state(context: Context, mask: int) -> None:
         populate(array)
 
 
+def give_digests(context: Context, mask: int, block: Any) -> None:
+    """Tell the supervisor the digests of what this worker owns, if it asks; all rests then.
+
+    Books and risk lie in memory of their worker alone, for the sake of huge pages: nobody else could take them.
+    """
+    asked = int(context.control[CW_DIGEST_SEQ])
+    if asked == block[WW_DIGEST_SEQ]:
+        return
+    if mask & STAGE_MATCHING:
+        block[WW_BOOKS_DIGEST] = books_digest(context.books)
+    if mask & STAGE_RISK:
+        block[WW_RISK_DIGEST] = risk_digest(context.risk)
+    store_word(block, WW_DIGEST_SEQ, asked)  # pairs with the supervisor's look at it: the digests are there
+
+
 def _report(fd: int, line: str) -> None:
     os.write(fd, (line.replace("\n", " ")[:4000] + "\n").encode())
 
@@ -164,6 +185,7 @@ def _serve(
                     else f"input ring is corrupt ({code})"
                 )
                 raise AssertionError(what)
+            give_digests(context, mask, block)
             if os.getppid() != parent:
                 return EXIT_ORPHANED
     finally:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 import sys
+import time
 
 from tests.structure.tree import ROOT
+
+PATIENCE_S = 120.0
 
 
 def in_terminal(*arguments: str) -> tuple[subprocess.Popen[bytes], int]:
@@ -27,9 +31,12 @@ def in_terminal(*arguments: str) -> tuple[subprocess.Popen[bytes], int]:
 
 
 def read_terminal(fd: int, until: bytes | None = None) -> bytes:
-    """Read from a terminal until a text has come, or until nobody writes to it any more."""
+    """Read from a terminal until a text has come, or until nobody has it open any more; fail at the deadline."""
     seen = b""
+    deadline = time.monotonic() + PATIENCE_S
     while until is None or until not in seen:
+        ready, _, _ = select.select([fd], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"expected {until or 'an end'!r} within {PATIENCE_S:g} s, was {seen!r}"
         try:
             more = os.read(fd, 65536)
         except OSError:  # the other side is gone

@@ -27,7 +27,7 @@ from tests.cli.terminal import in_terminal, read_terminal
 from tests.structure.tree import ROOT
 
 TICK = np.dtype([("price", "<i8"), ("qty", "<i8")])
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 KILLED_OWNER = """
 import os, signal, sys
 from ringbuffer.ring import Ring

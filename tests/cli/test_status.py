@@ -47,7 +47,7 @@ from stages.topology import (
 from tests.cli.terminal import in_terminal, read_terminal
 from tests.structure.tree import ROOT
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 START_PATIENCE_S = 600.0  # kernels may have to be compiled first
 PLAN = (WorkerPlan(stages=("ingest", "journal"), core=0), WorkerPlan(stages=("risk", "matching", "publish")))
 SIZES = Sizes(64, 128, 64, 64, 3)

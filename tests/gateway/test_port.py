@@ -47,7 +47,7 @@ def data(venue: tuple[Lab, Pipeline]) -> Iterator[Path]:
         snapshot = pipeline.snapshot()
         return snapshot.ports_open == snapshot.ports_cut == 0
 
-    until(free, "all ports to be free", 5)
+    until(free, "all ports to be free")
 
 
 def order(cl_ord_id: str, session: int, side: int = SIDE_SELL, qty: int = 1, price: int = 19_000) -> Any:
@@ -169,7 +169,7 @@ def test_a_port_that_does_not_read_is_told(data: Path) -> None:
             slots[seq & (len(slots) - 1)] = row
             store_word(words, CUR_WRITER, seq)
         state = CW_PORT_BLOCKS + idle.number * PORT_WORDS + PW_STATE
-        until(lambda: idle.control[state] == PortState.CUT, "the port to be cut off", 5)
+        until(lambda: idle.control[state] == PortState.CUT, "the port to be cut off")
         got = 0
         with pytest.raises(CutOff, match=f"port {idle.number} was cut off: its egress ring was full"):
             while True:
@@ -247,7 +247,7 @@ def test_instruments_are_defined_for_all(data: Path) -> None:
         with Port(data) as port:
             return port.directory if port.directory.instruments == everything.instruments else None
 
-    until(told, "the pipeline to tell of all instruments", 5)
+    until(told, "the pipeline to tell of all instruments")
 
 
 def test_ends_are_told_apart(tmp_path: Path) -> None:
@@ -267,6 +267,6 @@ def test_ends_are_told_apart(tmp_path: Path) -> None:
             pipeline.send(signal.SIGKILL)
             pipeline.wait()
             with pytest.raises(NotRunning, match="the pipeline is failed"):
-                until(lambda: len(port.receive(1_000_000)), "the end", 5)
+                until(lambda: len(port.receive(1_000_000)), "the end")
         with pytest.raises(NotRunning, match="expected a pipeline that is ready, was failed"):
             Port(lab.data)

@@ -166,7 +166,8 @@ def test_a_schedule_is_kept_and_stamped() -> None:
     now_ns = time.monotonic_ns()
     due_ns = np.array([now_ns - 5_000_000, now_ns - 1, now_ns + 20_000_000, now_ns + 10**12], dtype=np.int64)
     row, _, why = gateway.pump(orders(4), due_ns=due_ns)
-    assert (row, why) == (2, SLICE_OVER)
+    assert why == SLICE_OVER
+    assert row == 2 or time.monotonic_ns() >= due_ns[2]  # unless this process was kept waiting so long
     row, _, _ = gateway.pump(orders(4), row, due_ns=due_ns, slice_ns=30_000_000)
     assert row == 3 and time.monotonic_ns() >= due_ns[2]
     assert gateway.sequenced()["sent_ns"].tolist() == due_ns[:3].tolist()

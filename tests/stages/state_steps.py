@@ -28,7 +28,7 @@ ENTERED = st.sampled_from(
     [TradingState.CONTINUOUS] * 10
     + [TradingState.OPENING_AUCTION] * 4
     + [TradingState.VOLATILITY_AUCTION] * 3
-    + [TradingState.CLOSING_AUCTION] * 4
+    + [TradingState.CLOSING_AUCTION] * 5
     + [
         TradingState.CLOSED,
         TradingState.CLOSED,
@@ -37,9 +37,7 @@ ENTERED = st.sampled_from(
         TradingState.PRE_OPEN,
     ]
 )
-AUCTION_TIFS = st.sampled_from(
-    [Tif.GTC] * 5 + [Tif.DAY] * 3 + [Tif.GTD, Tif.OPEN, Tif.CLOSE, Tif.CLOSE, Tif.IOC]
-)
+AUCTION_TIFS = st.sampled_from([Tif.GTC] * 5 + [Tif.DAY] * 3 + [Tif.CLOSE] * 3 + [Tif.GTD, Tif.OPEN, Tif.IOC])
 AUCTION_PRICES = st.sampled_from([6, 8, 9, 9, 10, 10, 10, 11, 11, 12, 14])
 LOTS = st.sampled_from([1, 2, 2, 2, 3, 4, 6])
 LIVES_NS = st.sampled_from([1, 10, 40, 100, 300])
@@ -49,6 +47,9 @@ INTERVALS_NS = st.sampled_from([0, 0, 0, 15, 40, 90])
 DUE_NS = st.sampled_from([1, 10, 25, 60, 150, 400])
 PERIODS_NS = st.sampled_from([0, 0, 0, SECOND_NS, SECOND_NS, SECOND_NS + 7, 3 * SECOND_NS])
 GAPS_NS = st.sampled_from([0] * 6 + [SECOND_NS, 5 * SECOND_NS + 3])
+TABLES = st.sampled_from(
+    [[], [], [], [(8, 2)], [(9, 1), (10, 2)], [(10, 2), (12, 4)], [(9, 3)]]
+)  # of table 1
 TICK_ROWS = st.sampled_from(
     [(1, 1), (2, 2), (8, 2), (8, 4), (10, 5), (10, 1), (12, 3), (12, 12), (20, 10), (40, 8)]
 )
@@ -81,7 +82,7 @@ WRONG_TICK_ROWS = [
 @st.composite
 def auction_order_steps(draw: st.DrawFn) -> Step:
     """Draw a NEW as auctions have them: a limit or market order, also at the open or at the close."""
-    market = draw(st.integers(0, 4)) == 0
+    market = draw(st.integers(0, 3)) == 0
     tif = draw(AUCTION_TIFS)
     values: dict[str, int] = {
         "side": draw(st.sampled_from(Side)),
@@ -146,6 +147,9 @@ def band_values(draw: st.DrawFn) -> dict[str, int]:
 def opening_market_steps(draw: st.DrawFn) -> list[Step]:
     """Draw what a venue of this shape begins with: bands often, schedule rows sometimes, seldom a full schedule."""
     steps = []
+    for start, step in draw(TABLES):
+        row = {"side": 1, "account": 1, "price_ticks": start, "qty_lots": step}
+        steps.append(Step(Kind.TICK_TABLE, row, cl=""))
     if draw(st.integers(0, 3)) > 0:
         steps.append(Step(Kind.BANDS, {"instrument": 1, **draw(band_values())}, cl=""))
     if draw(st.booleans()):

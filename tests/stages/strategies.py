@@ -9,6 +9,7 @@ every kind of limit are met often; now and then a value is invalid or near the e
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -238,6 +239,7 @@ def err(draw: st.DrawFn, step: Step, mistake: str) -> Step:
     return step
 
 
+@cache
 @st.composite
 def amounts(draw: st.DrawFn, shape: str, instrument: int, side: int = 0) -> dict[str, int]:
     """Draw a price and a quantity; extreme ones multiply to about the largest limit."""
@@ -255,6 +257,7 @@ def amounts(draw: st.DrawFn, shape: str, instrument: int, side: int = 0) -> dict
     return {"price_ticks": price, "qty_lots": most // share + more or 1}
 
 
+@cache
 @st.composite
 def new_steps(draw: st.DrawFn, shape: str = TIGHT) -> Step:
     """Draw a NEW."""
@@ -289,6 +292,7 @@ def new_steps(draw: st.DrawFn, shape: str = TIGHT) -> Step:
     return err(draw, step, draw(MISTAKES))
 
 
+@cache
 @st.composite
 def special_steps(draw: st.DrawFn, shape: str) -> Step:
     """Draw a NEW of which most have something special: a stop, a display, a minimum, a group, an expiry."""
@@ -348,6 +352,7 @@ def special_steps(draw: st.DrawFn, shape: str) -> Step:
     return err(draw, step, draw(FEW_MISTAKES if shape in SPECIAL_SHAPES else MISTAKES))
 
 
+@cache
 @st.composite
 def mass_cancel_steps(draw: st.DrawFn) -> Step:
     """Draw a MASS_CANCEL with any filters."""
@@ -363,6 +368,7 @@ def mass_cancel_steps(draw: st.DrawFn) -> Step:
     return err(draw, step, wrong)
 
 
+@cache
 @st.composite
 def change_steps(draw: st.DrawFn, kind: int, shape: str = TIGHT) -> Step:
     """Draw a CANCEL, REDUCE, REPLACE or STATUS, most often of an order of its own session."""
@@ -386,6 +392,7 @@ def change_steps(draw: st.DrawFn, kind: int, shape: str = TIGHT) -> Step:
     return err(draw, step, draw(FEW_MISTAKES if shape in SPECIAL_SHAPES else MISTAKES))
 
 
+@cache
 @st.composite
 def administrative_steps(draw: st.DrawFn, kind: int) -> Step:
     """Draw a command that changes the venue, rightly or wrongly."""
@@ -432,6 +439,7 @@ def administrative_steps(draw: st.DrawFn, kind: int) -> Step:
     return Step(kind, values, lag=draw(LAGS), cl=cl)
 
 
+@cache
 @st.composite
 def instrument_steps(draw: st.DrawFn) -> Step:
     """Draw a definition: often a new band of a known instrument, sometimes wrong in one of its terms."""
@@ -457,6 +465,7 @@ def instrument_values(instrument: int) -> dict[str, int]:
     return {"instrument": instrument, "price_ticks": 5, "qty_lots": 7, "aux0": tick_value, "orig2": currency}
 
 
+@cache
 @st.composite
 def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
     """Draw the opening of a venue: instruments, accounts, limits, sessions."""
@@ -467,7 +476,7 @@ def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
         if shape in SPECIAL_SHAPES:
             values["orig0"] = draw(PROTECTIONS)
         if shape == STATES:
-            values["account"], values["orig1"] = instrument % 2, draw(st.sampled_from([0, 0, 1]))
+            values["account"], values["orig1"] = instrument % 2, draw(st.sampled_from([0, 1, 1]))
         steps.append(Step(Kind.INSTRUMENT, values, cl=f"SYM{instrument}"))
     tight = {
         Limit.MAX_ORDER_QTY: [5, 6, AMPLE],
@@ -498,6 +507,7 @@ def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
     return steps
 
 
+@cache
 @st.composite
 def steps(draw: st.DrawFn, shape: str = TIGHT) -> Step:
     """Draw any step."""

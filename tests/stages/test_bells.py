@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from typing import Any
@@ -77,16 +78,16 @@ def test_only_those_that_wait_are_rung() -> None:
 def test_a_bell_before_the_sleep_is_heard() -> None:
     """Work that comes between the last look and the sleep ends the sleep at once."""
     control = control_of(1)
-    spent = 0.0
+    spent = []
     for _ in range(SLEEPS):
         doze_once(control, 0)  # announces
         ring(control, np.int64(NOBODY))
         before = time.monotonic()
         doze_once(control, 0)  # would sleep
-        spent += time.monotonic() - before
+        spent.append(time.monotonic() - before)
         rise(control, 0)
     if not JIT_DISABLED:  # the twin sleeps a little whatever the signal says
-        assert spent < SLEEPS * NAP_S / 2
+        assert statistics.median(spent) < NAP_S / 2
 
 
 def test_what_is_durable_is_announced() -> None:

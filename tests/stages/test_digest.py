@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from protocols.codes import OrdType, Tif
-from stages.digest import state_digest
+from stages.digest import books_digest, combine_digests, risk_digest, state_digest
 from tests.twin.compiled import CompiledCore
 from tests.twin.scenario import Desk, open_desk
 
@@ -51,14 +51,23 @@ def test_same_commands_give_the_same_digest() -> None:
     assert digest_of(first) == digest_of(second)
 
 
-def test_the_digest_needs_no_index() -> None:
-    """The index from id to order is private to a worker: a supervisor that has none computes the same digest."""
+def test_each_half_has_a_digest_of_its_own() -> None:
+    """The owners of books and of risk take theirs apart; combined, in that order, they are the state digest."""
     desk = desk_of()
     everything(desk)
-    wanted = digest_of(desk)
-    desk.core._core.state.books.order_map[:] = 0  # type: ignore[attr-defined]
     state: Any = desk.core._core.state  # type: ignore[attr-defined]
-    assert state_digest(state.risk, state.books) == wanted
+    books, risk = books_digest(state.books), risk_digest(state.risk)
+    assert combine_digests(books, risk) == digest_of(desk) != combine_digests(risk, books)
+
+
+def test_an_order_that_ended_has_no_expiry_in_the_digest() -> None:
+    """What is left of it among what is due by time is not part of the state."""
+    first, second = desk_of(), desk_of()
+    for desk, tif in ((first, Tif.GTD), (second, Tif.GTC)):
+        desk.new(1, 3, 91, "A", tif=tif, aux1=10**9 if tif == Tif.GTD else 0)
+        desk.cancel("A")
+        desk.tick()
+    assert digest_of(first) == digest_of(second)
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def test_sessions_that_a_crash_left_open_are_closed(lab: Lab) -> None:
     injector = lab.inject("synthetic", "--orders", 100_000, "--rate", 1000)
     until(lambda: pipeline.snapshot().counters["acked"] > 300, "a flow of orders")
     pipeline.kill()
-    injector.wait(10)
+    injector.wait()
     lab.start().ready()
     snapshot = Observer(lab.data).snapshot()
     assert snapshot.cursors["input"] == snapshot.recovered_seq + 1

@@ -139,9 +139,10 @@ TAKER = np.dtype(
         ("cl1", "<i8"),
         ("cl2", "<i8"),
         ("display_lots", "<i8"),
+        # account and instrument apart: an outcome has them in one word, and a load of two that were stored just now waits
         ("account", "<i4"),
-        ("instrument", "<i4"),
         ("group", "<i4"),
+        ("instrument", "<i4"),
         ("marks", "<i4"),
         ("session", "<u2"),
         ("side", "u1"),

@@ -63,16 +63,29 @@ def venue_toml(config: VenueConfig, data_dir: Path, durability: str, layout: Wor
         f"workers = [{workers}]",
         f"wait = {_quoted(wait)}",
     ]
-    for table, entries in (("instrument", config.instruments), ("account", config.accounts)):
+    tables = {
+        "instrument": config.instruments, "account": config.accounts, "tick_table": config.tick_tables,
+        "schedule": config.schedules,
+    }  # fmt: skip
+    for table, entries in tables.items():
         for entry in entries:
             lines.append(f"[[{table}]]")
             for name in entry.__struct_fields__:
                 value = getattr(entry, name)
-                if isinstance(value, tuple):
-                    lines.append(f"{name} = [{', '.join(_quoted(str(part)) for part in value)}]")
-                elif value is not None:
-                    lines.append(f"{name} = {value if isinstance(value, int) else _quoted(str(value))}")
+                if value is not None:
+                    lines.append(f"{name} = {_toml(value)}")
     return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """Write a value of the configuration."""
+    if isinstance(value, tuple):
+        return (
+            f"[{', '.join(_toml(part) if isinstance(part, tuple) else _quoted(str(part)) for part in value)}]"
+        )
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else _quoted(str(value))
 
 
 def _quoted(text: str) -> str:

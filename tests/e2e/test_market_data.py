@@ -152,7 +152,9 @@ def test_a_slow_subscriber_is_cut_off_and_the_others_are_not(lab: Lab) -> None:
     with Port(pipeline.data) as slow, Port(pipeline.data) as quick:
         slow.subscribe()
         live = LiveFeed(quick, range(1, 6))
-        inject(pipeline.data, 3000, 1, lambda: follow(live))
+        injector = lab.inject("synthetic", "--orders", 3000, "--rate", 10_000)
+        until(lambda: follow(live) or not injector.running, "the injector to end")
+        assert injector.wait() == 0 and injector.json["unanswered"] == 0, injector.text
         until(lambda: pipeline.snapshot().ports_cut == 1, "the slow one to be cut off")
         got = 0
         with pytest.raises(CutOff):

@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, Row]] = {
         "cli.status:status", "Show the pipeline: state, cursors, lag, latency, workers; or its last run."
     ),
     "top": Row("cli.top:top", "Watch the pipeline live: rates, lag, latency, workers."),
+    "feed": Row("cli.feed:feed", "Show a book live, or print its changes as JSON lines."),
     "state": Row("cli.state_commands:app", "Show trading states, or bring instruments into others."),
     "schedule": Row("cli.schedule_commands:app", "List, add or clear what is scheduled for groups."),
     "bands": Row("cli.bands_commands:app", "Show or set price bands."),

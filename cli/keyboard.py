@@ -21,6 +21,13 @@ class Keyboard:
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
+    def has_quit(self) -> bool:
+        """Tell whether a q has come, without waiting."""
+        if self._fd < 0 or not select.select([self._fd], [], [], 0)[0]:
+            return False
+        pressed = os.read(self._fd, 64)
+        return not pressed or b"q" in pressed.lower()
+
     def quit_within(self, seconds: float) -> bool:
         """Wait that long for a q, and tell whether it came."""
         if self._fd < 0:

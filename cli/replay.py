@@ -45,6 +45,7 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     diverged_seq: int
     diverged_what: str
     outcome_lines: int
+    feed_lines: int
     seconds: float
     commands_per_second: float
 
@@ -55,6 +56,9 @@ def replay(
         int | None, typer.Option("--to", min=1, metavar="SEQ", help="Stop after this sequence.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write each outcome of an order as a JSON line.")] = None,
+    feed: Annotated[
+        Path | None, typer.Option(help="Write market data, order by order, as JSON lines.")
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Fail (exit code 1) if a journaled digest differs.")
     ] = False,
@@ -69,14 +73,24 @@ def replay(
     last_seq = _last_seq(replayer.directory, to)
     _load_kernels()
     with ExitStack() as stack:
-        write = None
-        if out is not None:
-            write = _LineWriter(stack.enter_context(open(out, "wb")), replayer)
+        writers = {
+            path: kind(stack.enter_context(open(path, "wb")), replayer)
+            for path, kind in ((out, _LineWriter), (feed, _FeedWriter))
+            if path is not None
+        }
+
+        def write(outcomes: Any) -> None:
+            for writer in writers.values():
+                writer(outcomes)
+
         bar = stack.enter_context(ProgressBar("replaying", last_seq))
         started_ns = time.perf_counter_ns()
-        result = replayer.run(write, bar.update)
+        result = replayer.run(write if writers else None, bar.update)
         seconds = (time.perf_counter_ns() - started_ns) / 1e9
-    report = _report(replayer, result, seconds, write.lines if write else 0)
+    lines = {
+        kind: sum(w.lines for w in writers.values() if type(w) is kind) for kind in (_LineWriter, _FeedWriter)
+    }
+    report = _report(replayer, result, seconds, lines[_LineWriter], lines[_FeedWriter])
     if json:
         print_json(report)
     else:
@@ -102,17 +116,47 @@ def session_names_of(core: Core) -> dict[int, str]:
     }
 
 
-class _LineWriter:
-    """Writes outcomes as lines, with the names that the core has learned so far."""
+class _Writer:
+    """Writes what a replay tells into a file."""
 
     def __init__(self, file: Any, replayer: Replayer) -> None:
         self._file = file
         self._replayer = replayer
-        self._encoder: Any = None
-        self._known = (0, 0, 0)
         self.lines = 0
 
     def __call__(self, outcomes: Any) -> None:
+        """Take outcomes as they come."""
+        raise AssertionError("a writer implements this")
+
+
+class _FeedWriter(_Writer):
+    """Writes market data as lines."""
+
+    def __call__(self, outcomes: Any) -> None:
+        """Write the outcomes that everybody may know."""
+        from protocols.feed_lines import FeedLines
+        from protocols.market_data import events_of
+        from protocols.outcomes import is_public
+        from stages.definitions import directory_of
+
+        assert self._replayer.core is not None
+        lines = FeedLines(directory_of(self._replayer.core.state.risk))
+        for event in events_of(outcomes[is_public(outcomes)]):
+            if event.seq:
+                self._file.write(lines.encode(event))
+                self.lines += 1
+
+
+class _LineWriter(_Writer):
+    """Writes outcomes as lines, with the names that the core has learned so far."""
+
+    def __init__(self, file: Any, replayer: Replayer) -> None:
+        super().__init__(file, replayer)
+        self._encoder: Any = None
+        self._known = (0, 0, 0)
+
+    def __call__(self, outcomes: Any) -> None:
+        """Write the outcomes that are about orders."""
         from protocols.outcome_lines import OutcomeLines
         from stages.definitions import directory_of
         from stages.state_words import RW_SESSIONS
@@ -172,7 +216,9 @@ def _load_kernels() -> None:
             bar.update(done + 1, len(steps))
 
 
-def _report(replayer: Replayer, result: ReplayResult, seconds: float, lines: int) -> ReplayReport:
+def _report(
+    replayer: Replayer, result: ReplayResult, seconds: float, lines: int, feed_lines: int
+) -> ReplayReport:
     compared = result.checkpoints + result.state_checks
     return ReplayReport(
         directory=str(replayer.directory),
@@ -188,6 +234,7 @@ def _report(replayer: Replayer, result: ReplayResult, seconds: float, lines: int
         diverged_seq=result.diverged_seq,
         diverged_what=result.diverged_what,
         outcome_lines=lines,
+        feed_lines=feed_lines,
         seconds=round(seconds, 6),
         commands_per_second=round(result.commands / seconds, 1) if seconds else 0.0,
     )
@@ -213,6 +260,8 @@ def _describe(report: ReplayReport) -> list[str]:
     ]
     if report.outcome_lines:
         lines.append(f"outcomes written: {report.outcome_lines:,}")
+    if report.feed_lines:
+        lines.append(f"market data written: {report.feed_lines:,}")
     digests = (
         f"{_count(report.checkpoints, 'checkpoint')} and {_count(report.state_checks, 'final state digest')}"
     )

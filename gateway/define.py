@@ -24,7 +24,7 @@ POLL_S = 0.02
 
 
 def define_symbols(port: Port, symbols: Iterable[str], session: str) -> list[str]:
-    """Add the symbols that the venue does not list: tick 0.0001, lot 1, no price band; return them."""
+    """Add the symbols that the venue does not list: tick 0.0001, lot 1, no price band, market data; return them."""
     missing = [symbol for symbol in symbols if symbol not in port.directory.instrument_ids]
     listed, most = max(port.directory.instruments, default=0), port.description.max_instruments
     if listed + len(missing) > most:
@@ -53,7 +53,9 @@ def _define(
     while True:
         identity = max(entries, default=0) + 1
         command = np.zeros(1, dtype=COMMAND)
-        command[0] = instrument_command(identity, symbol, TICK_E8, LOT_E8, TICK_VALUE, CURRENCY)
+        command[0] = instrument_command(
+            identity, symbol, TICK_E8, LOT_E8, TICK_VALUE, CURRENCY, market_data=True
+        )
         command["session"] = session
         answer = port.request(command)
         if answer["type"] == OUT_ACCEPTED:

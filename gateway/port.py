@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +26,7 @@ from gateway.pump import (
 )
 from protocols.codes import (
     FLAG_CANCEL_ON_CLOSE,
+    KIND_BOOK_REQUEST,
     KIND_SESSION_CLOSE,
     KIND_SESSION_OPEN,
     OUT_ACCEPTED,
@@ -135,6 +137,7 @@ class Port:
             self.words[GW_READ] = self._egress[CUR_WRITER]
             self.words[GW_SENT] = self._ingress[CUR_WRITER]
             self.words[GW_GATE] = self._ingress[CUR_PORT_READER]
+            self.control[block + ctl.PW_FEED] = 0
             store_word(self.control, block + ctl.PW_STATE, PortState.OPEN)
             return port
         raise NoPort(f"{self.data_dir}: expected a free port, all {self.description.ports - 1} are taken")
@@ -203,6 +206,45 @@ class Port:
             self.sessions[name] = int(answer["session"])
         return self.sessions[name]
 
+    def subscribe(self, instruments: Iterable[int] | None = None) -> None:
+        """Take market data (docs/market-data.md) of all instruments, or of at most 12 by id, instead of what was.
+
+        It comes with :meth:`send` and :meth:`receive`, from some moment on: ask for the books with
+        :meth:`request_book` afterwards. A port that subscribes and does not read is cut off all the sooner.
+        """
+        ids = [] if instruments is None else sorted(set(instruments))
+        if len(ids) > ctl.MOST_FEED_IDS:
+            raise ValueError(f"instruments: expected at most {ctl.MOST_FEED_IDS}, or all, was {len(ids)}")
+        block = ctl.CW_PORT_BLOCKS + self.number * ctl.PORT_WORDS
+        for place, identity in enumerate(ids):
+            self.control[block + ctl.PW_FEED_IDS + place] = identity
+        self.control[block + ctl.PW_FEED] = ctl.FEED_ALL if instruments is None else len(ids)
+        self._announce_feed()
+
+    def unsubscribe(self) -> None:
+        """Take no market data any more."""
+        self.control[ctl.CW_PORT_BLOCKS + self.number * ctl.PORT_WORDS + ctl.PW_FEED] = 0
+        self._announce_feed()
+
+    def _announce_feed(self) -> None:
+        epoch = int(self.control[ctl.CW_FEED_EPOCH])
+        # pairs with publish's load_acquire of the epoch: what was stored before is seen with it
+        while not take_word(self.control, ctl.CW_FEED_EPOCH, epoch, epoch + 1):
+            epoch = int(self.control[ctl.CW_FEED_EPOCH])
+
+    def request_book(self, session: int, instrument: int) -> Any:
+        """Ask for the orders of a book, through a session of this port; return outcomes that came meanwhile.
+
+        The answer comes in order with the feed: ``protocols.market_data`` makes a book of both.
+        """
+        command = np.zeros(1, dtype=COMMAND)
+        command["kind"], command["session"], command["instrument"] = KIND_BOOK_REQUEST, session, instrument
+        parts, row = [], 0
+        while row == 0:
+            row, outcomes = self.send(command, 0)
+            parts.append(outcomes.copy())
+        return np.concatenate(parts)
+
     def request(self, command: Any, others: list[Any] | None = None) -> Any:
         """Send one administrative command of a session and return its outcome."""
         return self._request(command, int(command["kind"][0]), others)
@@ -234,6 +276,8 @@ class Port:
     def close(self) -> None:
         """Give the port back; sessions that are still open are closed by the supervisor when we are gone."""
         block = ctl.CW_PORT_BLOCKS + self.number * ctl.PORT_WORDS
+        if self.control[block + ctl.PW_FEED]:
+            self.unsubscribe()
         if self.sessions:
             # a dead owner's port: the supervisor closes its sessions, then frees it
             self.control[block + ctl.PW_OWNER] = owner_token(1 << 21, 1)

@@ -11,7 +11,15 @@ from typing import Final
 
 import numpy as np
 
-from protocols.codes import KIND_SESSION_OPEN, OUT_COUNT, OUT_FILLED, OUTFLAG_ANSWER, REASON_COUNT
+from protocols.codes import (
+    KIND_SESSION_OPEN,
+    OUT_BOOK,
+    OUT_COUNT,
+    OUT_FILLED,
+    OUTFLAG_ANSWER,
+    REASON_COUNT,
+    REASON_NONE,
+)
 from ringbuffer.atomics import load_acquire, pause, store_release
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import clock_ns, sleep_ns, yield_cpu
@@ -64,6 +72,8 @@ def note_outcome(w, row, now_ns):  # type: ignore[no-untyped-def]
     """Count one outcome (its 16 words)."""
     reason = (row[13] >> 32) & 0xFFFF
     kind = row[14] & 0xFF
+    if kind == OUT_BOOK:
+        reason = np.int64(REASON_NONE)  # what stands there is an action
     cause = (row[14] >> 24) & 0xFF
     is_answer = (row[14] >> 16) & OUTFLAG_ANSWER != 0
     w[GW_OUTCOMES] += 1

@@ -46,6 +46,7 @@ __all__ = [
     "BUY",
     "SELL",
     "TERMS",
+    "book_requests",
     "cancels",
     "limit_orders",
     "make_commands",
@@ -225,9 +226,18 @@ def session_close(session: Any = 1, **columns: Any) -> Any:
     return make_commands(Kind.SESSION_CLOSE, session=session, **columns)
 
 
-def protect_market(points: Any, instrument: Any = 1) -> Any:
-    """Return the protection points of an instrument: how many ticks a market order may go through; 0 for any."""
-    return make_commands(Kind.INSTRUMENT, instrument=instrument, orig0=points)
+def protect_market(points: Any, instrument: Any = 1, *, market_data: bool = False) -> Any:
+    """Return the protection points of an instrument: how many ticks a market order may go through; 0 for any.
+
+    It says anew whether the instrument has market data.
+    """
+    flags = CommandFlag.MARKET_DATA if market_data else 0
+    return make_commands(Kind.INSTRUMENT, instrument=instrument, orig0=points, flags=flags)
+
+
+def book_requests(instrument: Any = 1, session: Any = 1, **columns: Any) -> Any:
+    """Return requests for the orders of books, as market data tell them."""
+    return make_commands(Kind.BOOK_REQUEST, instrument=instrument, session=session, **columns)
 
 
 def tick(time_ns: Any) -> Any:

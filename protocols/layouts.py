@@ -33,7 +33,7 @@ aux0       stop price (ticks) of STOP and STOP_LIMIT, distance (ticks) of TRAILI
 aux1       expiry (ns, on the clock of time_ns) with GTD
 ========== ===========================================================================================
 
-Outcomes of type BOOK use their fields in ways of their own: docs/market-data.md.
+Outcomes of type BOOK, and the answer to a BOOK_REQUEST, use their fields in ways of their own: docs/market-data.md.
 
 A REPLACE of a stop order has its new stop price or distance in aux0, 0 to keep it.
 

@@ -15,10 +15,11 @@ import numpy as np
 from protocols.codes import OUT_INDICATION, SIDE_BUY, SIDE_SELL, STATE_CLOSING_AUCTION, STATE_OPENING_AUCTION
 from ringbuffer.kernel import inlined, kernel
 from stages.book import best_level, dequeue, level_at
+from stages.book_feed import tell_uncrossed
 from stages.emit import emit_auction_fill, emit_instrument
 from stages.ladder import best_place, better_place, side_row, worse_place
 from stages.orders import forget_order, leaves_of, special_row, take_lots
-from stages.state import MARK_SPECIAL
+from stages.state import MARK_SPECIAL, MARKET_TOUCHED
 from stages.state_words import MW_TOUCHED_HEAD, MW_TOUCHED_TAIL, MW_TRADE_INDEX, MW_TRADES
 from stages.timers import WHAT_INDICATION, add_timer, venue_key
 
@@ -225,8 +226,10 @@ def trade_uncross(s, command, instrument):  # type: ignore[no-untyped-def]
         s.words[MW_TRADES] += 1
         for turn in range(2):
             order = buy if turn == 0 else sell
+            shown = np.int64(s.orders[order].shown_lots)
             _take_fill(s, order, qty)
             emit_auction_fill(s, command, order, price, qty)
+            tell_uncrossed(s, command, order, price, qty, shown)
             if s.orders[order].shown_lots == 0:
                 dequeue(s, order)
                 forget_order(s, order)
@@ -285,7 +288,7 @@ def tell_indications(s, command):  # type: ignore[no-untyped-def]
     s.words[MW_TOUCHED_TAIL] = 0
     while instrument != 0:
         market = s.markets[instrument]
-        market.is_touched = 0
+        market.marks = np.int64(market.marks) & ~MARKET_TOUCHED
         if is_auction(market.state) and market.indication_due_ns == 0:
             due_ns = np.int64(market.indicated_ns) + market.indication_ns
             if command.time_ns >= due_ns or market.told_ticks == UNTOLD:

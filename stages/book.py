@@ -11,7 +11,7 @@ import numpy as np
 from protocols.codes import STATE_CLOSING_AUCTION, STATE_OPENING_AUCTION
 from ringbuffer.kernel import inlined, kernel
 from stages.ladder import find_leaf, insert_key, keys_below, ladder_key, remove_key, worse_place
-from stages.state import BLOCK_KEYS, MARK_STOP, MARK_WAITING, SPARE_LEVELS
+from stages.state import BLOCK_KEYS, MARK_STOP, MARK_WAITING, MARKET_TOUCHED, SPARE_LEVELS
 from stages.state_words import (
     MW_AUCTIONS,
     MW_LEVEL_FREE,
@@ -105,9 +105,12 @@ def drop_level(s, level):  # type: ignore[no-untyped-def]
 def chain_touched(s, instrument):  # type: ignore[no-untyped-def]
     """Put an instrument that is in an auction into the chain of those that changed, which ascends."""
     market = s.markets[instrument]
-    if not (STATE_OPENING_AUCTION <= market.state <= STATE_CLOSING_AUCTION) or market.is_touched != 0:
+    if (
+        not (STATE_OPENING_AUCTION <= market.state <= STATE_CLOSING_AUCTION)
+        or np.int64(market.marks) & MARKET_TOUCHED != 0
+    ):
         return 0
-    market.is_touched = 1
+    market.marks = np.int64(market.marks) | MARKET_TOUCHED
     market.touched_next = 0
     tail = s.words[MW_TOUCHED_TAIL]
     if tail < instrument:

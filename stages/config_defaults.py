@@ -68,7 +68,7 @@ lot_size = "1"
 currency = "USD"
 price_band = ["1.00", "5000.00"]    # optional: lowest and highest price of an order
 protection_points = "5.00"      # optional: how far from the best price a market order may trade
-market_data = true              # whether changes of its book are published
+market_data = true              # optional: tell each change of its book to who subscribes; true unless given
 # Trading states, all optional (docs/trading-states.md):
 group = "equities"              # a name; schedules and `ringmatch state set` address groups
 initial_state = "continuous"    # of a new one; or pre-open, opening-auction, volatility-auction, closing-auction,

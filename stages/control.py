@@ -7,10 +7,11 @@ Layout of the segment's content, as int64 words; each group has one writer::
      32  stop          the Stop word that all loops poll, and for which sequence digests are wanted (supervisor)
      48  durable_seq   last input sequence that may be acknowledged (journal)
      64  failure       which worker failed, and why (the worker that failed)
+     72  feed_epoch    rises with each subscription to market data (compare-exchanged by gateways)
      80  bells         per worker 16 words: signal, waiting (see Wait.BLOCKING)
     352  desk          48 words: an operator's command and its answer (stages.desk)
     512  workers       per worker 64 words (that worker)
-   1536  ports         per port 32 words: state (compare-exchanged), owner (gateway), counters (publish)
+   1536  ports         per port 32 words: state (compare-exchanged), owner, market data (gateway), counters (publish)
    2560  counters      copies of the state's counters, refreshed about every millisecond (publish's worker)
    2816  journal       bytes, blocks, syncs, segments, sync time (journal)
    3072  latency       histogram of time from scheduled send to release (publish), nanoseconds
@@ -61,6 +62,7 @@ CW_DIGEST_SEQ: Final = (
 CW_DURABLE: Final = 48
 CW_FAILED_WORKER: Final = 64  # 1-based
 CW_FAILURE: Final = 65
+CW_FEED_EPOCH: Final = 72
 CW_BELLS: Final = 80
 BELL_WORDS: Final = 16
 BELL_SIGNAL: Final = 0
@@ -89,8 +91,12 @@ CW_PORT_BLOCKS: Final = 1536
 PORT_WORDS: Final = 32
 PW_STATE: Final = 0
 PW_OWNER: Final = 1  # owner token: pid and start time
+PW_FEED: Final = 2  # market data: 0 none, FEED_ALL, or of how many instruments
+PW_FEED_IDS: Final = 4  # to 15: their ids
 PW_SENT: Final = 16  # outcomes put into the port's egress ring
 PW_DROPPED: Final = 17
+FEED_ALL: Final = -1
+MOST_FEED_IDS: Final = PW_SENT - PW_FEED_IDS
 CW_COUNTERS: Final = 2560
 CO_RISK: Final = 112  # risk's words follow matching's
 CO_PUBLISH: Final = 128

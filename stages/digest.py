@@ -18,7 +18,7 @@ from stages.book import level_at
 from stages.hashing import blend, fold
 from stages.ladder import best_place, worse_place
 from stages.orders import special_row
-from stages.state import MARK_SPECIAL
+from stages.state import MARK_SPECIAL, MARKET_FEED
 from stages.state_words import (
     MW_TIMERS,
     RW_CL_IDS,
@@ -49,6 +49,7 @@ def _digest_market(market, digest):  # type: ignore[no-untyped-def]
     digest = fold(digest, blend(np.int64(market.static_reference), np.int64(market.volatility_ns)))
     digest = fold(digest, blend(np.int64(market.volatility_end_ns), np.int64(market.indication_due_ns)))
     digest = fold(digest, blend(np.int64(market.indication_ns), np.int64(market.indicated_ns)))
+    digest = fold(digest, blend(np.int64(market.feed_seq), np.int64(market.marks) & MARKET_FEED))
     return fold(digest, blend(np.int64(market.told_ticks), np.int64(market.told_lots)) + market.told_surplus)
 
 

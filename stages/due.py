@@ -7,9 +7,10 @@ import numpy as np
 from protocols.codes import OUT_EXPIRED, OUTFLAG_UNSOLICITED, REASON_GTD_EXPIRED, STATE_CONTINUOUS
 from ringbuffer.kernel import kernel
 from stages.auction import indicate, is_auction, tell_indications
+from stages.book_feed import leave_book
 from stages.emit import emit_order
 from stages.hashing import id_find
-from stages.orders import leaves_of, remove_order
+from stages.orders import leaves_of
 from stages.state_words import MW_TIMERS, MW_TOUCHED_HEAD
 from stages.states import enter_group, enter_state
 from stages.timers import (
@@ -40,7 +41,7 @@ def _expire_order(s, command, order_id):  # type: ignore[no-untyped-def]
         leaves_of(s, order),
         np.int64(0),
     )
-    remove_order(s, order)
+    leave_book(s, command, order)
     return 0
 
 

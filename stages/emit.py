@@ -27,6 +27,7 @@ from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import prefetch_to_write
 from stages.hashing import fold
 from stages.orders import leaves_of, price_of
+from stages.state import MARKET_FEED
 from stages.state_words import (
     MW_DIGEST,
     MW_OUT_INDEX,
@@ -59,16 +60,19 @@ def two_words(low, high):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def put_outcome(  # type: ignore[no-untyped-def]
-    s, command, kind, reason, flags, session, owner, order_id, price, qty, leaves, cum, trade_index,
+def put_slot(  # type: ignore[no-untyped-def]
+    s, command, kind, reason, has_reason, flags, session, owner, order_id, price, qty, leaves, cum, trade_index,
     cl0, cl1, cl2, orig0, orig1, orig2,
 ):  # fmt: skip
-    """Store one outcome; account, instrument and side are those of ``owner``: a command, an order, or the taker."""
+    """Store one outcome; account, instrument and side are those of ``owner``: a command, an order, or the taker.
+
+    ``has_reason`` is a constant of the caller: whether ``reason`` is one, and counts as such.
+    """
     words = s.words
     index = words[MW_OUT_INDEX]
     words[MW_OUT_INDEX] = index + 1
     words[MW_TYPE_COUNTS + kind] += 1
-    if reason != REASON_NONE:
+    if has_reason and reason != REASON_NONE:
         words[MW_REASON_COUNTS + reason] += 1
     row = words[MW_OUT_NEXT] + 1
     out = s.ring
@@ -111,6 +115,45 @@ def put_outcome(  # type: ignore[no-untyped-def]
     acc += nh(4, cl0, cl1) + nh(5, tails, orig0) + nh(6, orig1, cause)
     acc += (what + np.int64(0x2B3E6C1F9D5A7E43)) * np.int64(0x6A09E667F3BCC909)
     words[MW_DIGEST] = fold(words[MW_DIGEST], acc)
+
+
+@inlined
+def put_outcome(  # type: ignore[no-untyped-def]
+    s, command, kind, reason, flags, session, owner, order_id, price, qty, leaves, cum, trade_index,
+    cl0, cl1, cl2, orig0, orig1, orig2,
+):  # fmt: skip
+    """Store one outcome of a command, an order or the taker."""
+    put_slot(
+        s, command, kind, reason, True, flags, session, owner, order_id, price, qty, leaves, cum, trade_index,
+        cl0, cl1, cl2, orig0, orig1, orig2,
+    )  # fmt: skip
+
+
+@inlined
+def next_feed_seq(s, instrument):  # type: ignore[no-untyped-def]
+    """Return the number of the next thing that an instrument's market data tell, 0 where it has none."""
+    market = s.markets[np.int64(instrument)]
+    if np.int64(market.marks) & MARKET_FEED == 0:
+        return np.int64(0)
+    market.feed_seq += 1
+    return np.int64(market.feed_seq)
+
+
+@kernel
+def emit_public(  # type: ignore[no-untyped-def]
+    s, command, kind, action, flags, session, account, instrument, side, order_id, price, qty, leaves, cum,
+    trade_index, cl0, cl1, orig0, orig1,
+):  # fmt: skip
+    """Append what everybody may know: a change of a book; ``action`` is no reason and does not count as one."""
+    whose = s.whose[0]
+    whose.account = account
+    whose.instrument = instrument
+    whose.side = side
+    put_slot(
+        s, command, kind, action, False, flags, session, whose, order_id, price, qty, leaves, cum, trade_index,
+        cl0, cl1, np.int64(0), orig0, orig1, np.int64(0),
+    )  # fmt: skip
+    return 0
 
 
 @kernel
@@ -173,14 +216,10 @@ def emit_auction_fill(s, command, order, price_ticks, qty_lots):  # type: ignore
 @kernel
 def emit_instrument(s, command, instrument, kind, side, price_ticks, qty_lots, leaves_lots):  # type: ignore[no-untyped-def]
     """Append what an instrument tells of itself, for everybody."""
-    whose = s.whose[0]
-    whose.account = 0
-    whose.instrument = instrument
-    whose.side = side
-    put_outcome(
-        s, command, kind, np.int64(REASON_NONE), np.int64(0), np.int64(0), whose,
-        np.int64(0), price_ticks, qty_lots, leaves_lots, np.int64(0), np.int64(0),
-        np.int64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0),
+    zero = np.int64(0)
+    emit_public(
+        s, command, kind, zero, zero, zero, zero, instrument, side, zero, price_ticks, qty_lots, leaves_lots, zero,
+        zero, zero, zero, next_feed_seq(s, instrument), zero,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from protocols.codes import (
 )
 from ringbuffer.kernel import inlined, kernel
 from stages.book import best_level, enqueue
+from stages.book_feed import tell_added
 from stages.emit import emit_taker
 from stages.ladder import WAITING_SIDES, ladder_key, side_row
 from stages.orders import give_special, name_order, register_order, special_row, take_order_row
@@ -136,7 +137,7 @@ def make_row(s, command):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def stand(s, order, leaves):  # type: ignore[no-untyped-def]
+def enter_level(s, order, leaves):  # type: ignore[no-untyped-def]
     """Put an order with a row at the end of the level of its price; an iceberg shows a part."""
     record = s.orders[order]
     shown = np.int64(leaves)
@@ -148,23 +149,30 @@ def stand(s, order, leaves):  # type: ignore[no-untyped-def]
     enqueue(s, order, side_row(record.instrument, record.side))
 
 
+@inlined
+def stand(s, command, order, leaves):  # type: ignore[no-untyped-def]
+    """Put an order with a row at the end of the level of its price, and tell it."""
+    enter_level(s, order, leaves)
+    tell_added(s, command, order)
+
+
 @kernel
 def rest_new(s, command):  # type: ignore[no-untyped-def]
-    """Put what is left of a new order into the book."""
+    """Put what is left of a new order into the book; return its row, for the caller to tell it."""
     t = s.taker[0]
     order = make_row(s, command)
     if t.display_lots != 0:
         give_special(s, order, np.int64(t.display_lots))
-    stand(s, order, np.int64(t.leaves_lots))
-    return 0
+    enter_level(s, order, np.int64(t.leaves_lots))
+    return np.int64(order)
 
 
 @kernel
-def stand_where_due(s, order, leaves):  # type: ignore[no-untyped-def]
+def stand_where_due(s, command, order, leaves):  # type: ignore[no-untyped-def]
     """Put an order with a row at the end of its level, in the book or where it waits for the closing auction."""
     record = s.orders[order]
     if record.marks & MARK_WAITING == 0:
-        stand(s, order, leaves)
+        stand(s, command, order, leaves)
     else:
         record.shown_lots = leaves  # no iceberg waits
         enqueue(s, order, side_row(record.instrument, np.int64(record.side) + WAITING_SIDES))

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from protocols.codes import (
+    KIND_BOOK_REQUEST,
     KIND_CHECKPOINT,
     KIND_INVALID,
     KIND_KILL,
@@ -24,7 +25,6 @@ from protocols.codes import (
     KIND_SESSION_CLOSE,
     KIND_SESSION_OPEN,
     KIND_STATE,
-    KIND_STATUS,
     KIND_TICK,
     KIND_TICK_TABLE,
     KIND_VENUE,
@@ -63,7 +63,7 @@ WORD_SENT = 15
 @inlined
 def is_allowed(kind, session, port):  # type: ignore[no-untyped-def]
     """Tell whether a port may send a kind; to cancel the orders of all sessions (0) is the venue's."""
-    if KIND_NEW <= kind <= KIND_STATUS:
+    if KIND_NEW <= kind <= KIND_BOOK_REQUEST:
         return kind != KIND_MASS_CANCEL or session != 0 or port == 0
     if KIND_SESSION_OPEN <= kind <= KIND_KILL or KIND_STATE <= kind <= KIND_TICK_TABLE:
         return True

@@ -20,8 +20,10 @@ from __future__ import annotations
 import numpy as np
 
 from protocols.codes import (
+    FLAG_MARKET_DATA,
     KIND_ACCOUNT,
     KIND_BANDS,
+    KIND_BOOK_REQUEST,
     KIND_CANCEL,
     KIND_CHECKPOINT,
     KIND_INSTRUMENT,
@@ -53,6 +55,7 @@ from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from stages.auction import UNTOLD, is_auction, tell_indications
 from stages.book import chain_touched
+from stages.book_feed import set_feed, tell_book
 from stages.due import add_schedule, carry_out_due, clear_schedules
 from stages.emit import emit_command
 from stages.look_ahead import look_ahead
@@ -190,6 +193,7 @@ def define_market(s, command):  # type: ignore[no-untyped-def]
     market.protection_ticks = command.orig0
     market.group = command.account
     market.tick_table = command.orig1
+    set_feed(s, np.int64(command.instrument), np.int64(command.flags) & FLAG_MARKET_DATA)
     if market.state == 0:
         market.state = STATE_CONTINUOUS if command.ord_type == 0 else command.ord_type
         market.told_ticks = UNTOLD
@@ -280,6 +284,8 @@ def match_command(s, command, verdict):  # type: ignore[no-untyped-def]
         match_request(s, command, np.int64(verdict.order_id))
     elif is_administrative(kind) or kind == KIND_MASS_CANCEL:
         match_administration(s, command, verdict)
+    elif kind == KIND_BOOK_REQUEST:
+        tell_book(s, command)
     elif kind == KIND_CHECKPOINT:
         check_checkpoint(s, command)
     if s.words[MW_TOUCHED_HEAD] != 0:

@@ -30,6 +30,7 @@ import numpy as np
 from protocols.codes import (
     FLAG_OFF_TICK,
     KIND_BANDS,
+    KIND_BOOK_REQUEST,
     KIND_CANCEL,
     KIND_INSTRUMENT,
     KIND_MASS_CANCEL,
@@ -73,6 +74,7 @@ from stages.orders import special_row
 from stages.state import (
     MARK_MARKET,
     MARK_STOP,
+    MARKET_FEED,
     TICK_TABLES,
     VERDICT,
     Capacities,
@@ -81,7 +83,7 @@ from stages.state import (
     records,
     with_ring,
 )
-from stages.state_words import MW_CURSOR, MW_DIGEST
+from stages.state_words import MW_CURSOR, MW_DIGEST, MW_FEEDS
 from stages.tick_tables import is_on_table, table_problem
 from stages.topology import (
     CUR_INPUT_MATCHING,
@@ -223,6 +225,9 @@ def admit(books, command, verdict, max_instruments):  # type: ignore[no-untyped-
             reason = REASON_UNKNOWN_INSTRUMENT
         elif command.side > SIDE_SELL:
             reason = REASON_INVALID_SIDE
+    elif kind == KIND_BOOK_REQUEST:
+        if not (0 < command.instrument <= max_instruments):
+            reason = REASON_UNKNOWN_INSTRUMENT
     elif is_definition(kind) or kind == KIND_STATE or kind == KIND_SCHEDULE or kind == KIND_BANDS:
         reason = admit_market(books, command, max_instruments)
     elif kind == KIND_SESSION_CLOSE:
@@ -319,7 +324,8 @@ def run_matching(  # type: ignore[no-untyped-def]
 class MatchingCore(BookView):
     """Order books that take commands and give outcomes; see the module.
 
-    ``output_slots`` outcomes are handed over at a time; it bounds no command.
+    ``output_slots`` outcomes are handed over at a time; it bounds no command. With ``market_data`` all instruments
+    tell the changes of their books (docs/market-data.md) from the first command on.
     """
 
     def __init__(
@@ -330,6 +336,7 @@ class MatchingCore(BookView):
         max_levels: int = 1 << 17,
         max_specials: int = 1 << 16,
         output_slots: int = 1 << 16,
+        market_data: bool = False,
     ) -> None:
         for name, value, most in (
             ("max_instruments", max_instruments, (1 << 20) - 1),
@@ -351,6 +358,9 @@ class MatchingCore(BookView):
         books: MatchingState = with_ring(allocate_matching(capacities), self._out_slot_words)
         books.markets["state"][1:] = STATE_CONTINUOUS
         super().__init__(books, max_instruments)
+        if market_data:
+            books.markets["marks"][1:] = MARKET_FEED
+            books.words[MW_FEEDS] = max_instruments
         self._in_words = np.zeros(cursor_word(4), dtype=np.int64)
         self._out_words = np.zeros(cursor_word(3), dtype=np.int64)
         self._in_slots = records(np.zeros(INPUT_SLOTS, dtype=COMMAND))

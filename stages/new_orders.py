@@ -52,6 +52,7 @@ from ringbuffer.kernel import inlined, kernel
 from stages.auction import MARKET_BUY_TICKS, MARKET_SELL_TICKS
 from stages.bands import breached, halt_by_band, halts, limit_to_bands, note_reference
 from stages.book import best_level, has_level_room
+from stages.book_feed import tell_added
 from stages.emit import emit_command, emit_taker
 from stages.entry import (
     NO_PRICE,
@@ -252,7 +253,7 @@ def match_without_trading(s, command):  # type: ignore[no-untyped-def]
     order = make_row(s, command)
     if t.display_lots != 0:
         give_special(s, order, np.int64(t.display_lots))
-    stand_where_due(s, order, np.int64(t.leaves_lots))
+    stand_where_due(s, command, order, np.int64(t.leaves_lots))
     return 0
 
 
@@ -261,7 +262,7 @@ def _end_at_band(s, command, may_rest):  # type: ignore[no-untyped-def]
     """Do with what is left of a NEW what the bands say that it breached."""
     instrument = np.int64(s.taker[0].instrument)
     if halts(s, instrument) and may_rest:
-        rest_new(s, command)
+        tell_added(s, command, rest_new(s, command))
     else:
         expire_taker(s, command, np.int64(REASON_PRICE_OUT_OF_BAND), np.int64(0))
     if halts(s, instrument):
@@ -307,7 +308,7 @@ def match_new(s, command, target_id):  # type: ignore[no-untyped-def]
                 if market.band_mode != 0 and flags & FLAG_BOOK_ONLY == 0 and breached(s):
                     _end_at_band(s, command, may_rest)
                 elif may_rest:
-                    rest_new(s, command)
+                    tell_added(s, command, rest_new(s, command))
                 elif ord_type != TYPE_MARKET:
                     expire_taker(s, command, np.int64(REASON_IOC_REMAINDER), np.int64(0))
                 elif best_level(s, side_row(instrument, 3 - side)) < 0:

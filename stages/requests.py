@@ -35,6 +35,7 @@ from protocols.codes import (
 from ringbuffer.kernel import inlined, kernel
 from stages.bands import breached, halt_by_band, halts, limit_to_bands
 from stages.book import best_level, dequeue, has_level_room, worse_level
+from stages.book_feed import leave_book, lose_lots, tell_leaving
 from stages.emit import emit_command, emit_order, emit_request
 from stages.entry import NO_PRICE, expire_taker, post_price, stand, stand_where_due, taker_of_order
 from stages.hashing import id_find
@@ -44,9 +45,7 @@ from stages.orders import (
     leaves_of,
     name_order,
     price_of,
-    remove_order,
     special_row,
-    take_lots,
 )
 from stages.state import (
     MARK_MARKET,
@@ -94,7 +93,7 @@ def cancel_order(s, command, order, leaves):  # type: ignore[no-untyped-def]
         np.int64(leaves),
         np.int64(0),
     )
-    remove_order(s, order)
+    leave_book(s, command, order)
     return 0
 
 
@@ -135,7 +134,7 @@ def replace_stop(s, command, order, leaves, new_leaves):  # type: ignore[no-unty
     replaced(s, command, order, np.int64(special.limit_ticks), new_leaves)
     name_order(s, order, command)
     if keeps_place:
-        take_lots(s, order, leaves - new_leaves)
+        lose_lots(s, command, order, leaves - new_leaves)
     else:
         dequeue(s, order)
         record.price_ticks = stop_price
@@ -153,7 +152,7 @@ def replace_resting(s, command, order, leaves, new_leaves):  # type: ignore[no-u
     instrument = np.int64(record.instrument)
     if price == record.price_ticks and new_leaves < leaves:
         replaced(s, command, order, price, new_leaves)
-        take_lots(s, order, leaves - new_leaves)
+        lose_lots(s, command, order, leaves - new_leaves)
         name_order(s, order, command)
         return REASON_NONE
     if not has_level_room(s):
@@ -165,6 +164,7 @@ def replace_resting(s, command, order, leaves, new_leaves):  # type: ignore[no-u
             return REASON_POST_ONLY_WOULD_TRADE
         price = free_price
     replaced(s, command, order, price, new_leaves)
+    tell_leaving(s, command, order, True)
     dequeue(s, order)
     name_order(s, order, command)
     record.price_ticks = price
@@ -178,9 +178,9 @@ def replace_resting(s, command, order, leaves, new_leaves):  # type: ignore[no-u
     if t.leaves_lots == 0:
         forget_order(s, order)
     elif not breached(s):
-        stand(s, order, np.int64(t.leaves_lots))
+        stand(s, command, order, np.int64(t.leaves_lots))
     elif halts(s, instrument):
-        stand(s, order, np.int64(t.leaves_lots))
+        stand(s, command, order, np.int64(t.leaves_lots))
         halt_by_band(s, command, instrument)
     else:
         expire_taker(s, command, np.int64(REASON_PRICE_OUT_OF_BAND), np.int64(OUTFLAG_UNSOLICITED))
@@ -197,16 +197,17 @@ def replace_quietly(s, command, order, leaves, new_leaves):  # type: ignore[no-u
     told_price = np.int64(0) if is_market else price
     if price == record.price_ticks and new_leaves < leaves:
         replaced(s, command, order, told_price, new_leaves)
-        take_lots(s, order, leaves - new_leaves)
+        lose_lots(s, command, order, leaves - new_leaves)
         name_order(s, order, command)
         return REASON_NONE
     if not has_level_room(s):
         return REASON_NO_ROOM
     replaced(s, command, order, told_price, new_leaves)
+    tell_leaving(s, command, order, True)
     dequeue(s, order)
     name_order(s, order, command)
     record.price_ticks = price
-    stand_where_due(s, order, new_leaves)
+    stand_where_due(s, command, order, new_leaves)
     return REASON_NONE
 
 
@@ -242,7 +243,7 @@ def match_request(s, command, target_id):  # type: ignore[no-untyped-def]
         cancel_order(s, command, order, leaves)
     elif kind == KIND_REDUCE:
         replaced(s, command, order, price_of(s, order), leaves - qty)
-        take_lots(s, order, qty)
+        lose_lots(s, command, order, qty)
     elif kind == KIND_STATUS:
         emit_request(
             s,
@@ -310,7 +311,7 @@ def cancel_side(s, command, row, session, account, firm, reason):  # type: ignor
                     leaves_of(s, order),
                     np.int64(0),
                 )
-                remove_order(s, order)
+                leave_book(s, command, order)
                 count += 1
             order = after
         level = worse

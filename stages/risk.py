@@ -17,6 +17,7 @@ import numpy as np
 
 from protocols.codes import (
     FLAG_OFF_TICK,
+    KIND_BOOK_REQUEST,
     KIND_CANCEL,
     KIND_MASS_CANCEL,
     KIND_NEW,
@@ -266,6 +267,17 @@ def judge_mass_cancel(s, command):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def judge_book_request(s, command):  # type: ignore[no-untyped-def]
+    """Decide a BOOK_REQUEST; return the reason."""
+    instrument = np.int64(command.instrument)
+    if not session_is_open(s, np.int64(command.session)):
+        return REASON_UNKNOWN_SESSION
+    if not (0 < instrument < s.instruments.shape[0]) or s.instruments[instrument].known == 0:
+        return REASON_UNKNOWN_INSTRUMENT
+    return REASON_NONE
+
+
+@kernel
 def judge_cancel(s, command, verdict):  # type: ignore[no-untyped-def]
     """Decide a CANCEL, REDUCE or STATUS; return the reason."""
     session = np.int64(command.session)
@@ -375,6 +387,8 @@ def judge(s, command, verdict):  # type: ignore[no-untyped-def]
         reason = judge_replace(s, command, verdict)
     elif kind == KIND_MASS_CANCEL:
         reason = judge_mass_cancel(s, command)
+    elif kind == KIND_BOOK_REQUEST:
+        reason = judge_book_request(s, command)
     else:
         reason = administer(s, command, verdict)
     verdict.reason = reason

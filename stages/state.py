@@ -84,7 +84,7 @@ MARKET = np.dtype(
         ("state", "u1"),  # codes.TradingState; 0: no such instrument
         ("band_mode", "u1"),
         ("tick_table", "u1"),
-        ("is_touched", "u1"),  # in the chain of those whose indication may have changed
+        ("marks", "u1"),
         ("touched_next", "<i4"),
         ("band_seq", "<i8"),  # the command for which ``dynamic_reference`` was taken
         # the second and third line: bands and auctions
@@ -104,6 +104,7 @@ MARKET = np.dtype(
         ("told_surplus", "<i8"),
         ("group", "<i4"),
         ("fleeting", "<i4"),  # orders with MARK_FLEETING
+        ("feed_seq", "<i8"),  # of the last thing that its market data told
     ],
     align=True,
 )
@@ -150,6 +151,9 @@ TAKER = np.dtype(
     ],
     align=True,
 )
+# Bits of a market's ``marks``.
+MARKET_TOUCHED = 1  # it is in the chain of those whose indication may have changed
+MARKET_FEED = 2  # it has market data
 # Bits of an order's ``marks``.
 MARK_SPECIAL = 1  # it has a row of specials
 MARK_TIMED = 2  # GTD
@@ -286,7 +290,7 @@ FEEDBACK = np.dtype(
 VERDICT = np.dtype([("order_id", "<i8"), ("reason", "<i4"), ("session", "<i4")], align=True)
 
 assert (ORDER.itemsize, LEVEL.itemsize, RISK_ORDER.itemsize, CL_ENTRY.itemsize) == (64, 32, 64, 32)
-assert (SPECIAL.itemsize, MARKET.itemsize, SCHEDULE.itemsize) == (56, 192 - 8, 32)
+assert (SPECIAL.itemsize, MARKET.itemsize, SCHEDULE.itemsize) == (56, 192, 32)
 assert (FEEDBACK.itemsize, VERDICT.itemsize, BOOK_SIDE.itemsize, BLOCK.itemsize) == (48, 16, 16, 32)
 
 # A checkpoint names a sequence at most one input ring behind it: the history is larger than any input ring, and
@@ -463,9 +467,11 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
     # beside those for trailing stops, which move when all levels are in use, one for orders that are released
     max_levels = capacities.max_levels + max_specials + SPARE_LEVELS
     blocks = room_for_blocks(max_levels, capacities.max_instruments)
-    # what a command can do to each order: elect or release it, one more trade of it as a taker, its end as maker or
-    # taker; refills of icebergs come on top, and for each state that is entered what the instrument tells of itself
-    pending_rows = 4 * capacities.max_orders + 2 * MAX_REFILLS * max_specials + 64
+    # what a command can do to each order, with what market data tell of it: release it (2) or elect it and let it
+    # rest (2), one more trade of it as a taker (3), its end as maker or taker (in an uncross 6: two fills, each with
+    # shown and hidden lots), its end by the state (2); refills of icebergs come on top, with 4 each, and for each
+    # state that is entered what the instrument tells of itself (ADR 0006)
+    pending_rows = 16 * capacities.max_orders + 4 * MAX_REFILLS * max_specials + 64
     pending_rows += 4 * (MAX_SCHEDULES + 4) * (capacities.max_instruments + 1)
     # entries that are alive: orders with GTD, schedules, two of each instrument; at most as many are not
     timers = 2 * (max_specials + MAX_SCHEDULES + 2 * (capacities.max_instruments + 1)) + SPARE_TIMERS

@@ -60,4 +60,5 @@ MW_TOUCHED_HEAD: Final = (
     110  # first and last instrument of the chain of those that changed in an auction, 0 for none
 )
 MW_TOUCHED_TAIL: Final = 111
+MW_FEEDS: Final = 112  # instruments that have market data
 MATCHING_WORDS: Final = 128

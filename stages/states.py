@@ -24,9 +24,10 @@ from ringbuffer.kernel import inlined, kernel
 from stages.auction import find_uncross, indicate, is_auction, surplus_side, trade_uncross
 from stages.bands import set_state, start_volatility_auction
 from stages.book import best_level, dequeue, enqueue, worse_level
+from stages.book_feed import leave_book, tell_added
 from stages.emit import emit_instrument, emit_order
 from stages.ladder import WAITING_SIDES, side_row
-from stages.orders import leaves_of, remove_order
+from stages.orders import leaves_of
 from stages.state import MARK_MARKET, MARK_WAITING, SIDES_IN_USE, SIDES_PER_INSTRUMENT
 from stages.stops import run_elections
 
@@ -97,7 +98,7 @@ def _end_orders(s, command, instrument, state):  # type: ignore[no-untyped-def]
                         leaves_of(s, order),
                         np.int64(0),
                     )
-                    remove_order(s, order)
+                    leave_book(s, command, order)
                 order = after
             level = worse
     return 0
@@ -124,6 +125,7 @@ def _release_waiting(s, command, instrument):  # type: ignore[no-untyped-def]
             dequeue(s, order)
             s.orders[order].marks &= ~MARK_WAITING
             enqueue(s, order, side_row(instrument, side))
+            tell_added(s, command, order)
     return 0
 
 

@@ -157,7 +157,7 @@ def _elect(s, command, order):  # type: ignore[no-untyped-def]
         elif not has_level_room(s):
             reason = np.int64(REASON_NO_ROOM)
         else:
-            stand(s, order, np.int64(t.leaves_lots))
+            stand(s, command, order, np.int64(t.leaves_lots))
         if reason != REASON_NONE:
             expire_taker(s, command, reason, np.int64(OUTFLAG_UNSOLICITED))
             forget_order(s, order)

@@ -20,9 +20,10 @@ from protocols.codes import (
 )
 from ringbuffer.kernel import inlined, kernel
 from stages.book import best_level, dequeue, worse_level
+from stages.book_feed import is_any_on, lose_lots, tell_added, tell_executed, tell_leaving
 from stages.emit import emit_maker_fill, emit_order, emit_taker, emit_taker_fill
 from stages.ladder import LEAST_KEY, ladder_key, side_row
-from stages.orders import forget_order, leaves_of, refill, special_row, take_lots
+from stages.orders import forget_order, leaves_of, refill, special_row
 from stages.state import MARK_SPECIAL, MARK_STP_SHIFT
 from stages.state_words import MW_OPEN, MW_TRADE_INDEX
 
@@ -50,17 +51,21 @@ def market_limit_key(s, instrument, side):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def settle_maker(s, command, maker, price, qty, trade_index):  # type: ignore[no-untyped-def]
-    """Do to a maker what a trade does; tell whether its level is gone."""
+def settle_maker(s, command, maker, price, qty, trade_index, is_told):  # type: ignore[no-untyped-def]
+    """Do to a maker what a trade does; return whether its level is gone. ``is_told``: there may be market data."""
     record = s.orders[maker]
     queue = s.levels[np.int64(record.level)]
     record.shown_lots -= qty
     record.cum_lots += qty
     queue.qty_lots -= qty
     emit_maker_fill(s, command, maker, price, qty, trade_index)
+    if is_told:
+        tell_executed(s, command, maker, price, qty, trade_index)
     if record.shown_lots != 0:
         return False
     if record.marks & MARK_SPECIAL != 0 and refill(s, maker):
+        if is_told:
+            tell_added(s, command, maker)
         return False
     is_last = queue.order_count == 1
     dequeue(s, maker)
@@ -94,6 +99,7 @@ def _end_maker(s, command, maker, qty):  # type: ignore[no-untyped-def]
         qty,
         np.int64(0),
     )
+    tell_leaving(s, command, maker, False)
     dequeue(s, maker)
     forget_order(s, maker)
     return 0
@@ -131,7 +137,6 @@ def prevent_self_trade(s, command, maker):  # type: ignore[no-untyped-def]
         if open_lots == less:
             _end_maker(s, command, maker, open_lots)
         else:
-            take_lots(s, maker, less)
             emit_order(
                 s,
                 command,
@@ -142,12 +147,13 @@ def prevent_self_trade(s, command, maker):  # type: ignore[no-untyped-def]
                 np.int64(s.orders[maker].cum_lots) + open_lots - less,
                 open_lots - less,
             )
+            lose_lots(s, command, maker, less)
     return 0
 
 
-@kernel
-def trade(s, command):  # type: ignore[no-untyped-def]
-    """Let the taker trade with the opposite side up to its limit; its leaves and cum are those after it."""
+@inlined
+def trade_up_to_limit(s, command, is_told):  # type: ignore[no-untyped-def]
+    """Let the taker trade; ``is_told`` is a constant of the caller: without market data nothing looks for them."""
     t = s.taker[0]
     side = np.int64(t.side)
     instrument = np.int64(t.instrument)
@@ -182,12 +188,25 @@ def trade(s, command):  # type: ignore[no-untyped-def]
             cum += qty
             trade_index += 1
             emit_taker_fill(s, command, t, price, qty, leaves, cum, trade_index)
-            is_gone = settle_maker(s, command, maker, price, qty, trade_index)
+            is_gone = settle_maker(s, command, maker, price, qty, trade_index, is_told)
             s.markets[instrument].last_ticks = price
     t.leaves_lots = leaves
     t.cum_lots = cum
     s.words[MW_TRADE_INDEX] = trade_index
     return 0
+
+
+@kernel
+def _trade_and_tell(s, command):  # type: ignore[no-untyped-def]
+    return trade_up_to_limit(s, command, True)
+
+
+@kernel
+def trade(s, command):  # type: ignore[no-untyped-def]
+    """Let the taker trade with the opposite side up to its limit; its leaves and cum are those after it."""
+    if is_any_on(s):
+        return _trade_and_tell(s, command)
+    return trade_up_to_limit(s, command, False)
 
 
 @kernel
@@ -210,7 +229,7 @@ def trade_directed(s, command, target):  # type: ignore[no-untyped-def]
         np.int64(t.cum_lots),
         trade_index,
     )
-    settle_maker(s, command, target, price, qty, trade_index)
+    settle_maker(s, command, target, price, qty, trade_index, True)
     s.markets[np.int64(t.instrument)].last_ticks = price
     return 0
 

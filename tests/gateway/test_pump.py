@@ -26,7 +26,7 @@ from gateway.pump import (
     SLICE_OVER,
     pump,
 )
-from protocols.codes import Kind, OutcomeFlag, OutcomeType, Reason
+from protocols.codes import BookAction, BookFlag, Kind, OutcomeFlag, OutcomeType, Reason
 from protocols.layouts import COMMAND, OUTCOME
 from stages.control import (
     CONTROL_WORDS,
@@ -232,9 +232,22 @@ def test_each_type_and_reason_has_a_counter() -> None:
         gateway.release(answers(orders(1), OutcomeType.REJECTED, reason=reason))
     gateway.pump()
     types = [int(gateway.words[GW_TYPES + kind]) for kind in OutcomeType]
-    assert types == [1, 1 + len(Reason), *[1] * 7]
+    assert types == [1, 1 + len(Reason), *[1] * (len(OutcomeType) - 2)]
     reasons = [int(gateway.words[GW_REASONS + reason]) for reason in Reason]
     assert reasons == [len(OutcomeType) + 1, *[1] * (len(Reason) - 1)]
+
+
+def test_market_data_answers_nothing_and_has_no_reason() -> None:
+    """Changes of books count by type alone: their actions are no reasons, and they are nobody's answer."""
+    gateway = Gateway()
+    gateway.pump(orders(1), slice_ns=10**9)
+    changes = answers(gateway.sequenced(), OutcomeType.BOOK, index=1, reason=BookAction.EXECUTE)
+    changes["flags"] = int(BookFlag.TOP | BookFlag.SNAPSHOT | BookFlag.HIDDEN)
+    gateway.release(changes)
+    gateway.pump()
+    words = gateway.words
+    assert (words[GW_OUTCOMES], words[GW_TYPES + OutcomeType.BOOK], words[GW_ANSWERED]) == (1, 1, 0)
+    assert not words[GW_REASONS + 1 : GW_REASONS + len(Reason)].any()
 
 
 def test_an_expiry_before_an_answer_is_none() -> None:

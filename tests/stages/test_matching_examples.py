@@ -19,6 +19,10 @@ PAGE = ROOT / "docs" / "python-api.md"
 MOST_LINES = 75
 PATIENCE_S = 300.0
 COMPARED = re.compile(r"\d+ trades, the same: True\n\d+ bids, the same: True\n\d+ asks, the same: True\n")
+FOLLOWED = re.compile(
+    r"\d+ changes of the book, \d+ of the best prices\njoined: False\njoined: True, the same: True\n"
+    r"(?: +\d+ +\d+ lots of \d+ orders\n){2,6}as in the core: True\n"
+)
 UNCROSSED = re.compile(
     r"(\d+ orders: \d+ lots at \d+, \d+ left over\n){5}uncrossed: \d+ trades, \d+ lots at \d+\n"
     r"then: VOLATILITY_AUCTION, last \d+\nafter 29 s: VOLATILITY_AUCTION\nafter 30 s: CONTINUOUS, last \d+\n"
@@ -65,6 +69,7 @@ def test_the_page_lists_all_there_is() -> None:
     [
         ("matching_simulation", ["30000"], SIMULATED),
         ("matching_comparison", [], COMPARED),
+        ("market_data", ["3000"], FOLLOWED),
         ("auction", [], UNCROSSED),
     ],
 )

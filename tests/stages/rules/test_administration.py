@@ -245,7 +245,7 @@ def test_venue_comes_first(make_core: Callable[..., AnyCore]) -> None:
     assert reason(desk.send(make_command(Kind.VENUE))) is Reason.INVALID_COMMAND
 
 
-@pytest.mark.parametrize("kind", [0, 7, 9, 15, 25, 30, Kind.INVALID, 32, 255])
+@pytest.mark.parametrize("kind", [0, 8, 9, 15, 25, 30, Kind.INVALID, 32, 255])
 def test_invalid_kinds(desk: Desk, kind: int) -> None:
     """Any other kind is invalid."""
     assert reason(desk.send(make_command(kind, session=1))) is Reason.INVALID_COMMAND

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks import core_kernels as kernels
 from benchmarks.measure import expect_equal
-from protocols.codes import KIND_SESSION_OPEN, OUT_FILLED, OUT_REJECTED
+from protocols.codes import FLAG_MARKET_DATA, KIND_SESSION_OPEN, OUT_FILLED, OUT_REJECTED
 from protocols.directory import Directory
 from protocols.flow import FlowConfig, SyntheticSource, flow_config
 from protocols.layouts import COMMAND, OUTCOME
@@ -88,11 +88,18 @@ class Reference(NamedTuple):
 
 
 def make_workload(
-    profile: str, count: int, seed: int = 1, config: VenueConfig | None = None, **changes: Any
+    profile: str,
+    count: int,
+    seed: int = 1,
+    config: VenueConfig | None = None,
+    *,
+    market_data: bool = False,
+    **changes: Any,
 ) -> Workload:
     """Generate ``count`` commands of a profile behind those that define a venue (None: the default one).
 
-    ``changes`` are those of :func:`protocols.flow.flow_config`.
+    Without ``market_data`` no instrument has it, as in the engines that ours is compared with. ``changes`` are those of
+    :func:`protocols.flow.flow_config`.
     """
     config = config or default_config()
     venue = venue_command(config.capacity)
@@ -101,6 +108,8 @@ def make_workload(
     definitions = config_commands(config, allocate_risk(capacities, QUOTA))
     made = flow_config(profile, config.directory(), count, seed, **changes)
     flow = _generate(config.directory(), made)
+    if not market_data:
+        definitions["flags"] &= ~np.uint16(FLAG_MARKET_DATA)
     commands = np.concatenate([np.atleast_1d(venue), definitions, np.atleast_1d(session), flow])
     setup = len(commands) - count
     seqs = np.arange(1, len(commands) + 1, dtype=np.int64)

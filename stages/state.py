@@ -139,7 +139,7 @@ TAKER = np.dtype(
         ("cl1", "<i8"),
         ("cl2", "<i8"),
         ("display_lots", "<i8"),
-        # account and instrument apart: an outcome has them in one word, and a load of two that were stored just now waits
+        # account and instrument apart: an outcome has both in one word, and loading two fresh stores as one waits
         ("account", "<i4"),
         ("group", "<i4"),
         ("instrument", "<i4"),

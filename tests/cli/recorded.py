@@ -128,8 +128,10 @@ class Recorder:
         return hex_digest(self.outcome_digests[seq])
 
     def state_digest(self, seq: int) -> str:
-        """Return the state digest after a sequence."""
-        return hex_digest(self.state_digests[seq])
+        """Return the state digest after a sequence, or before it if it is the checkpoint of a clean stop."""
+        last = self.commands[seq - 1]
+        stopped = last["kind"] == Kind.CHECKPOINT and last["flags"] & FLAG_FINAL
+        return hex_digest(self.state_digests[seq - 1 if stopped else seq])
 
 
 def trading_day() -> Recorder:

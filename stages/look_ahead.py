@@ -14,13 +14,14 @@ from protocols.codes import KIND_CANCEL, KIND_NEW, KIND_REDUCE
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import prefetch, prefetch_line
 from stages.hashing import id_home, id_probe
-from stages.ladder import find_leaf, ladder_key, side_row
+from stages.ladder import find_leaf, keys_below, ladder_key, side_row
 from stages.state import BLOCK_KEYS
-from stages.state_words import MW_OPEN
+from stages.state_words import MW_LEVELS, MW_OPEN
 
 __all__ = ["look_ahead"]
 
 LARGE_ORDERS = 1 << 14  # open orders whose rows exceed half of a second-level cache
+MANY_LEVELS = 1 << 15  # with fewer, searching a leaf twice costs more than the miss of its level
 KEYS_A_LINE = 8
 ROWS_A_LINE = 16
 VERDICTS_A_LINE = 4
@@ -63,9 +64,19 @@ def fetch_leaf(s, leaf):  # type: ignore[no-untyped-def]
         prefetch(s.flat_rows, leaf * BLOCK_KEYS + line * ROWS_A_LINE)
 
 
+@inlined
+def level_of_new(s, command):  # type: ignore[no-untyped-def]
+    """Return the level where a new order belongs; some level if there is none."""
+    side = named_side(s, command)
+    key = ladder_key(side, command.price_ticks)
+    leaf = max(find_leaf(s, side, key), np.int64(0))
+    found = np.int64(s.block_rows[leaf, min(keys_below(s, leaf, key), np.int64(BLOCK_KEYS - 1))])
+    return min(found, np.int64(s.levels.shape[0] - 1))  # of an empty side it is no level
+
+
 @kernel
 def look_deep(s, in_slots, verdicts, first, count):  # type: ignore[no-untyped-def]
-    """Fetch orders and sides, then levels and neighbours, then leaves."""
+    """Fetch orders and sides, then levels and neighbours, then leaves; of very many levels, those of new orders too."""
     mask = np.int64(in_slots.shape[0] - 1)
     map_mask = np.int64(s.order_map.shape[0] - 1)
     for seq in range(first, first + count):
@@ -98,4 +109,13 @@ def look_deep(s, in_slots, verdicts, first, count):  # type: ignore[no-untyped-d
             side = named_side(s, command)
             leaf = find_leaf(s, side, ladder_key(side, command.price_ticks))
             fetch_leaf(s, max(leaf, np.int64(0)))
+    if s.words[MW_LEVELS] >= MANY_LEVELS:
+        for seq in range(first, first + count):
+            command = in_slots[seq & mask]
+            if command.kind == KIND_NEW:
+                prefetch(s.levels, level_of_new(s, command))
+        for seq in range(first, first + count):
+            command = in_slots[seq & mask]
+            if command.kind == KIND_NEW:
+                prefetch(s.orders, max(np.int64(s.levels[level_of_new(s, command)].tail), np.int64(0)))
     return 0

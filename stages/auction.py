@@ -19,12 +19,11 @@ from stages.book_feed import tell_uncrossed
 from stages.emit import emit_auction_fill, emit_instrument
 from stages.ladder import best_place, better_place, side_row, worse_place
 from stages.orders import forget_order, leaves_of, special_row, take_lots
-from stages.state import MARK_SPECIAL, MARKET_TOUCHED
+from stages.state import MARK_SPECIAL, MARKET_TOUCHED, SAFE_ORDERS
 from stages.state_words import MW_TOUCHED_HEAD, MW_TOUCHED_TAIL, MW_TRADE_INDEX, MW_TRADES
 from stages.timers import WHAT_INDICATION, add_timer, venue_key
 
 MAX_LOTS = 1 << 62  # sums count up to there
-SAFE_ORDERS = 7  # of at most 2**60 lots each: the sum of a level of more orders may have wrapped
 MARKET_BUY_TICKS = 2**63 - 1  # the price of the level of market orders: before all limits
 MARKET_SELL_TICKS = 0
 NO_PRICE = 0

@@ -45,7 +45,7 @@ from protocols.codes import (
 )
 from ringbuffer.kernel import inlined, kernel
 from stages.hashing import blend, text_find, text_insert
-from stages.state import MAX_REFILLS
+from stages.state import MAX_LIMIT_TICKS, MAX_REFILLS
 from stages.state_words import (
     RW_CL_IDS,
     RW_CL_SUM,
@@ -54,7 +54,6 @@ from stages.state_words import (
 from stages.tick_tables import is_on_table
 
 MAX_STOP_TICKS = 1 << 60
-MAX_LIMIT_TICKS = 2**63 - 2  # the next price is that of market orders in auctions
 
 
 @inlined

@@ -30,13 +30,13 @@ from stages.state import (
     MARK_STP_SHIFT,
     MARK_TIMED,
     MARK_WAITING,
+    MAX_LIMIT_TICKS,
 )
 from stages.state_words import MW_TIMED
 from stages.tick_tables import step_at
 from stages.timers import add_timer
 
 NO_PRICE = 0
-MAX_LIMIT_TICKS = 2**63 - 2  # see stages.checks
 
 
 @inlined

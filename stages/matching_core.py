@@ -66,7 +66,7 @@ from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from stages.administration import MAX_PROTECTION_TICKS, check_bands, check_schedule
 from stages.book_view import Best, Book, BookView, Indicative, OpenOrder
-from stages.checks import MAX_LIMIT_TICKS, MAX_STOP_TICKS, check_amounts, check_qty, check_terms
+from stages.checks import MAX_STOP_TICKS, check_amounts, check_qty, check_terms
 from stages.core import collect_outcomes
 from stages.hashing import id_find
 from stages.matching import matching_step
@@ -75,6 +75,7 @@ from stages.state import (
     MARK_MARKET,
     MARK_STOP,
     MARKET_FEED,
+    MAX_LIMIT_TICKS,
     TICK_TABLES,
     VERDICT,
     Capacities,

@@ -168,6 +168,8 @@ MARK_RARE = MARK_SPECIAL | MARK_TIMED | MARK_FLEETING
 
 SPARE_TIMERS = 1024
 SPARE_LEVELS = 1
+SAFE_ORDERS = 7  # of at most 2**60 lots each: the sum of a level of more orders may have wrapped
+MAX_LIMIT_TICKS = 2**63 - 2  # of a limit price: the next one is that of market orders in auctions
 MAX_REFILLS = 64  # an iceberg has at most that many times its display quantity
 LEVEL = np.dtype(
     [

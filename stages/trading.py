@@ -24,10 +24,9 @@ from stages.book_feed import is_any_on, lose_lots, tell_added, tell_executed, te
 from stages.emit import emit_maker_fill, emit_order, emit_taker, emit_taker_fill
 from stages.ladder import LEAST_KEY, ladder_key, side_row
 from stages.orders import forget_order, leaves_of, refill, special_row
-from stages.state import MARK_SPECIAL, MARK_STP_SHIFT
+from stages.state import MARK_SPECIAL, MARK_STP_SHIFT, SAFE_ORDERS
 from stages.state_words import MW_OPEN, MW_TRADE_INDEX
 
-SAFE_ORDERS = 7  # of at most 2**60 lots each: the sum of a level of more orders may have wrapped
 MAX_PRICE = 2**63 - 1
 
 

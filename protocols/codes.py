@@ -361,7 +361,7 @@ LIMIT_PART_WARNING: Final = 1
 
 
 class LimitPart(IntEnum):
-    """What a LIMIT command changes; in ``tif``: the limit itself, or at how many percent of it risk warns (0: never)."""
+    """What a LIMIT changes; in ``tif``: the limit itself, or at how many percent of it risk warns (0: never)."""
 
     VALUE = LIMIT_PART_VALUE
     WARNING = LIMIT_PART_WARNING

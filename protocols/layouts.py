@@ -73,9 +73,9 @@ TICK_TABLE account table (1 to 63), side 1 adds a row, 2 empties; price_ticks fr
 CHECKPOINT aux0 sequence, aux1 outcome digest after it; with FLAG_FINAL order_id holds the state digest
 ========== ===========================================================================================
 Where no other use of ``cl`` is told, it names who gave an administrative command (20 characters, empty if nobody is
-known); of FIRM, ACCOUNT, INSTRUMENT and TRANSFER, whose cl is taken, nobody is named. The answers to LIMIT, KILL, PERMIT and
-TRANSFER tell old and new: docs/risk-controls.md. An ACCEPTED of a NEW or REPLACED of a REPLACE with the reason
-LIMIT_WARNING has the limit that it is about (codes.Limit, of a firm 32 more) in trade_index.
+known); a TRANSFER has that in ``orig``. The answers to LIMIT, KILL, PERMIT and TRANSFER tell old and new:
+docs/rules.md. An ACCEPTED of a NEW or REPLACED of a REPLACE with the reason LIMIT_WARNING has the limit that it is
+about (codes.Limit, of a firm 32 more) in trade_index.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
     64       header       JSON: what the snapshot is of, and for each array its place, shape, type and CRC32C
     131072   sections     for each array: runs (first page, pages) as int64, then those pages of 4,096 bytes
 
-All numbers are little-endian. States are preallocated and mostly untouched, so a file is about as large as what is used.
-A file is made under a temporary name, synced, and renamed: under its final name it is whole. Every byte that is read is
+All numbers are little-endian. States are preallocated and mostly untouched, so a file is about as large as what is
+used. It is made under a temporary name, synced, and renamed: under its final name it is whole. Every byte that is read is
 under a checksum, so damage is an error and never a wrong state.
 
 Knows arrays, not what they mean: that is :mod:`stages.snapshots`.
@@ -103,7 +103,9 @@ def _parts(data: Any, runs: Any) -> Iterator[Any]:
         yield data[first * PAGE_BYTES : min((first + pages) * PAGE_BYTES, len(data))]
 
 
-def write_snapshot(path: Path, header: SnapshotHeader, arrays: Mapping[str, Any], disk: Disk) -> SnapshotHeader:
+def write_snapshot(
+    path: Path, header: SnapshotHeader, arrays: Mapping[str, Any], disk: Disk
+) -> SnapshotHeader:
     """Write a snapshot and make it durable; return its header. OSError leaves no file under the final name."""
     temporary = path.with_name(path.name + TEMPORARY)
     fd = disk.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
@@ -118,7 +120,9 @@ def write_snapshot(path: Path, header: SnapshotHeader, arrays: Mapping[str, Any]
         text = msgspec.json.encode(header)
         assert HEADER_AT + len(text) <= SECTIONS_AT, "the header outgrew its place"
         crc = int(crc32c(np.frombuffer(bytearray(text), np.uint8), 0, len(text), 0))
-        write_all(disk, fd, PREAMBLE.pack(MAGIC, VERSION, len(text), crc, 0, at).ljust(HEADER_AT, b"\0") + text, 0)
+        write_all(
+            disk, fd, PREAMBLE.pack(MAGIC, VERSION, len(text), crc, 0, at).ljust(HEADER_AT, b"\0") + text, 0
+        )
         disk.fsync(fd)
     finally:
         os.close(fd)
@@ -149,7 +153,9 @@ def read_header(path: Path) -> SnapshotHeader:
         preamble = file.read(HEADER_AT)
         size = os.fstat(file.fileno()).st_size
         if len(preamble) < HEADER_AT:
-            raise JournalCorrupt(path, "is too short", offset=0, expected=f"{HEADER_AT} bytes", was=len(preamble))
+            raise JournalCorrupt(
+                path, "is too short", offset=0, expected=f"{HEADER_AT} bytes", was=len(preamble)
+            )
         magic, version, length, crc, spare, file_bytes = PREAMBLE.unpack_from(preamble)
         if magic != MAGIC:
             raise JournalCorrupt(path, "is no snapshot", offset=0, expected=MAGIC, was=magic)
@@ -160,7 +166,9 @@ def read_header(path: Path) -> SnapshotHeader:
         text = bytearray(file.read(min(length, SECTIONS_AT)))
     was = int(crc32c(np.frombuffer(text, np.uint8), 0, len(text), 0)) if text else 0
     if was != crc or len(text) != length:
-        raise JournalCorrupt(path, "has a damaged header", offset=HEADER_AT, expected=f"{crc:#x}", was=f"{was:#x}")
+        raise JournalCorrupt(
+            path, "has a damaged header", offset=HEADER_AT, expected=f"{crc:#x}", was=f"{was:#x}"
+        )
     if size != file_bytes:
         raise JournalCorrupt(path, "is not whole", expected=f"{file_bytes} bytes", was=size)
     return msgspec.json.decode(bytes(text), type=SnapshotHeader)

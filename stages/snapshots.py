@@ -3,9 +3,9 @@
 A snapshot is never taken of a running pipeline: whoever follows its journal with a core of his own (the process that
 :mod:`stages.snapshot_process` runs, a standby) writes down that core. The pipeline does not notice.
 
-Kept in ``DIR/snapshots``, the newest two. Loading checks every byte, that the snapshot belongs to this journal (by the
-command at its sequence), and that the state digest of what was loaded is the one that was written down; what does not hold
-is passed over for the one before, and in the end for the journal from its beginning.
+Kept in ``DIR/snapshots``, the newest two. Loading checks every byte, and that the state digest of what was loaded is the
+one that was written down; whether it belongs to the journal is told by the command at its sequence. What does not hold is
+passed over for the one before, and in the end for the journal from its beginning.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from stages.digest import state_digest
 from stages.snapshot_file import SnapshotHeader, read_arrays, read_header, write_snapshot
 from stages.state import Capacities
 from stages.state_words import (
-    MW_DIGEST,
     MW_OUT_GATE,
     MW_OUT_NEXT,
     RW_FEED_HEAD,

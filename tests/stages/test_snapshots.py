@@ -73,12 +73,16 @@ def test_what_is_loaded_goes_on_as_if_nothing_had_been(
     for state in (core.state, loaded.state):
         arrays = _arrays_of(state, _feed_of(state.risk))
         if state is core.state:
-            expected = {name: np.array(array) for name, array in arrays.items() if not name.endswith(".words")}
+            expected = {
+                name: np.array(array) for name, array in arrays.items() if not name.endswith(".words")
+            }
         else:
             assert all(np.array_equal(np.asarray(arrays[name]), array) for name, array in expected.items())
     assert loaded.process(tail).tobytes() == core.process(tail).tobytes()
     assert loaded.outcome_digest == core.outcome_digest
-    assert state_digest(loaded.state.risk, loaded.state.books) == state_digest(core.state.risk, core.state.books)
+    assert state_digest(loaded.state.risk, loaded.state.books) == state_digest(
+        core.state.risk, core.state.books
+    )
 
 
 def a_venue() -> tuple[Core, Any]:
@@ -174,7 +178,9 @@ def test_a_wrong_state_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("fault", [errno.EIO, errno.ENOSPC, SHORT, TORN])
 @pytest.mark.parametrize("operation", [name for name in OPERATIONS if name not in ("fallocate", "ftruncate")])
-def test_every_failing_call_leaves_the_snapshots_of_before(operation: str, fault: int, tmp_path: Path) -> None:
+def test_every_failing_call_leaves_the_snapshots_of_before(
+    operation: str, fault: int, tmp_path: Path
+) -> None:
     """Whichever call fails, a valid snapshot is there afterwards, and the next one succeeds."""
     if fault in (SHORT, TORN) and operation != "pwrite":
         fault = errno.EIO
@@ -195,4 +201,6 @@ def test_every_failing_call_leaves_the_snapshots_of_before(operation: str, fault
             break
         nth += 1
     assert len(list_snapshots(tmp_path)) == 2
-    assert sorted(os.listdir(snapshot_directory(tmp_path))) == sorted(p.name for _, p in list_snapshots(tmp_path))
+    assert sorted(os.listdir(snapshot_directory(tmp_path))) == sorted(
+        p.name for _, p in list_snapshots(tmp_path)
+    )

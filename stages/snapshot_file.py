@@ -6,8 +6,8 @@
     64       header       JSON: what the snapshot is of, and for each array its place, shape, type and CRC32C
     131072   sections     for each array: runs (first page, pages) as int64, then those pages of 4,096 bytes
 
-All numbers are little-endian. States are preallocated and mostly untouched, so a file is about as large as what is
-used. It is made under a temporary name, synced, and renamed: under its final name it is whole. Every byte that is read is
+All numbers are little-endian. States are preallocated and mostly untouched: a file is about as large as what is used.
+It is made under a temporary name, synced, and renamed: under its final name it is whole. Every byte that is read is
 under a checksum, so damage is an error and never a wrong state.
 
 Knows arrays, not what they mean: that is :mod:`stages.snapshots`.

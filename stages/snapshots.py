@@ -1,11 +1,11 @@
 """Snapshots: the whole state of the core after a sequence, so that a start replays the tail of the journal alone.
 
-A snapshot is never taken of a running pipeline: whoever follows its journal with a core of his own (the process that
-:mod:`stages.snapshot_process` runs, a standby) writes down that core. The pipeline does not notice.
+A snapshot is never taken of a running pipeline: whoever follows its journal with a core of his own (the process of
+:mod:`stages.snapshot_process`, a standby) writes down that core. The pipeline does not notice.
 
-Kept in ``DIR/snapshots``, the newest two. Loading checks every byte, and that the state digest of what was loaded is the
-one that was written down; whether it belongs to the journal is told by the command at its sequence. What does not hold is
-passed over for the one before, and in the end for the journal from its beginning.
+Kept in ``DIR/snapshots``, the newest two. Loading checks every byte, and that the state digest of what was loaded is
+the one that was written down; whether it belongs to the journal is told by the command at its sequence. What does not
+hold is passed over for the one before, and in the end for the journal from its beginning.
 """
 
 from __future__ import annotations

@@ -80,7 +80,9 @@ def _feed_of(risk: Any) -> Any:
 
 def _arrays_of(state: CoreState, feed: Any) -> dict[str, Any]:
     """Return all arrays that make a state, by name; ``feed`` stands for the queue of outcomes."""
-    bundles = [("risk", state.risk)] + [(f"books{index}", books) for index, books in enumerate(state.books)]
+    bundles: list[tuple[str, Any]] = [("risk", state.risk)] + [
+        (f"books{index}", books) for index, books in enumerate(state.books)
+    ]
     if len(state.books) > 1:
         bundles.append(("merged", state.merged))
     arrays = {

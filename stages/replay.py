@@ -65,6 +65,7 @@ class Replayer:
         self.to_seq = to_seq
         self.core: Core | None = None
         self.last_time_ns = 0
+        self.fed: Any = None  # the commands whose outcomes on_outcomes is given
         self._first_seq = self.reader.next_seq
         self._chunk = np.zeros((CHUNK, SLOT_WORDS), dtype=np.int64)
         self._checkpoints = 0
@@ -78,7 +79,7 @@ class Replayer:
         on_outcomes: Callable[[Any], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> ReplayResult:
-        """Replay to the end, or to ``to_seq``; outcomes go to ``on_outcomes`` as they come."""
+        """Replay to the end, or to ``to_seq``; outcomes go to ``on_outcomes`` as they come, see ``fed``."""
         while True:
             limit = CHUNK
             if self.to_seq:
@@ -119,6 +120,7 @@ class Replayer:
         assert self.core is not None
         if not len(commands):
             return
+        self.fed = commands
         if on_outcomes is None:
             self.core.digest(commands)
         else:

@@ -24,10 +24,9 @@ from cli.history import WHEN_HELP, DataDirectory, data_directory, load_kernels, 
 from cli.render import Json, ProgressBar, print_json, rate_text
 
 if TYPE_CHECKING:
-    from stages.core import Core
     from stages.replay import Replayer, ReplayResult
 
-__all__ = ["ReplayReport", "replay", "session_names_of"]
+__all__ = ["ReplayReport", "replay"]
 
 
 class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,19 +102,6 @@ def replay(
     raise CommandError(_parting(report), ExitCode.FAILED)
 
 
-def session_names_of(core: Core) -> dict[int, str]:
-    """Return the names of all sessions that a core has ever opened, by id."""
-    from protocols.text import unpack_text
-    from stages.state_words import RW_SESSIONS
-
-    risk = core.state.risk
-    rows = risk.sessions[1 : int(risk.words[RW_SESSIONS]) + 1]
-    return {
-        index: unpack_text(int(row["name0"]), int(row["name1"]), int(row["name2"]))
-        for index, row in enumerate(rows, start=1)
-    }
-
-
 class _Writer:
     """Writes what a replay tells into a file."""
 
@@ -159,6 +145,7 @@ class _LineWriter(_Writer):
         """Write the outcomes that are about orders."""
         from protocols.outcome_lines import OutcomeLines
         from stages.definitions import directory_of
+        from stages.history import session_names_of
         from stages.state_words import RW_SESSIONS
 
         core = self._replayer.core

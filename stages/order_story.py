@@ -21,6 +21,7 @@ from protocols.codes import (
     OUT_REJECTED,
     OUT_REPLACED,
     OUT_TRIGGERED,
+    OUTFLAG_ANSWER,
     OUTFLAG_AUCTION,
     OUTFLAG_MAKER,
     OUTFLAG_NEW,
@@ -204,7 +205,9 @@ class _Teller:
     def end(self, new: Any) -> dict[str, Any]:
         """Return what became of the order."""
         trace, instrument = self._trace, int(new["instrument"])
-        own = trace.outcomes[trace.outcomes["order_id"] == trace.order_id]
+        rows = trace.outcomes  # a NEW that risk rejects is answered without an id
+        answers = (rows["input_seq"] == trace.order_id) & (rows["flags"] & OUTFLAG_ANSWER != 0)
+        own = rows[(rows["order_id"] == trace.order_id) | answers]
         status, reason, leaves, cum, price = "open", None, int(new["qty_lots"]), 0, int(new["price_ticks"])
         names, paid = [_name(new, "cl")], 0
         for row in own:

@@ -49,6 +49,7 @@ COMMANDS: Final[dict[str, Row]] = {
     "book": Row("cli.book:book", "Show a book as it was: at a sequence, or at a time."),
     "order": Row("cli.order:order", "Show the whole life of an order, from the journal."),
     "diff": Row("cli.diff:diff", "Find where two journals part."),
+    "export": Row("cli.export:export", "Write commands and outcomes as tables: Parquet, CSV, JSON lines."),
     "scenario": Row("cli.scenario_commands:app", "Run scenario files: commands and expected outcomes."),
     "journal": Row("cli.journal_commands:app", "Look into a journal: facts, records, verification."),
     "ring": Row("cli.ring:app", "Look at rings in shared memory: list, state of one, live."),

@@ -66,10 +66,12 @@ def load_command(name: str) -> Any:
     """Import the module of a command and return the command."""
     row = COMMANDS[name]
     module, _, attribute = row.target.partition(":")
-    target = getattr(importlib.import_module(module), attribute)
+    imported = importlib.import_module(module)
+    target = getattr(imported, attribute)
     if not isinstance(target, typer.Typer):
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        single.command(name, help=target.__doc__ or row.help)(target)
+        examples = getattr(imported, "EXAMPLE", None)  # of calls, below the options
+        single.command(name, help=target.__doc__ or row.help, epilog=examples)(target)
         target = single
     command = typer.main.get_command(target)
     command.name = name

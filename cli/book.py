@@ -7,7 +7,7 @@ Exit codes: 2 no such moment or symbol, 7 the journal is corrupt or of another l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from stages.history import BookThen, OrderThen
 
 __all__ = ["book"]
+
+EXAMPLE: Final = """
+The book as it was after a command, at a time (UTC), and now:
+
+\b
+    ringmatch book ringmatch-data -i AAPL --at 1250000
+    ringmatch book ringmatch-data -i AAPL --at 14:30:00 --depth 5
+    ringmatch book ringmatch-data -i AAPL --orders --json
+"""
 
 
 def book(

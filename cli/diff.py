@@ -3,13 +3,14 @@
 DIR_A and DIR_B are data directories, or those of journals: of a primary and its copy, of two builds, of two runs.
 
 Exit codes: 0 they agree as far as both go (one may end before the other), 1 they part, 2 an unknown field, or
-``--replay`` without a data directory, 7 a journal is corrupt or of another layout, 8 there is none, or nothing in common.
+``--replay`` without a data directory, 7 a journal is corrupt or of another layout, 8 there is none, or nothing in
+common.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
     from stages.journal_diff import JournalDiff
 
 __all__ = ["DiffReport", "diff"]
+
+EXAMPLE: Final = """
+A copy and its original; two builds; two runs of the same flow:
+
+\b
+    ringmatch diff ringmatch-data copy-of-it
+    ringmatch diff ringmatch-data other-build --replay
+    ringmatch diff ringmatch-data second-run --ignore time_ns,seen_seq
+"""
 
 
 class DiffReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +57,8 @@ class DiffReport(msgspec.Struct, frozen=True, kw_only=True):
 
 def diff(
     directory_a: Annotated[
-        Path, typer.Argument(metavar="DIR_A", help="A data directory, or that of a journal.", show_default=False)
+        Path,
+        typer.Argument(metavar="DIR_A", help="A data directory, or that of a journal.", show_default=False),
     ],
     directory_b: Annotated[Path, typer.Argument(metavar="DIR_B", help="Another.", show_default=False)],
     ignore: Annotated[
@@ -141,7 +152,9 @@ def _describe(report: DiffReport, found: JournalDiff) -> list[str]:
     if report.verdict == "equal":
         return [*lines, f"no difference: {equal}"]
     if report.verdict == "prefix":
-        longer, ends = ("A", report.last_seq_b) if report.last_seq_a > report.last_seq_b else ("B", report.last_seq_a)
+        longer, ends = (
+            ("A", report.last_seq_b) if report.last_seq_a > report.last_seq_b else ("B", report.last_seq_a)
+        )
         return [*lines, f"no difference: {equal}; {longer} goes on after {ends:,}, where the other ends"]
     if report.verdict == "digests":
         agreed = f"the last checkpoint that agrees is about {report.agreed_seq:,}" if report.agreed_seq else (

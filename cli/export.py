@@ -1,18 +1,18 @@
 """``ringmatch export``: the commands and outcomes of a journal as tables: Parquet, CSV or JSON lines.
 
-Replays the journal, also beside a pipeline that writes it; writes the files of ``--commands`` and ``--outcomes`` only, and
-gives them their names when they are whole.
+Replays the journal, also beside a pipeline that writes it; writes the files of ``--commands`` and ``--outcomes``
+only, and gives them their names when they are whole.
 
-Exit codes: 1 a journaled digest differs (the files are written all the same), 2 neither file, an ending that is no format,
-no such moment, or Parquet without its extra, 7 the journal is corrupt or of another layout, 8 there is none, 9 a file
-cannot be written.
+Exit codes: 1 a journaled digest differs (the files are written all the same), 2 neither file, an ending that is no
+format, no such moment, or Parquet without its extra, 7 the journal is corrupt or of another layout, 8 there is
+none, 9 a file cannot be written.
 """
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -23,7 +23,15 @@ from cli.render import Json, ProgressBar, print_json, rate_text, size_text
 
 __all__ = ["ExportReport", "export"]
 
-FORMATS = "The ending says the format: .parquet (pip install 'ringmatch[parquet]'), .csv, .jsonl."
+EXAMPLE: Final = """
+A day for DuckDB or pandas, an hour for a spreadsheet:
+
+\b
+    ringmatch export ringmatch-data --commands c.parquet --outcomes o.parquet
+    ringmatch export ringmatch-data --outcomes o.csv \\\n        --from 14:00:00 --to 15:00:00
+"""
+
+FORMATS = "The ending says the format: .parquet (pip install 'ringmatch\\[parquet]'), .csv, .jsonl."
 
 
 class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +58,8 @@ def export(
         Path | None, typer.Option(metavar="FILE", help="Where to write outcomes; as for --commands.")
     ] = None,
     first: Annotated[
-        str | None, typer.Option("--from", metavar="SEQ|TIME", help="Where to begin: a sequence; after a time.")
+        str | None,
+        typer.Option("--from", metavar="SEQ|TIME", help="Where to begin: a sequence; after a time."),
     ] = None,
     last: Annotated[
         str | None, typer.Option("--to", metavar="SEQ|TIME", help=f"Where to end: {WHEN_HELP}.")
@@ -66,7 +75,9 @@ def export(
     if commands is None and outcomes is None:
         raise CommandError("expected --commands FILE, --outcomes FILE or both", ExitCode.USAGE)
     if commands is not None and outcomes is not None and commands.absolute() == outcomes.absolute():
-        raise CommandError(f"--outcomes: expected another file than --commands, was {outcomes}", ExitCode.USAGE)
+        raise CommandError(
+            f"--outcomes: expected another file than --commands, was {outcomes}", ExitCode.USAGE
+        )
     directory = data_directory(directory)
     place = journal_directory(directory)
     end = moment_of(directory, "--to", last) if last is not None else end_of(place)

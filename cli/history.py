@@ -53,7 +53,9 @@ def instrument_of(directory: Directory, symbol: str, option: str) -> int:
     if not close:
         shown = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
         hint = f"; there are {shown}" if known else "; the journal defines none by then"
-    raise CommandError(f"{option}: expected the symbol of an instrument, was {symbol!r}{hint}", ExitCode.USAGE)
+    raise CommandError(
+        f"{option}: expected the symbol of an instrument, was {symbol!r}{hint}", ExitCode.USAGE
+    )
 
 
 def load_kernels() -> None:

@@ -5,7 +5,7 @@ Exit codes: 2 no such order, session or moment, 7 the journal is corrupt or of a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = ["order"]
 
+EXAMPLE: Final = """
+By the venue's id, or by what the client called it:
+
+\b
+    ringmatch order ringmatch-data 1250000
+    ringmatch order ringmatch-data --session FIRM1 --cl-ord-id A-17
+    ringmatch order ringmatch-data 1250000 --to 14:30:00 --json
+"""
+
 
 def order(
     directory: DataDirectory,
@@ -29,7 +38,8 @@ def order(
         str | None, typer.Option(metavar="NAME", help="Instead of an id: the session, with --cl-ord-id.")
     ] = None,
     cl_ord_id: Annotated[
-        str | None, typer.Option("--cl-ord-id", metavar="TEXT", help="Instead of an id: any ClOrdID it has had.")
+        str | None,
+        typer.Option("--cl-ord-id", metavar="TEXT", help="Instead of an id: any ClOrdID it has had."),
     ] = None,
     to: Annotated[
         str | None,
@@ -37,7 +47,7 @@ def order(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Show every command and outcome that concerns an order, in sequence: its terms, what was asked, what became of it."""
+    """Show every command and outcome that concerns an order, in sequence, and what became of it."""
     from stages.moments import end_of
     from stages.order_life import NoSuchOrder, trace_name, trace_order
     from stages.order_story import story_of

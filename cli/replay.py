@@ -14,7 +14,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from stages.replay import Replayer, ReplayResult
 
 __all__ = ["ReplayReport", "replay"]
+
+EXAMPLE: Final = """
+\b
+    ringmatch replay ringmatch-data --verify
+    ringmatch replay ringmatch-data --to 14:30:00 --out outcomes.jsonl
+"""
 
 
 class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
-"""Columns of a table: arrays with a name, a type and a mask of what is there; made of records, taken by writers of files.
+"""Columns of a table: arrays with a name, a type and a mask of what is there; writers of files take them.
 
-Types: ``int64``; ``time`` (ns since 1970, UTC); ``text``; ``code`` (numbers that stand for texts of a list); ``decimal``
-(counts of a unit of 1e-8, so that nothing is rounded); ``bool``. A value that is not there is null in all of them.
+Types: ``int64``; ``time`` (ns since 1970, UTC); ``text``; ``code`` (numbers that stand for texts of a list);
+``decimal`` (counts of a unit of 1e-8, so that nothing is rounded); ``bool``. A value that is not there is null in
+all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,21 @@ from protocols.codes import E8
 from protocols.directory import Directory
 from protocols.text import TEXT_BYTES
 
-__all__ = ["BOOL", "CODE", "DECIMAL", "INT64", "TEXT", "TIME", "Column", "ColumnSpec", "Names", "code_names", "texts_of"]
+__all__ = [
+    "BOOL",
+    "CODE",
+    "DECIMAL",
+    "INT64",
+    "TEXT",
+    "TIME",
+    "Column",
+    "ColumnSpec",
+    "Names",
+    "code_column",
+    "code_names",
+    "made_column",
+    "text_column",
+]
 
 INT64: Final = "int64"
 TIME: Final = "timestamp"
@@ -76,7 +91,9 @@ class Names(NamedTuple):
     def units(self, units: Any, instruments: Any) -> tuple[Any, Any]:
         """Return the units of instruments, and where they are known."""
         known = (instruments > 0) & (instruments < len(units))
-        known &= np.array([bool(text) for text in self.instruments], np.bool_)[np.where(known, instruments, 0)]
+        known &= np.array([bool(text) for text in self.instruments], np.bool_)[
+            np.where(known, instruments, 0)
+        ]
         return units[np.where(known, instruments, 0)], known
 
 

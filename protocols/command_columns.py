@@ -1,4 +1,4 @@
-"""Commands as columns: what each kind uses, with names, decimals and texts; the columns of ``ringmatch export --commands``.
+"""Commands as columns, with names, decimals and texts; the columns of ``ringmatch export --commands``.
 
 Columns of orders are null for administrative commands, whose fields stand in ``details`` as JSON, named as
 ``ringmatch journal dump`` names them (:mod:`protocols.command_fields`).
@@ -74,13 +74,19 @@ COMMAND_COLUMNS: Final = (
     ColumnSpec("flags", TEXT, "names with blanks between, post_only for instance"),
     ColumnSpec("stop_price", DECIMAL, ""),
     ColumnSpec("stop_ticks", INT64, "the same in ticks"),
-    ColumnSpec("trail_ticks", INT64, "distance of a trailing stop order; of a replace, its stop price or distance is stop_ticks"),
+    ColumnSpec(
+        "trail_ticks",
+        INT64,
+        "distance of a trailing stop order; that of a replace is in stop_ticks",
+    ),
     ColumnSpec("display_lots", INT64, "of an iceberg"),
     ColumnSpec("min_lots", INT64, "minimum quantity"),
     ColumnSpec("expires", TIME, "of a GTD order"),
     ColumnSpec("self_trade_group", INT64, ""),
     ColumnSpec("self_trade_mode", TEXT, ""),
-    ColumnSpec("details", TEXT, "JSON: the fields of an administrative command, and the firm of a mass cancel"),
+    ColumnSpec(
+        "details", TEXT, "JSON: the fields of an administrative command, and the firm of a mass cancel"
+    ),
 )
 COMMON: Final = ("seq", "time", "time_ns", "seen_seq", "kind", "session")
 

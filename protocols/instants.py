@@ -17,7 +17,8 @@ __all__ = ["DAY_NS", "Clock", "parse_instant", "time_text"]
 SECOND_NS: Final = 1_000_000_000
 DAY_NS: Final = 86_400 * SECOND_NS
 EXPECTED: Final = (
-    "expected a date or a time in UTC (2026-11-23, 2026-11-23T14:30:00.25, with an offset if it is not UTC, or 14:30:00)"
+    "expected a date or a time in UTC (2026-11-23, 2026-11-23T14:30:00.25, "
+    "with an offset if it is not UTC, or 14:30:00)"
 )
 
 _TIME: Final = r"(\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?"

@@ -1,8 +1,8 @@
 """Outcomes as columns, with names, decimals and texts; the columns of ``ringmatch export --outcomes``.
 
 Taken are the outcomes of orders, which :mod:`protocols.outcome_lines` writes too, and the answers to administrative
-commands and to requests for a book, so that each command but VENUE, CHECKPOINT and TICK has one row that answers it. Market
-data is left out: ``ringmatch replay --feed`` writes it.
+commands and to requests for a book, so that each command but VENUE, CHECKPOINT and TICK has one row that answers
+it. Market data is left out: ``ringmatch replay --feed`` writes it.
 """
 
 from __future__ import annotations

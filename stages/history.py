@@ -1,7 +1,7 @@
 """What a journal tells of a moment: the state as it was, rebuilt by a replay up to there. Reads only.
 
-What is returned is made for people and scripts: names instead of ids, prices as decimal strings with the decimals of the
-tick, quantities as in outcome lines (:mod:`protocols.outcome_lines`). Names are those defined by the moment.
+What is returned is made for people and scripts: names instead of ids, prices as decimal strings with the decimals
+of the tick, quantities as in outcome lines (:mod:`protocols.outcome_lines`). Names are those defined by the moment.
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ class BookThen(msgspec.Struct, frozen=True, kw_only=True):
     waiting: list[OrderThen] | None = None
 
 
-def replay_to(data_dir: str | Path, to_seq: int = 0, on_progress: Callable[[int], None] | None = None) -> Replayer:
+def replay_to(
+    data_dir: str | Path, to_seq: int = 0, on_progress: Callable[[int], None] | None = None
+) -> Replayer:
     """Replay a journal up to a sequence, or to its end for 0; return the replayer, whose core is as it was then."""
     replayer = Replayer(data_dir, to_seq=to_seq)
     replayer.run(on_progress=on_progress)

@@ -1,8 +1,8 @@
-"""Where two journals part: the first sequence at which their commands, or the digests that they carry, differ. Reads only.
+"""Where two journals part: the first sequence at which their commands, or the digests in them, differ. Reads only.
 
-Compared are the journaled words of commands, all 15 of them unless fields are to be ignored. A CHECKPOINT that differs in
-its digests alone says that the commands so far agree and what was made of them does not: two builds, or two machines, have
-decided differently somewhere after the last checkpoint on which they agree.
+Compared are the journaled words of commands, all 15 of them unless fields are to be ignored. A CHECKPOINT that
+differs in its digests alone says that the commands so far agree and what was made of them does not: two builds, or
+two machines, have decided differently somewhere after the last checkpoint on which they agree.
 """
 
 from __future__ import annotations
@@ -91,9 +91,7 @@ def _compare(
             return _parted(pair, ignore, first_seq, compared, agreed_seq)
         if count_a != count_b or not count_a:
             verdict = "prefix" if count_a != count_b else "equal"
-            return JournalDiff(
-                verdict=verdict, first_seq=first_seq, compared=compared, agreed_seq=agreed_seq
-            )
+            return JournalDiff(verdict=verdict, first_seq=first_seq, compared=compared, agreed_seq=agreed_seq)
         if on_progress is not None:
             on_progress(compared)
 
@@ -153,11 +151,13 @@ def _parted(
 def digests_made_here(
     data_dir: str | Path, found: JournalDiff, on_progress: Callable[[int], None] | None = None
 ) -> list[bool]:
-    """Replay the first journal up to where digests part; tell of each of the two whether this build makes its digest."""
+    """Replay the first journal up to where digests part; tell for each whether this build makes its digest."""
     assert found.verdict == "digests"
     result = Replayer(data_dir, to_seq=found.digest_seq).run(on_progress=on_progress)
     field, ours = (
-        ("aux1", result.outcome_digest) if found.digest_what == "outcomes" else ("order_id", result.state_digest)
+        ("aux1", result.outcome_digest)
+        if found.digest_what == "outcomes"
+        else ("order_id", result.state_digest)
     )
     assert found.digest_what == "outcomes" or (found.records["flags"] & FLAG_FINAL != 0).all()
     return [hex_digest(int(digest)) == ours for digest in found.records[field]]

@@ -1,9 +1,9 @@
 """Moments of a journal: a sequence, or a time resolved against the journaled stamps. Reads only.
 
-A moment is a place between two commands: what was sequenced up to and including it has happened. A time means the last
-command whose stamp is not after it. Stamps never go back (ADR 0010), so the place is found by bisection over the
-segments and a walk through one of them; a time after the last stamp means the end of the journal, one before the first is
-an error. A time of day without a date is the last such time that the journal has reached.
+A moment is a place between two commands: what was sequenced up to and including it has happened. A time means the
+last command whose stamp is not after it. Stamps never go back (ADR 0010), so the place is found by bisection over
+the segments and a walk through one of them; a time after the last stamp means the end of the journal, one before
+the first is an error. A time of day without a date is the last such time that the journal has reached.
 """
 
 from __future__ import annotations
@@ -61,9 +61,7 @@ def _at_seq(reader: JournalReader, seq: int) -> Moment:
     if seq < 1:
         raise NoSuchMoment(f"expected a sequence from 1 on, was {seq}")
     if seq < reader.first_seq:
-        raise NoSuchMoment(
-            f"expected at least {reader.first_seq}, where the journal begins, was {seq}"
-        )
+        raise NoSuchMoment(f"expected at least {reader.first_seq}, where the journal begins, was {seq}")
     try:
         reader.seek(min(seq + 1, 1 << 62))
     except JournalMissing as error:

@@ -1,11 +1,12 @@
 """The life of one order: every command and every outcome of a journal that concerns it, found by a replay. Reads only.
 
-A command concerns an order if it made it, if it names it (by its id, or by its session and one of the ClOrdIDs that it
-has had), if it used such a ClOrdID again, or if one of its outcomes is about the order: then it is a *cause*, an order of
-somebody else for instance, and of its outcomes only those about the order are shown. Market data is left out.
+A command concerns an order if it made it, if it names it (by its id, or by its session and one of the ClOrdIDs that
+it has had), if it used such a ClOrdID again, or if one of its outcomes is about the order: then it is a *cause*, an
+order of somebody else for instance, and of its outcomes only those about the order are shown. Market data is left
+out.
 
-An order is an id, the sequence of its command NEW, or a session's name and a ClOrdID. A ClOrdID is used up by the first
-command that risk lets through; where none came through, the last attempt is shown.
+An order is an id, the sequence of its command NEW, or a session's name and a ClOrdID. A ClOrdID is used up by the
+first command that risk lets through; where none came through, the last attempt is shown.
 """
 
 from __future__ import annotations
@@ -104,7 +105,9 @@ def _check_order(data_dir: str | Path, order_id: int, to_seq: int) -> None:
     directory = journal_directory(data_dir)
     end = min(to_seq or order_id, end_of(directory).seq) if order_id > 0 else 0
     if not 0 < order_id <= end:
-        raise NoSuchOrder(f"expected the id of an order, a sequence from 1 to {end_of(directory).seq}, was {order_id}")
+        raise NoSuchOrder(
+            f"expected the id of an order, a sequence from 1 to {end_of(directory).seq}, was {order_id}"
+        )
     rows = np.zeros((1, SLOT_WORDS), dtype=np.int64)
     with JournalReader(directory, layout_hash(COMMAND)) as reader:
         reader.seek(order_id)
@@ -126,7 +129,11 @@ class _Tracer:
     """Collects what concerns an order from a replay, batch by batch."""
 
     def __init__(
-        self, data_dir: str | Path, to_seq: int, order_id: int, wanted: tuple[str, tuple[int, int, int]] | None
+        self,
+        data_dir: str | Path,
+        to_seq: int,
+        order_id: int,
+        wanted: tuple[str, tuple[int, int, int]] | None,
     ) -> None:
         self._replayer = Replayer(data_dir, to_seq=to_seq)
         self._order_id = order_id
@@ -261,5 +268,3 @@ class _Tracer:
             if row["type"] == OUT_FILLED:
                 result[place] = others.get((int(row["input_seq"]), int(row["trade_index"])), 0)
         return result
-
-

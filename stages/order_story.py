@@ -1,7 +1,7 @@
 """The life of an order for people and scripts: what :mod:`stages.order_life` found, with names, prices and quantities.
 
-A pure function of the trace. Prices are decimal strings, quantities as in outcome lines; both are null where a command or
-an outcome has none.
+A pure function of the trace. Prices are decimal strings, quantities as in outcome lines; both are null where a
+command or an outcome has none.
 """
 
 from __future__ import annotations
@@ -140,7 +140,8 @@ class _Teller:
 
     def events(self) -> list[OrderCommand | OrderOutcome]:
         """Return commands, each followed by its outcomes."""
-        trace, outcomes = self._trace, {}
+        trace = self._trace
+        outcomes: dict[int, list[OrderOutcome]] = {}
         for row, against in zip(trace.outcomes, trace.against.tolist(), strict=True):
             outcomes.setdefault(int(row["input_seq"]), []).append(self._outcome(row, against))
         events: list[OrderCommand | OrderOutcome] = []

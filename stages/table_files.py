@@ -1,7 +1,7 @@
 """Tables in files: Parquet, CSV and JSON lines, written chunk by chunk from columns (:mod:`protocols.columns`).
 
-The format follows the ending of the name. Parquet needs pyarrow (the extra ``parquet``), the others nothing. A file appears
-under its name when it is whole: until then it is ``NAME.partial``, and is removed if the writing fails.
+The format follows the ending of the name. Parquet needs pyarrow (the extra ``parquet``), the others nothing. A file
+appears under its name when it is whole: until then it is ``NAME.partial``, and is removed if the writing fails.
 
 How types are written:
 
@@ -143,13 +143,19 @@ class _Parquet(_File):
         values = np.ascontiguousarray(column.values)
         if column.type == CODE:
             places = arrow.array(values, mask=missing, type=arrow.int64())
-            return arrow.DictionaryArray.from_arrays(places, arrow.array(column.texts, arrow.string())).dictionary_decode()
+            return arrow.DictionaryArray.from_arrays(
+                places, arrow.array(column.texts, arrow.string())
+            ).dictionary_decode()
         if column.type == TEXT:
             return arrow.array(values, mask=missing, type=arrow.binary()).cast(arrow.string())
         if column.type == DECIMAL:
             wide = arrow.py_buffer(_times(values, column.unit_e8))
             type_ = arrow.decimal128(DECIMAL_DIGITS, DECIMAL_PLACES)
-            bits = None if column.valid is None else arrow.py_buffer(np.packbits(column.valid, bitorder="little"))
+            bits = (
+                None
+                if column.valid is None
+                else arrow.py_buffer(np.packbits(column.valid, bitorder="little"))
+            )
             return arrow.Array.from_buffers(type_, len(values), [bits, wide])
         if column.type == TIME:
             return arrow.array(values, mask=missing, type=arrow.int64()).cast(arrow.timestamp("ns", tz="UTC"))
@@ -179,10 +185,13 @@ class _Lines(_File):
     def __init__(self, path: Path, specs: Sequence[ColumnSpec]) -> None:
         super().__init__(path)
         self._names = [spec.name for spec in specs]
-        self._file: Any = open(self._partial, "wb")
+        self._file = self._open()
 
     def write(self, columns: Sequence[Column]) -> None:
         self._write(zip(*(_values(column) for column in columns), strict=True))
+
+    def _open(self) -> Any:
+        return open(self._partial, "w", encoding="ascii", newline="")
 
     def _write(self, rows: Any) -> None:
         raise AssertionError("a format implements this")
@@ -204,8 +213,13 @@ class _JsonLines(_Lines):
         super().__init__(path, specs)
         self._encoder = msgspec.json.Encoder()
 
+    def _open(self) -> Any:
+        return open(self._partial, "wb")
+
     def _write(self, rows: Any) -> None:
-        self._file.write(self._encoder.encode_lines([dict(zip(self._names, row, strict=True)) for row in rows]))
+        self._file.write(
+            self._encoder.encode_lines([dict(zip(self._names, row, strict=True)) for row in rows])
+        )
 
 
 class _Csv(_Lines):
@@ -213,8 +227,6 @@ class _Csv(_Lines):
 
     def __init__(self, path: Path, specs: Sequence[ColumnSpec]) -> None:
         super().__init__(path, specs)
-        self._file.close()
-        self._file = open(self._partial, "w", encoding="ascii", newline="")
         self._csv = csv.writer(self._file, lineterminator="\n")
         self._csv.writerow(self._names)
 
@@ -252,5 +264,10 @@ def _plain(column: Column) -> list[Any]:
     return plain
 
 
-_KINDS: Final[dict[str, Any]] = {".parquet": _Parquet, ".csv": _Csv, ".jsonl": _JsonLines, ".ndjson": _JsonLines}
+_KINDS: Final[dict[str, Any]] = {
+    ".parquet": _Parquet,
+    ".csv": _Csv,
+    ".jsonl": _JsonLines,
+    ".ndjson": _JsonLines,
+}
 ENDINGS: Final = tuple(_KINDS)

@@ -52,7 +52,12 @@ def one(row: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-COMMON = {"seq": 7, "time": "2027-01-15T08:00:00.000000001Z", "time_ns": 1_800_000_000_000_000_001, "seen_seq": 5}
+COMMON = {
+    "seq": 7,
+    "time": "2027-01-15T08:00:00.000000001Z",
+    "time_ns": 1_800_000_000_000_000_001,
+    "seen_seq": 5,
+}
 OF_ACME = {"account_id": 2, "account": "BOB", "instrument_id": 1, "instrument": "ACME"}
 
 
@@ -60,7 +65,8 @@ def test_a_new_order_has_its_terms() -> None:
     """Ids and names, ticks and decimals, codes by name, and the terms of special orders where their fields are."""
     row = command(
         Kind.NEW, session=1, account=2, instrument=1, side=int(Side.BUY), ord_type=int(OrdType.STOP_LIMIT),
-        tif=int(Tif.GTD), price_ticks=1234, qty_lots=50, order_id=10, orig0=5, orig2=9, aux0=1200, aux1=1_800_000_000_000_000_001,
+        tif=int(Tif.GTD), price_ticks=1234, qty_lots=50, order_id=10, orig0=5, orig2=9, aux0=1200,
+        aux1=1_800_000_000_000_000_001,
         flags=int(CommandFlag.POST_ONLY) | 2 << FLAG_STP_SHIFT, cl="C1",
     )  # fmt: skip
     assert one(row) == COMMON | OF_ACME | {
@@ -74,7 +80,16 @@ def test_a_new_order_has_its_terms() -> None:
 def test_requests_name_their_orders() -> None:
     """A replace has the order that it names, by id or by ClOrdID, and a new price; a cancel no quantity."""
     row = command(
-        Kind.REPLACE, session=9, account=2, instrument=1, order_id=44, price_ticks=10, qty_lots=3, aux0=8, cl="N", orig="O"
+        Kind.REPLACE,
+        session=9,
+        account=2,
+        instrument=1,
+        order_id=44,
+        price_ticks=10,
+        qty_lots=3,
+        aux0=8,
+        cl="N",
+        orig="O",
     )
     assert one(row) == COMMON | OF_ACME | {
         "kind": "replace", "session_id": 9, "cl_ord_id": "N", "orig_cl_ord_id": "O", "order_id": 44, "price": "0.10",
@@ -105,7 +120,9 @@ def test_administration_stands_in_details() -> None:
 
 def test_what_is_unknown_has_numbers_and_no_names() -> None:
     """Ids and codes that nothing defines show as numbers; decimals need an instrument."""
-    row = command(Kind.NEW, session=5, account=77, instrument=2, side=9, ord_type=99, price_ticks=4, qty_lots=-1, cl="X")
+    row = command(
+        Kind.NEW, session=5, account=77, instrument=2, side=9, ord_type=99, price_ticks=4, qty_lots=-1, cl="X"
+    )
     found = one(row)
     assert (found["account_id"], found["instrument_id"], found["session_id"]) == (77, 2, 5)
     assert (found["side"], found["ord_type"], found["price_ticks"], found["qty_lots"]) == ("9", "99", 4, -1)

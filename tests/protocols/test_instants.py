@@ -41,8 +41,8 @@ def test_texts_and_their_instants(text: str, expected: int | Clock) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "noon", "12", "24:00:00", "12:60:00", "12:00:60", "2026-13-01", "2026-02-30", "2026-11-23T12", "12:00:00+02:00",
-     "2026-11-23T12:00:00+25:00", "2026-11-23T12:00:00.0000000001", "٢٠٢٦-١١-٢٣"],
+    ["", "noon", "12", "24:00:00", "12:60:00", "12:00:60", "2026-13-01", "2026-02-30", "2026-11-23T12",
+     "12:00:00+02:00",     "2026-11-23T12:00:00+25:00", "2026-11-23T12:00:00.0000000001", "٢٠٢٦-١١-٢٣"],
 )  # fmt: skip
 def test_what_is_no_time_is_refused(text: str) -> None:
     """The error says what is expected, and what was there."""

@@ -101,7 +101,10 @@ def read_csv(path: Path) -> Rows:
         rows = list(csv.reader(file))
     assert rows[0] == [spec.name for spec in specs]
     return [
-        {spec.name: make.get(spec.type, str)(text) if text else None for spec, text in zip(specs, row, strict=True)}
+        {
+            spec.name: make.get(spec.type, str)(text) if text else None
+            for spec, text in zip(specs, row, strict=True)
+        }
         for row in rows[1:]
     ]
 
@@ -115,7 +118,8 @@ def without_scale(rows: Rows, specs: tuple[ColumnSpec, ...]) -> Rows:
     """Return rows with decimals as numbers: texts have the decimals of the tick, Parquet eight."""
     names = [spec.name for spec in specs if spec.type == DECIMAL]
     return [
-        row | {name: None if row[name] is None else Decimal(row[name]).normalize() for name in names} for row in rows
+        row | {name: None if row[name] is None else Decimal(row[name]).normalize() for name in names}
+        for row in rows
     ]
 
 
@@ -172,7 +176,10 @@ def test_commands_are_those_of_the_journal(ending: str, day: tuple[Path, Desk], 
         told |= {"session": row["session_id"] or 0}
         if command["kind"] < 16:
             told |= {"account": row["account_id"] or 0, "instrument": row["instrument_id"] or 0}
-        told |= {"flags": (row["flags"] or "").split(), "expiry_ns": int(command["aux1"]) if row["expires"] else None}
+        told |= {
+            "flags": (row["flags"] or "").split(),
+            "expiry_ns": int(command["aux1"]) if row["expires"] else None,
+        }
         for name, value in fields.items():
             assert (told[name] or None) == (value or None), (name, fields)
 

@@ -85,14 +85,19 @@ def test_a_book_after_any_command_is_that_of_the_live_core(film: tuple[Path, Fil
         last = recorder.lasts[seq].get(1)
         assert book.last_price == (f"{last / 100:.2f}" if last else None)
         assert (book.seq, book.time_ns, book.state) == (seq, START_NS + seq - 1, "continuous")
-        leaves = {order[0]: order[1] for levels in recorder.books[seq].values() for _, orders in levels for order in orders}
+        leaves = {
+            order[0]: order[1]
+            for levels in recorder.books[seq].values()
+            for _, orders in levels
+            for order in orders
+        }
         for order in [*(book.orders or []), *(book.stops or []), *(book.waiting or [])]:
             assert order.leaves_qty == leaves[order.order_id]
         assert book.open_orders == len(leaves)
 
 
 def test_levels_show_what_icebergs_show(film: tuple[Path, Filmed]) -> None:
-    """A level counts what all could see, an order what it has left; depth bounds the levels, not the count of orders."""
+    """A level counts what all could see, an order what it has left; depth bounds the levels."""
     directory, _ = film
     replayer = replay_to(directory)
     book = book_then(replayer, 1, with_orders=True)

@@ -81,7 +81,12 @@ def test_times_beyond_the_ends(journal: Path, times: Any) -> None:
 
 @pytest.mark.parametrize(
     ("clock", "date"),
-    [("11:00:00", "2026-11-24"), ("13:00:00", "2026-11-23"), ("21:00:00", "2026-11-23"), ("00:00", "2026-11-24")],
+    [
+        ("11:00:00", "2026-11-24"),
+        ("13:00:00", "2026-11-23"),
+        ("21:00:00", "2026-11-23"),
+        ("00:00", "2026-11-24"),
+    ],
 )
 def test_a_time_of_day_is_the_last_such_time(clock: str, date: str, journal: Path) -> None:
     """Without a date the last day is meant on which the journal got that far: it ends at noon of the 24th."""

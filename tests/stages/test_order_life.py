@@ -31,9 +31,7 @@ class Desk(Recorder):
     def new(self, session: int, name: str, side: Side, price: int, qty: int, **fields: Any) -> int:
         """Sequence a limit order; return its id."""
         terms = {"ord_type": int(OrdType.LIMIT), "tif": int(Tif.GTC), "account": 1, "instrument": 1} | fields
-        return self.send(
-            Kind.NEW, session, name, side=int(side), price_ticks=price, qty_lots=qty, **terms
-        )
+        return self.send(Kind.NEW, session, name, side=int(side), price_ticks=price, qty_lots=qty, **terms)
 
 
 class Told:
@@ -124,10 +122,14 @@ def test_the_story_tells_the_end(told: Told) -> None:
     assert (found.status, found.reason, found.leaves_qty, found.cum_qty) == ("cancelled", "mass_cancel", 0, 3)
     assert (found.price, found.average_price, found.last_seq) == ("10.02", "10", told.desk.last_seq)
     trades = [event for event in found.events if isinstance(event, OrderOutcome) and event.trade_id]
-    assert [(event.against_order_id, event.liquidity, event.qty) for event in trades] == [(told.hit, "maker", 3)]
+    assert [(event.against_order_id, event.liquidity, event.qty) for event in trades] == [
+        (told.hit, "maker", 3)
+    ]
     requests = [event for event in found.events if isinstance(event, OrderCommand)]
     assert [event.kind for event in requests if event.is_cause] == ["new", "mass_cancel"]
-    reasons = [event.reason for event in found.events if isinstance(event, OrderOutcome) and event.type == "rejected"]
+    reasons = [
+        event.reason for event in found.events if isinstance(event, OrderOutcome) and event.type == "rejected"
+    ]
     assert reasons[0] == "duplicate_cl_ord_id" and reasons[-1] == "too_late"
 
 
@@ -197,7 +199,9 @@ def test_names_that_lead_nowhere(told: Told) -> None:
     """An unknown session is told from an unknown ClOrdID, and from a text that can be none."""
     with pytest.raises(NoSuchOrder, match="expected one of the sessions MINE, THEIRS, was 'OURS'"):
         trace_name(told.directory, "OURS", "A")
-    with pytest.raises(NoSuchOrder, match="expected a ClOrdID that session 'MINE' has given an order, was 'nothing'"):
+    with pytest.raises(
+        NoSuchOrder, match="expected a ClOrdID that session 'MINE' has given an order, was 'nothing'"
+    ):
         trace_name(told.directory, "MINE", "nothing")
     with pytest.raises(NoSuchOrder, match="no ClOrdID: expected at most 20"):
         trace_name(told.directory, "MINE", "x" * 21)

@@ -86,8 +86,7 @@ def test_damage_is_raised_where_it_is(tmp_path: Path) -> None:
     size = segment.stat().st_size
     flip_bit(segment, SEGMENT_HEADER_BYTES + min(size, 20_000), 3)
     seen = 0
-    with JournalReader(tmp_path) as reader, ReadAhead(reader, 64) as ahead:
-        with pytest.raises(JournalCorrupt):
-            for part in ahead:
-                seen += len(part)
+    with JournalReader(tmp_path) as reader, ReadAhead(reader, 64) as ahead, pytest.raises(JournalCorrupt):
+        for part in ahead:
+            seen += len(part)
     assert seen < 300 and seen % 100 == 0

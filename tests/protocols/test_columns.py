@@ -20,6 +20,8 @@ from protocols.text import pack_text
 from stages.table_files import _values
 from tests.structure.tree import ROOT
 
+pytestmark = pytest.mark.jitoff
+
 DIRECTORY = Directory(
     [InstrumentEntry(1, "ACME", 10**6, 10**8), InstrumentEntry(3, "COIN", 5 * 10**5, 10**4)],
     [AccountEntry(2, "BOB")],

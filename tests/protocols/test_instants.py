@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from protocols.instants import DAY_NS, Clock, parse_instant, time_text
 
+pytestmark = pytest.mark.jitoff
+
 NOON_NS = int(datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()) * 10**9
 
 

@@ -32,6 +32,8 @@ from stages.history import session_names_of
 from stages.table_files import MissingExtra, UnknownFormat, _times, open_table
 from tests.stages.test_order_life import Desk
 
+pytestmark = pytest.mark.jitoff
+
 Rows = list[dict[str, Any]]
 
 

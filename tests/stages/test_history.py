@@ -12,6 +12,8 @@ from stages.history import BookThen, book_then, replay_to
 from stages.venue import new_command, set_name
 from tests.cli.recorded import START_NS, Recorder
 
+pytestmark = pytest.mark.jitoff
+
 MAX_TICKS = 2**63 - 1
 
 

@@ -16,6 +16,8 @@ from protocols.layouts import COMMAND
 from stages.journaling import open_writer
 from stages.moments import Moment, NoSuchMoment, end_of, find_moment
 
+pytestmark = pytest.mark.jitoff
+
 MIDNIGHT_NS = int(datetime(2026, 11, 23, tzinfo=UTC).timestamp()) * 10**9
 HOUR_NS = DAY_NS // 24
 COUNT = 12_000

@@ -13,6 +13,8 @@ from stages.order_story import OrderCommand, OrderOutcome, OrderStory, story_of
 from stages.venue import new_command, set_name
 from tests.cli.recorded import Recorder
 
+pytestmark = pytest.mark.jitoff
+
 
 class Desk(Recorder):
     """Sends what clients send, by name."""

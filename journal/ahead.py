@@ -1,12 +1,13 @@
 """Reading ahead: a thread reads and decodes the next records of a journal while its owner works on those before.
 
-Both sides spend their time in kernels, which hold no lock of Python's, so on two cores reading costs a replay nothing. The
-thread takes an empty buffer, fills it with :meth:`JournalReader.read`, hands it over, and takes the next one: at most
-:data:`BUFFERS` are underway, and records come in their order. What the reader raises is raised where the records would have
-come. The thread ends with its owner's ``with``, also if that leaves early, so that nothing is left for a fork to copy.
+Both sides spend their time in kernels, which hold no lock of Python's, so on two cores reading costs a replay
+nothing. The thread takes an empty buffer, fills it with :meth:`JournalReader.read`, hands it over, and takes the
+next one: at most :data:`BUFFERS` are underway, and records come in their order. What the reader raises is raised
+where the records would have come. The thread ends with its owner's ``with``, also if that leaves early, so that
+nothing is left for a fork to copy.
 
-While a ReadAhead is open the reader belongs to it; afterwards it stands behind the last records that were read, which need
-not have been taken.
+While a ReadAhead is open the reader belongs to it; afterwards it stands behind the last records that were read,
+which need not have been taken.
 """
 
 from __future__ import annotations

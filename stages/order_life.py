@@ -42,7 +42,7 @@ from stages.replay import Replayer, journal_directory
 
 __all__ = ["NoSuchOrder", "OrderTrace", "trace_name", "trace_order"]
 
-MAX_NAMES: Final = 4096  # of one order; what is named by others still shows by its outcomes
+MAX_SHOWN: Final = 16  # sessions that an error names
 REQUESTS: Final = (KIND_CANCEL, KIND_REDUCE, KIND_REPLACE, KIND_STATUS)
 
 Name = tuple[int, int, int, int]  # session, ClOrdID in three words
@@ -140,6 +140,7 @@ class _Tracer:
         self._wanted = wanted
         self._session_names: dict[int, str] = {}
         self._names: list[Name] = []
+        self._known: set[Name] = set()  # the same, to look them up
         self._attempt = 0  # the last NEW of that name that was rejected
         self.is_later_name = False
         self._found = _Shown()
@@ -167,7 +168,8 @@ class _Tracer:
         session, packed = self._wanted
         names = self._session_names.values()
         if session not in names:
-            return f"expected one of the sessions {', '.join(sorted(names)) or '(there are none)'}, was {session!r}"
+            shown = [*sorted(names)[:MAX_SHOWN], *(["…"] if len(names) > MAX_SHOWN else [])]
+            return f"expected one of the sessions {', '.join(shown) or '(there are none)'}, was {session!r}"
         return f"expected a ClOrdID that session {session!r} has given an order, was {unpack_text(*packed)!r}"
 
     def _take(self, outcomes: Any) -> None:
@@ -197,11 +199,12 @@ class _Tracer:
         assert core is not None and wanted is not None
         self._session_names = session_names_of(core)
         ids = [identity for identity, name in self._session_names.items() if name == wanted[0]]
-        self._names = [(identity, *wanted[1]) for identity in ids]
+        for identity in ids:
+            self._add_name((identity, *wanted[1]))
 
     def _look_for_name(self, outcomes: Any) -> None:
         """Find the order that the wanted name was given to, in this batch perhaps."""
-        of_name = self._has_name(outcomes, self._names[0], "cl") & (outcomes["type"] < OUT_STATE_CHANGED)
+        of_name = self._has_name(outcomes, self._names, "cl") & (outcomes["type"] < OUT_STATE_CHANGED)
         is_risk = (outcomes["type"] == OUT_REJECTED) & (outcomes["flags"] & OUTFLAG_RISK != 0)
         takes = of_name & ~is_risk & np.isin(outcomes["kind"], (KIND_NEW, KIND_REPLACE))
         takes &= outcomes["flags"] & OUTFLAG_ANSWER != 0
@@ -226,9 +229,9 @@ class _Tracer:
         by_name = names_one & (commands["order_id"] == 0)
         looked_for = 0
         while True:
-            for name in self._names[looked_for:]:
-                own |= by_name & self._has_name(commands, name, "orig")
-                own |= gives_name & self._has_name(commands, name, "cl")
+            new = self._names[looked_for:]
+            own |= by_name & self._has_name(commands, new, "orig")
+            own |= gives_name & self._has_name(commands, new, "cl")
             looked_for = len(self._names)
             self._learn_names(commands[own & gives_name], outcomes)
             if looked_for == len(self._names):
@@ -242,17 +245,23 @@ class _Tracer:
         answers = answers[answers["flags"] & OUTFLAG_ANSWER != 0]
         by_risk = (answers["type"] == OUT_REJECTED) & (answers["flags"] & OUTFLAG_RISK != 0)
         for answer in answers[~by_risk & (answers["order_id"] == self._order_id)]:
-            name = tuple(int(answer[field]) for field in ("session", "cl0", "cl1", "cl2"))
-            if name not in self._names and len(self._names) < MAX_NAMES:
-                self._names.append(name)  # type: ignore[arg-type]
+            self._add_name(_name_of(answer, "cl"))
+
+    def _add_name(self, name: Name) -> None:
+        if name not in self._known:
+            self._known.add(name)
+            self._names.append(name)
 
     @staticmethod
-    def _has_name(rows: Any, name: Name, field: str) -> Any:
-        session, *words = name
-        found = rows[f"{field}0"] == words[0]
-        found &= rows["session"] == session
-        found &= rows[f"{field}1"] == words[1]
-        found &= rows[f"{field}2"] == words[2]
+    def _has_name(rows: Any, names: list[Name], field: str) -> Any:
+        """Return a mask of the rows that carry one of some names; an order that is replaced all day has thousands."""
+        found = np.zeros(len(rows), np.bool_)
+        if names:
+            found |= np.isin(rows[f"{field}0"], [name[1] for name in names])
+            found &= np.isin(rows[f"{field}1"], [name[2] for name in names])
+            wanted = set(names)
+            for row in np.nonzero(found)[0]:  # few: the words of a text differ from those of most others
+                found[row] = _name_of(rows[row], field) in wanted
         return found
 
     def _against(self, told: Any, shown: Any) -> Any:
@@ -268,3 +277,8 @@ class _Tracer:
             if row["type"] == OUT_FILLED:
                 result[place] = others.get((int(row["input_seq"]), int(row["trade_index"])), 0)
         return result
+
+
+def _name_of(row: Any, field: str) -> Name:
+    """Return session and ClOrdID of a record."""
+    return int(row["session"]), int(row[f"{field}0"]), int(row[f"{field}1"]), int(row[f"{field}2"])

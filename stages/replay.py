@@ -30,7 +30,9 @@ from stages.state_words import (
 __all__ = ["ReplayResult", "Replayer", "journal_directory"]
 
 CHUNK = 1 << 14
-IN_FLIGHT = 1 << 14  # commands that a live pipeline may have between ingest and matching: what the state has room for
+IN_FLIGHT = (
+    1 << 14
+)  # commands that a live pipeline may have between ingest and matching: what the state has room for
 # Rings of a replay: small, so that they stay in a core's cache. Neither decides anything.
 REPLAY_INPUT_SLOTS = 1 << 9
 REPLAY_OUTPUT_SLOTS = 1 << 11
@@ -169,7 +171,7 @@ class Replayer:
 
 
 def _new_core(capacities: Capacities, *, keeps_outcomes: bool) -> Core:
-    """Return a core for a replay; where outcomes are kept, its output ring is as large as the batches that they come in."""
+    """Return a core for a replay; outcomes that are kept come in batches as large as its output ring."""
     state = CoreState(capacities, IN_FLIGHT)
     if keeps_outcomes:
         return Core(state=state, input_slots=REPLAY_INPUT_SLOTS)

@@ -207,3 +207,20 @@ def test_names_that_lead_nowhere(told: Told) -> None:
         trace_name(told.directory, "MINE", "nothing")
     with pytest.raises(NoSuchOrder, match="no ClOrdID: expected at most 20"):
         trace_name(told.directory, "MINE", "x" * 21)
+
+
+def test_an_order_that_is_replaced_all_day(tmp_path: Path) -> None:
+    """Each of its many names leads to all of it, however many there are."""
+    desk = Desk()
+    desk.define()
+    session = desk.open("MAKER")
+    order = desk.new(session, "Q0", Side.BUY, 1000, 10)
+    for number in range(60):
+        desk.send(
+            Kind.REPLACE, session, f"Q{number + 1}", f"Q{number}", price_ticks=900 + number, qty_lots=10
+        )
+    desk.write(tmp_path)
+    for name in ("Q0", "Q30", "Q60"):
+        trace = trace_name(tmp_path, "MAKER", name)
+        assert (trace.order_id, len(trace.commands), len(trace.outcomes)) == (order, 61, 61)
+        assert story_of(trace, "").cl_ord_ids == [f"Q{number}" for number in range(61)]

@@ -65,13 +65,13 @@ def serve(venue: Any, plan: Any, ready_fd: int | None = None, disk: Any = None) 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, supervisor.ask_to_stop)
     try:
-        return _serve(venue, plan, supervisor, say)
+        return _serve(venue, supervisor, say)
     except WorkerDied as error:
         say.line(f"error: {error}; nothing was released after it. Start again to recover.")
         raise CommandError(str(error), ExitCode.DISK if error.disk else ExitCode.WORKER_DIED) from error
 
 
-def _serve(venue: Any, plan: Any, supervisor: Any, say: _Say) -> int:
+def _serve(venue: Any, supervisor: Any, say: _Say) -> int:
     with ProgressBar("recovering", shown=say.is_terminal) as bar:
         supervisor.start(bar.update)
     if supervisor.recovered_torn is not None:
@@ -82,7 +82,7 @@ def _serve(venue: Any, plan: Any, supervisor: Any, say: _Say) -> int:
         say.line(f"warning: {warning}")
     say.line(f"venue {venue.venue.name}, durability {venue.venue.durability}, wait {venue.plan.wait}, "
              f"data {venue.venue.data_dir}")  # fmt: skip
-    for index, worker in enumerate(plan):
+    for index, worker in enumerate(supervisor.plan):
         where = f"core {worker.core}" if worker.core >= 0 else "not pinned"
         say.line(f"worker {index + 1}: {' + '.join(worker.stages)} → {where} (pid {supervisor.pids[index]})")
     say.line("ready")

@@ -120,6 +120,7 @@ def _venue_fields(command: Mapping[str, int]) -> dict[str, Any]:
         "max_instruments": command["instrument"],
         "max_sessions": command["price_ticks"],
         "max_specials": command["orig0"],
+        "partitions": max(command["orig1"], 1),
     }
 
 
@@ -138,6 +139,7 @@ def _instrument_fields(command: Mapping[str, int]) -> dict[str, Any]:
         "group": command["account"],
         "tick_table": command["orig1"],
         "state": _state(command),
+        "partition": command["tif"] or None,
     }
 
 

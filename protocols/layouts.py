@@ -42,11 +42,12 @@ How administrative kinds use the fields of a command:
 ========== ===========================================================================================
 VENUE      capacities: qty_lots max_orders, order_id max_cl_ord_ids, aux0 max_positions, aux1
            max_levels, account max_accounts, instrument max_instruments, price_ticks max_sessions;
-           orig0 max_specials; always sequence 1
+           orig0 max_specials, orig1 partitions of matching (0 for 1); always sequence 1
 INSTRUMENT instrument id, cl symbol (16), price_ticks tick_e8, qty_lots lot_e8, aux0 money per tick
            and lot (millionths), order_id and aux1 lowest and highest price allowed (ticks, 0 none),
            orig0 protection points (ticks, 0 none), orig2 currency (3), account group, ord_type the
-           trading state in which it begins, orig1 tick table (0 none); FLAG_MARKET_DATA
+           trading state in which it begins, orig1 tick table (0 none); FLAG_MARKET_DATA; tif partition
+           (from 1; 0: by group, or by id)
 ACCOUNT    account id, cl name (16), orig2 currency (3), instrument firm (0 none)
 LIMIT      account, ord_type which (codes.Limit), qty_lots value
 KILL       account, side 1 engage, 2 release

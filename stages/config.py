@@ -26,6 +26,7 @@ from stages.config_defaults import default_config, example_toml
 from stages.config_model import (
     AUTO_PLANS,
     DURABILITIES,
+    PARTITION_NAMES,
     STAGES,
     WAITS,
     Account,
@@ -45,6 +46,7 @@ from stages.config_model import (
 
 __all__ = [
     "DURABILITIES",
+    "PARTITION_NAMES",
     "STAGES",
     "WAITS",
     "Account",
@@ -75,7 +77,7 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "durability": DURABILITIES,
     "wait": WAITS,
     "workers": AUTO_PLANS,
-    "stages": STAGES,
+    "stages": (*STAGES, *PARTITION_NAMES),
     "initial_state": tuple(STATES),
     "state": tuple(STATES),
     "band_mode": tuple(BAND_MODES),

@@ -41,6 +41,7 @@ max_accounts = 4096
 max_instruments = 1024
 max_sessions = 1024
 max_specials = 16384            # stop orders and icebergs, and as many orders with GTD
+partitions = 1                  # of matching, to spread it over workers: 1 to 8 (docs/partitions.md)
 
 [plan]
 # "auto" suits throughput, "auto-latency" gives a stage a core of its own where it can; or say it yourself:
@@ -49,6 +50,7 @@ max_specials = 16384            # stop orders and icebergs, and as many orders w
 #     { stages = ["risk", "matching", "publish"], core = 1 },
 #   ]
 # with each of ingest, journal, risk, matching, publish exactly once. Without a core, a worker is not pinned.
+# Partitions of matching may be named apart: "matching-1", "matching-2"; the others stay with "matching".
 workers = "auto"
 wait = "blocking"               # of an idle worker: "spin", "yield", "backoff" or "blocking"
 sched_fifo = false              # real-time scheduling, where permitted
@@ -68,6 +70,7 @@ lot_size = "1"
 currency = "USD"
 price_band = ["1.00", "5000.00"]    # optional: lowest and highest price of an order
 protection_points = "5.00"      # optional: how far from the best price a market order may trade
+partition = 1                   # optional: of matching; unless given that of its group's number, or of its id
 market_data = true              # optional: tell each change of its book to who subscribes; true unless given
 # Trading states, all optional (docs/trading-states.md):
 group = "equities"              # a name; schedules and `ringmatch state set` address groups

@@ -30,6 +30,7 @@ __all__ = [
     "DURABILITIES",
     "LIMITS",
     "MAX_LIMIT",
+    "PARTITION_NAMES",
     "STAGES",
     "WAITS",
     "Account",
@@ -57,12 +58,23 @@ Durability = Literal["fsync", "os", "none"]
 Wait = Literal["spin", "yield", "backoff", "blocking"]
 AutoPlan = Literal["auto", "auto-latency"]
 StageName = Literal["ingest", "journal", "risk", "matching", "publish"]
+PartitionName = Literal[
+    "matching-1",
+    "matching-2",
+    "matching-3",
+    "matching-4",
+    "matching-5",
+    "matching-6",
+    "matching-7",
+    "matching-8",
+]
 Amount = int | str
 
 DURABILITIES: Final[tuple[str, ...]] = get_args(Durability)
 WAITS: Final[tuple[str, ...]] = get_args(Wait)
 AUTO_PLANS: Final[tuple[str, ...]] = get_args(AutoPlan)
 STAGES: Final[tuple[str, ...]] = get_args(StageName)
+PARTITION_NAMES: Final[tuple[str, ...]] = get_args(PartitionName)
 
 DEFAULT_DATA_DIR: Final = "ringmatch-data"
 SLOT_BYTES: Final = 128
@@ -155,12 +167,17 @@ class Capacity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_instruments: int = 1024
     max_sessions: int = 1024
     max_specials: int = 1 << 14
+    partitions: int = 1
 
 
 class Worker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One worker process of an explicit plan; without a core it is not pinned."""
+    """One worker process of an explicit plan; without a core it is not pinned.
 
-    stages: tuple[StageName, ...]
+    ``matching-1`` is the first partition of matching; ``matching`` is what brings partitions together, and those of
+    them that no worker names.
+    """
+
+    stages: tuple[StageName | PartitionName, ...]
     core: int | None = None
 
 
@@ -200,6 +217,7 @@ class Instrument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     band_mode: BandWord = "reject"
     volatility_auction: str | None = None
     indication_interval: str | None = None
+    partition: int | None = None
 
     @property
     def tick_e8(self) -> int:

@@ -84,9 +84,9 @@ WW_STAGES: Final = 4
 WW_LOOPS: Final = 5
 WW_BUSY: Final = 6
 WW_READY: Final = 7
-WW_BOOKS_DIGEST: Final = 8
 WW_RISK_DIGEST: Final = 9
 WW_DIGEST_SEQ: Final = 10  # the sequence for which the digests of what this worker owns are given
+WW_BOOKS_DIGESTS: Final = 16  # of each partition of matching that this worker has
 CW_PORT_BLOCKS: Final = 1536
 PORT_WORDS: Final = 32
 PW_STATE: Final = 0
@@ -122,6 +122,7 @@ CONTROL_WORDS: Final = 5120
 DESCRIPTION_BYTES: Final = 16 << 20  # two halves, each for all instruments and accounts that can be
 
 MAX_WORKERS: Final = 16
+MAX_PARTITIONS: Final = 8
 MAX_PORTS: Final = 32
 assert CW_BELLS + BELL_WORDS * MAX_WORKERS <= CW_DESK and CW_DESK + DESK_WORDS <= CW_WORKER_BLOCKS
 assert CW_WORKER_BLOCKS + WORKER_WORDS * MAX_WORKERS <= CW_PORT_BLOCKS

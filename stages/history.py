@@ -178,7 +178,7 @@ class _Names:
 
     def __init__(self, core: Core, instrument: int) -> None:
         self.directory = directory_of(core.state.risk)
-        self._books = core.state.books
+        self._books = core.state.books[int(core.state.risk.instruments[instrument]["partition"])]
         self.view = BookView(self._books, core.state.capacities.max_instruments)
         self._sessions = session_names_of(core)
         self._instrument = instrument

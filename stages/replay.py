@@ -149,7 +149,7 @@ class Replayer:
                 first_seq=self._first_seq, last_seq=0, commands=0, outcome_digest="", state_digest="", checkpoints=0,
                 last_checkpoint_seq=0, state_checks=0,
             )  # fmt: skip
-        words = self.core.state.books.words
+        words = self.core.state.merged.words
         stopped_seq, digest = self._clean_stop
         if stopped_seq != self.last_seq:
             digest = state_digest(self.core.state.risk, self.core.state.books)

@@ -22,7 +22,7 @@ import numpy as np
 from protocols.layouts import SLOT_WORDS
 from ringbuffer.bundle import bundle, make_bundle
 from ringbuffer.kernel import JIT_DISABLED
-from stages.state_words import MATCHING_WORDS, RISK_WORDS
+from stages.state_words import MATCHING_WORDS, MW_PARTITION, MW_PARTITIONS, RISK_WORDS, RW_PARTITIONS
 
 __all__ = [
     "Capacities",
@@ -256,7 +256,8 @@ INSTRUMENT = np.dtype(
         ("tick_table", "u1"),
         ("flags", "<u2"),  # of the command that defined it
         ("group", "<i4"),
-        ("initial_state", "<i4"),
+        ("initial_state", "<u2"),
+        ("partition", "<u2"),  # of matching that has its book, from 0
     ],
     align=True,
 )
@@ -289,7 +290,9 @@ FEEDBACK = np.dtype(
     ],
     align=True,
 )
-VERDICT = np.dtype([("order_id", "<i8"), ("reason", "<i4"), ("session", "<i4")], align=True)
+VERDICT = np.dtype(
+    [("order_id", "<i8"), ("reason", "<i4"), ("session", "<u2"), ("partition", "<u2")], align=True
+)
 
 assert (ORDER.itemsize, LEVEL.itemsize, RISK_ORDER.itemsize, CL_ENTRY.itemsize) == (64, 32, 64, 32)
 assert (SPECIAL.itemsize, MARKET.itemsize, SCHEDULE.itemsize) == (56, 192, 32)
@@ -307,6 +310,7 @@ MAX_SCHEDULES = 256
 TICK_TABLES = 64  # table 0 is "none"
 TICK_ROWS = 16  # of a table
 BLOCK_KEYS = 32  # of a block of a ladder; a power of two
+EVERY_PARTITION = 0xFFFF  # of a verdict: the command concerns them all
 
 
 class Capacities(NamedTuple):
@@ -320,6 +324,7 @@ class Capacities(NamedTuple):
     max_instruments: int = 1024
     max_sessions: int = 1024
     max_specials: int = 1 << 14
+    partitions: int = 1
 
 
 @bundle
@@ -429,11 +434,14 @@ def allocate_risk(capacities: Capacities, input_slots: int) -> RiskState:
     """Allocate an empty risk state; ``input_slots`` bounds how many commands can be in flight."""
     orders = private_array(capacities.max_orders, RISK_ORDER)
     positions = private_array(capacities.max_positions, POSITION)
-    refills = MAX_REFILLS * (capacities.max_specials + input_slots)  # fills that end no order
+    specials = capacities.max_specials * capacities.partitions
+    refills = MAX_REFILLS * (specials + input_slots)  # fills that end no order
     feed_size = _power_of_two(2 * capacities.max_orders + refills + 8 * input_slots)
+    words = shared_array(RISK_WORDS, np.int64)
+    words[RW_PARTITIONS] = capacities.partitions
     return make_bundle(
         RiskState,
-        words=shared_array(RISK_WORDS, np.int64),
+        words=words,
         orders=orders,
         order_keys=orders["order_id"],
         order_map=private_array(_power_of_two(2 * capacities.max_orders), np.int32),
@@ -462,8 +470,8 @@ def room_for_blocks(max_levels: int, max_instruments: int) -> int:
     return min(sides, max_levels) + 2 * max_levels // (BLOCK_KEYS // 4 - 1)
 
 
-def allocate_matching(capacities: Capacities) -> MatchingState:
-    """Allocate empty books."""
+def allocate_matching(capacities: Capacities, partition: int = 0) -> MatchingState:
+    """Allocate the empty books of one partition (from 0) of ``capacities.partitions``."""
     orders = private_array(capacities.max_orders, ORDER)
     max_specials = capacities.max_specials
     # beside those for trailing stops, which move when all levels are in use, one for orders that are released
@@ -483,9 +491,15 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
     sides = shared_array(SIDES_PER_INSTRUMENT * (capacities.max_instruments + 1), BOOK_SIDE)
     for name in ("best", "top", "root"):
         sides[name] = -1
+    words = shared_array(MATCHING_WORDS, np.int64)
+    words[MW_PARTITION] = partition
+    words[MW_PARTITIONS] = capacities.partitions
+    digest_slots = (
+        DIGEST_SLOTS if capacities.partitions == 1 else 1
+    )  # those of several are taken behind the merge
     return make_bundle(
         MatchingState,
-        words=shared_array(MATCHING_WORDS, np.int64),
+        words=words,
         orders=orders,
         order_keys=orders["order_id"],
         order_map=private_array(_power_of_two(2 * capacities.max_orders), np.int64),
@@ -509,7 +523,7 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
         flat_rows=block_rows.reshape(-1),
         pending=pending,
         ring=np.zeros(SLOT_WORDS, np.int64),
-        digests=shared_array(DIGEST_SLOTS, np.int64),
+        digests=shared_array(digest_slots, np.int64),
     )
 
 

@@ -20,6 +20,7 @@ RW_SESSIONS: Final = 8
 RW_OUT_CURSOR: Final = 9
 RW_FEED_HIGH: Final = 10
 RW_CL_SUM: Final = 11  # sum of a hash of each used ClOrdID, for the state digest
+RW_PARTITIONS: Final = 12  # of matching; constant
 RISK_WORDS: Final = 16
 
 # Words of MatchingState.words; counters by outcome type and by reason follow
@@ -61,4 +62,16 @@ MW_TOUCHED_HEAD: Final = (
 )
 MW_TOUCHED_TAIL: Final = 111
 MW_FEEDS: Final = 112  # instruments that have market data
+MW_PARTITION: Final = 113  # which of the partitions this is, from 0; constant
+MW_PARTITIONS: Final = 114  # how many there are; constant
 MATCHING_WORDS: Final = 128
+
+# Words of Merged.words: cursor, counters and digest have the places of MatchingState.words; beside them
+GW_PLACE: Final = 104  # how many partitions have told all they have of the command under way
+GW_TRADES: Final = 105  # trades that those made in it
+GW_LAST_TRADE: Final = 106  # the highest number of a trade of the partition whose turn it is
+GW_COUNT: Final = 108  # what the answers of those before it counted (MW_OUT_INDEX is 107)
+GW_HEAD: Final = 112  # of each partition: the last outcome taken out of its lane,
+GW_TAIL: Final = 120  # the last one seen in it,
+GW_MATCHED: Final = 128  # and the last input that it had matched by then
+MERGED_WORDS: Final = 136

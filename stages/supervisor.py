@@ -35,7 +35,7 @@ from ringbuffer.liveness import is_alive, own_identity, split_token
 from ringbuffer.ring_words import store_word
 from ringbuffer.shm import Segment
 from stages import control as ctl
-from stages.config import ConfigError, VenueConfig
+from stages.config import PARTITION_NAMES, ConfigError, VenueConfig
 from stages.control import (
     AccountRow,
     Description,
@@ -49,7 +49,7 @@ from stages.control import (
 from stages.core import Core
 from stages.definitions import capacities_of, directory_of, market_mark, markets_of, schedules_of
 from stages.desk import Desk
-from stages.digest import combine_digests
+from stages.digest import combine_digests, combine_partitions
 from stages.ingest import (
     INGEST_WORDS,
     IW_CHECKPOINT,
@@ -66,17 +66,16 @@ from stages.last_run import LastRun, write_last_run
 from stages.loop import Context, Ports
 from stages.memory import SEGMENTS, PipelineMemory, Sizes, control_words, pipeline_id, segment_name
 from stages.observe import counters_of
+from stages.partitions import connect
+from stages.plan import lay_partitions
 from stages.publish import PUBLISH_WORDS
 from stages.replay import Replayer, hex_digest, journal_directory
 from stages.state import (
     VERDICT,
     shared_array,
-    with_ring,
 )
 from stages.state_words import (
     MW_DIGEST,
-    MW_OUT_GATE,
-    MW_OUT_NEXT,
     RW_OUT_CURSOR,
     RW_SESSIONS,
 )
@@ -161,6 +160,7 @@ class Supervisor:
             )
             self.recovered_torn = self._writer.torn_copy
             self._recover(on_replay)
+            self.plan = lay_partitions(self.plan, self.core.state.capacities.partitions)
             rings = config.rings
             sizes = Sizes(
                 rings.input_slots, rings.output_slots, rings.ingress_slots, rings.egress_slots, rings.ports
@@ -221,8 +221,8 @@ class Supervisor:
         memory, last_seq = self._memory, self.recovered_seq
         assert memory is not None
         self.control = memory.control
-        risk, books = self.core.state.risk, self.core.state.books
-        books.words[MW_OUT_NEXT] = books.words[MW_OUT_GATE] = 0
+        state = self.core.state
+        risk = state.risk
         risk.words[RW_OUT_CURSOR] = 0
         ingest = shared_array(INGEST_WORDS, np.int64)
         ingest[IW_SEQ] = ingest[IW_GATE] = ingest[IW_CHECKPOINT] = last_seq
@@ -252,7 +252,7 @@ class Supervisor:
             spans=self._buffers.spans,
             journal_words=self._buffers.words,
             risk=risk,
-            books=with_ring(books, memory.out_slot_words),
+            partitions=connect(state.books, state.merged, memory.out_slot_words),
         )
         control = self.control
         pid, start = own_identity()
@@ -520,10 +520,9 @@ class Supervisor:
         store_word(control, ctl.CW_STOP, Stop.DRAIN)
         self._wait_for_ingest()
         self._settle_control_port()
-        books = self.core.state.books
         seq = int(memory.in_words[CUR_WRITER])
         digest = self._take_digest(seq)
-        outcome_digest = int(books.words[MW_DIGEST])
+        outcome_digest = int(self.core.state.merged.words[MW_DIGEST])
         self._send(
             new_command(KIND_CHECKPOINT, flags=FLAG_FINAL, aux0=seq, aux1=outcome_digest, order_id=digest)
         )
@@ -540,16 +539,18 @@ class Supervisor:
 
     def _take_digest(self, seq: int) -> int:
         """Return the state digest after ``seq``, all rests: of what the owners of books and risk tell."""
+        partitions = self.core.state.capacities.partitions
+        owners = PARTITION_NAMES[:partitions] if partitions > 1 else ("matching",)
         stages = {stage: index for index, worker in enumerate(self.plan) for stage in worker.stages}
         blocks = {
             stage: self.control[ctl.CW_WORKER_BLOCKS + stages[stage] * ctl.WORKER_WORDS :]
-            for stage in ("matching", "risk")
+            for stage in (*owners, "risk")
         }
         store_word(self.control, ctl.CW_DIGEST_SEQ, seq)
         for stage, block in blocks.items():
             self._wait(partial(_has_told, block, seq), f"the digest of {stage}")
-        books = int(blocks["matching"][ctl.WW_BOOKS_DIGEST])
-        return combine_digests(books, int(blocks["risk"][ctl.WW_RISK_DIGEST]))
+        books = [int(blocks[stage][ctl.WW_BOOKS_DIGESTS + index]) for index, stage in enumerate(owners)]
+        return combine_digests(combine_partitions(books), int(blocks["risk"][ctl.WW_RISK_DIGEST]))
 
     def _wait_for_ingest(self) -> None:
         """Wait until ingest has begun a pass after the stop word: no step that took from gateways is under way."""
@@ -590,7 +591,7 @@ class Supervisor:
             stopped_ns=time.time_ns(),
             last_seq=int(memory.in_words[CUR_WRITER]),
             durable_seq=int(control[ctl.CW_DURABLE]),
-            outcome_digest=hex_digest(int(self.core.state.books.words[MW_DIGEST])),
+            outcome_digest=hex_digest(int(self.core.state.merged.words[MW_DIGEST])),
             state_digest=digest,
             error=error,
             counters=counters_of(control),

@@ -254,11 +254,11 @@ def test_administration_is_decoded() -> None:
     usd = pack_text("USD")[0]
     assert fields_of(
         Kind.INSTRUMENT, instrument=3, cl0=symbol0, cl1=symbol1, price_ticks=5, qty_lots=6, aux0=7, order_id=8,
-        aux1=9, orig0=4, orig2=usd,
+        aux1=9, orig0=4, orig2=usd, tif=2,
     ) == {
         "kind": "instrument", "session": 0, "instrument": 3, "symbol": "BTC/USD", "tick_e8": 5, "lot_e8": 6,
         "tick_value": 7, "low_ticks": 8, "high_ticks": 9, "protection_ticks": 4, "currency": "USD",
-        "market_data": False, "group": 0, "tick_table": 0, "state": None,
+        "market_data": False, "group": 0, "tick_table": 0, "state": None, "partition": 2,
     }  # fmt: skip
     account = {"kind": "account", "session": 0, "account": 2, "name": "BTC/USD", "currency": "USD", "firm": 0}
     assert fields_of(Kind.ACCOUNT, account=2, cl0=symbol0, cl1=symbol1, orig2=usd) == account

@@ -57,6 +57,7 @@ max_accounts = {max_accounts}
 max_instruments = {max_instruments}
 max_sessions = 64
 max_specials = 4096
+partitions = {partitions}
 [plan]
 workers = {workers}
 wait = "{wait}"
@@ -76,6 +77,7 @@ DEFAULTS: dict[str, Any] = {
     "max_cl_ord_ids": 262144,
     "max_accounts": 64,
     "max_instruments": 64,
+    "partitions": 1,
     "workers": ALL_IN_ONE,
     "wait": "backoff",
     "segment_bytes": 1 << 20,

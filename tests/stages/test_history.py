@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from protocols.codes import Kind, OrdType, Side, Tif, TradingState
+from stages.config import Capacity
 from stages.history import BookThen, book_then, replay_to
 from stages.venue import new_command, set_name
-from tests.cli.recorded import START_NS, Recorder
+from tests.cli.recorded import CAPACITY, START_NS, Recorder
 
 pytestmark = pytest.mark.jitoff
 
@@ -20,10 +22,10 @@ MAX_TICKS = 2**63 - 1
 class Filmed(Recorder):
     """A recorder that keeps the books as they are after each command."""
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: Capacity = CAPACITY) -> None:
         self.books: list[Any] = [None]
         self.lasts: list[Any] = [None]
-        super().__init__()
+        super().__init__(capacity)
 
     def add(self, command: Any) -> Any:
         """Sequence one command and take a picture."""
@@ -141,3 +143,24 @@ def test_an_auction_shows_its_state_and_its_indication(tmp_path: Path) -> None:
     assert (book.indicative.surplus_qty, book.indicative.surplus_side) == (2, "buy")
     book = book_then(replay_to(tmp_path), 1)
     assert (book.state, book.indicative, book.last_price) == ("continuous", None, "10.00")
+
+
+def test_books_of_all_partitions(tmp_path: Path) -> None:
+    """Where matching is divided, each instrument's book is found in its partition."""
+    recorder = Filmed(msgspec.structs.replace(CAPACITY, partitions=3))
+    for instrument in (1, 2, 3):
+        recorder.define(instrument)
+    session = recorder.open("FIRM1")
+    for instrument in (1, 2, 3):
+        recorder.trade(session, 10 + instrument, instrument)
+    recorder.write(tmp_path)
+    replayer = replay_to(tmp_path)
+    for instrument in (1, 2, 3):
+        book = book_then(replayer, instrument, with_orders=True)
+        expected = {
+            side: [(f"{price / 100:.2f}", [order[0] for order in orders]) for price, orders in levels]
+            for (of, side), levels in recorder.books[-1].items()
+            if of == instrument
+        }
+        assert expected and pictured(book) == expected
+        assert book.last_price == f"{recorder.lasts[-1][instrument] / 100:.2f}"

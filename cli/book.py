@@ -49,7 +49,7 @@ def book(
 ) -> int:
     """Show the book of an instrument as it was after a command, or at a time: levels, orders, state, last price."""
     from stages.definitions import directory_of
-    from stages.history import book_then, replay_to
+    from stages.history import book_then, replay_to, warm_kernels
     from stages.moments import end_of
     from stages.replay import journal_directory
 
@@ -57,7 +57,7 @@ def book(
     moment = moment_of(directory, "--at", at) if at is not None else end_of(journal_directory(directory))
     if not moment.seq:
         raise CommandError(f"{directory}: expected a journal with commands, was an empty one", ExitCode.USAGE)
-    load_kernels()
+    load_kernels(warm_kernels)
     with ProgressBar("replaying", moment.seq) as bar:
         replayer = replay_to(directory, moment.seq, bar.update)
     assert replayer.core is not None

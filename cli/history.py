@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -58,8 +59,8 @@ def instrument_of(directory: Directory, symbol: str, option: str) -> int:
     )
 
 
-def load_kernels() -> None:
-    """Load the kernels before the clock runs; they are compiled first where that was never done."""
+def load_kernels(*more: Callable[[], None]) -> None:
+    """Load the kernels before the clock runs, compiled first where that was never done; ``more`` load others."""
     from cli.warm import compile_with_bar
     from ringbuffer.kernel import JIT_DISABLED
     from stages.warm import LOOP_STEPS, OTHER_STEPS
@@ -67,7 +68,7 @@ def load_kernels() -> None:
     if JIT_DISABLED:
         return
     compile_with_bar(lambda line: print(line, file=sys.stderr))
-    steps = (*OTHER_STEPS.values(), LOOP_STEPS["core"])
+    steps = (*OTHER_STEPS.values(), LOOP_STEPS["core"], *more)
     with ProgressBar("loading kernels") as bar:
         for done, load in enumerate(steps):
             load()

@@ -18,7 +18,7 @@ from protocols.columns import Names
 from protocols.command_columns import COMMAND_COLUMNS, command_columns
 from protocols.outcome_columns import OUTCOME_COLUMNS, is_exported, outcome_columns
 from stages.definitions import directory_of
-from stages.history import session_names_of
+from stages.history import session_names_of, skip_to
 from stages.replay import Replayer, ReplayResult
 from stages.state_words import RW_SESSIONS
 from stages.table_files import TableFile, open_table
@@ -57,6 +57,7 @@ def export_journal(
             exporter.outcomes_file = open_table(outcomes_to, OUTCOME_COLUMNS)
             files.append(exporter.outcomes_file)
             undo.callback(exporter.outcomes_file.discard)
+        skip_to(replayer, from_seq, on_progress)
         result = replayer.run(exporter.take, on_progress)
         for file in files:
             file.close()
@@ -79,8 +80,6 @@ class _Exporter:
     def take(self, outcomes: Any) -> None:
         """Write a batch of commands and their outcomes."""
         commands = self._replayer.fed
-        if int(commands["seq"][-1]) < self._from_seq:
-            return
         self._learn_names()
         if self.commands_file is not None:
             rows = commands[commands["seq"] >= self._from_seq]

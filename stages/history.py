@@ -32,6 +32,7 @@ from stages.core import Core
 from stages.definitions import directory_of
 from stages.hashing import id_find
 from stages.replay import Replayer
+from stages.state import Capacities
 from stages.state_words import RW_SESSIONS
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "qty_of",
     "replay_to",
     "session_names_of",
+    "skip_to",
+    "warm_kernels",
 ]
 
 NO_ORDER: Final = -1
@@ -109,6 +112,14 @@ def replay_to(
     return replayer
 
 
+def skip_to(replayer: Replayer, seq: int, on_progress: Callable[[int], None] | None = None) -> None:
+    """Replay up to the command before ``seq`` without its outcomes, which is faster; then the replayer can go on."""
+    if seq > 1:
+        last_seq, replayer.to_seq = replayer.to_seq, seq - 1
+        replayer.run(on_progress=on_progress)
+        replayer.to_seq = last_seq
+
+
 def session_names_of(core: Core) -> dict[int, str]:
     """Return the names of all sessions that a core has ever opened, by id."""
     risk = core.state.risk
@@ -171,6 +182,15 @@ def copy_name(s, order_id, out):  # type: ignore[no-untyped-def]
         for word in range(3):
             out[word] = s.texts[order, word]
     return np.int64(order)
+
+
+def warm_kernels() -> None:
+    """Compile or load the kernels that look at books."""
+    view = BookView(Core(Capacities(64, 64, 64, 64, 8, 8, 8, 16)).state.books[0], 8)
+    view.book()
+    view.orders()
+    view.indicative()
+    copy_name(view._books, np.int64(0), np.zeros(3, dtype=np.int64))
 
 
 class _Names:

@@ -36,7 +36,7 @@ from protocols.directory import Directory
 from protocols.layouts import COMMAND, OUTCOME, SLOT_WORDS, layout_hash
 from protocols.text import pack_text, unpack_text
 from stages.definitions import directory_of
-from stages.history import session_names_of
+from stages.history import session_names_of, skip_to
 from stages.moments import end_of
 from stages.replay import Replayer, journal_directory
 
@@ -103,11 +103,10 @@ def _check_order(data_dir: str | Path, order_id: int, to_seq: int) -> None:
     from journal.reader import JournalReader
 
     directory = journal_directory(data_dir)
-    end = min(to_seq or order_id, end_of(directory).seq) if order_id > 0 else 0
-    if not 0 < order_id <= end:
-        raise NoSuchOrder(
-            f"expected the id of an order, a sequence from 1 to {end_of(directory).seq}, was {order_id}"
-        )
+    last_seq = end_of(directory).seq
+    last_seq = min(to_seq or last_seq, last_seq)
+    if not 0 < order_id <= last_seq:
+        raise NoSuchOrder(f"expected the id of an order, a sequence from 1 to {last_seq}, was {order_id}")
     rows = np.zeros((1, SLOT_WORDS), dtype=np.int64)
     with JournalReader(directory, layout_hash(COMMAND)) as reader:
         reader.seek(order_id)
@@ -147,6 +146,7 @@ class _Tracer:
 
     def run(self, on_progress: Progress | None) -> OrderTrace:
         """Replay, and return what was found."""
+        skip_to(self._replayer, self._order_id, on_progress)
         self._replayer.run(self._take, on_progress)
         core = self._replayer.core
         self._order_id = self._order_id or self._attempt
@@ -179,8 +179,6 @@ class _Tracer:
             self._learn_session()
         if not self._order_id and self._names:
             self._look_for_name(outcomes)
-        elif self._order_id and int(commands["seq"][-1]) < self._order_id:
-            return
         told = outcomes[outcomes["type"] < OUT_STATE_CHANGED]
         own = self._own(commands, told)
         about = told["order_id"] == self._order_id if self._order_id else np.zeros(len(told), np.bool_)

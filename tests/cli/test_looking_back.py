@@ -137,6 +137,7 @@ def test_order_that_is_not_there(day: tuple[Path, Recorder], capsys: pytest.Capt
     """What cannot be found is told from what was asked in the wrong way."""
     directory, _ = day
     assert "was 99999" in refused(capsys, "order", directory, 99999)
+    assert "a sequence from 1 to 13, was 14" in refused(capsys, "order", directory, 14, "--to", 13)
     assert "2 is that of a command instrument" in refused(capsys, "order", directory, 2)
     assert "ORDER_ID: expected a number, was 'C13'" in refused(capsys, "order", directory, "C13")
     said = refused(capsys, "order", directory, "--session", "FIRM9", "--cl-ord-id", "C13")

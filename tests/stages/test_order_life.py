@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from protocols.codes import Kind, OrdType, Side, Tif
+from protocols.codes import Kind, OrdType, Side, Tif, TradingState
 from stages.order_life import NoSuchOrder, OrderTrace, trace_name, trace_order
 from stages.order_story import OrderCommand, OrderOutcome, OrderStory, story_of
 from stages.venue import new_command, set_name
-from tests.cli.recorded import Recorder
+from tests.cli.recorded import START_NS, Recorder
 
 pytestmark = pytest.mark.jitoff
 
@@ -224,3 +224,36 @@ def test_an_order_that_is_replaced_all_day(tmp_path: Path) -> None:
         trace = trace_name(tmp_path, "MAKER", name)
         assert (trace.order_id, len(trace.commands), len(trace.outcomes)) == (order, 61, 61)
         assert story_of(trace, "").cl_ord_ids == [f"Q{number}" for number in range(61)]
+
+
+def test_time_and_auctions_are_causes(tmp_path: Path) -> None:
+    """An order that expires by time shows the command that brought it; one that an uncross fills, the change of state."""
+    desk = Desk()
+    desk.define()
+    session = desk.open("FIRM1")
+    expires = START_NS + desk.last_seq + 2
+    timed = desk.new(session, "T", Side.BUY, 900, 5, tif=int(Tif.GTD), aux1=expires)
+    desk.add(new_command(Kind.TICK))
+    desk.add(new_command(Kind.TICK))
+    desk.add(new_command(Kind.STATE, instrument=1, ord_type=int(TradingState.OPENING_AUCTION)))
+    market = desk.new(session, "M", Side.BUY, 0, 5, ord_type=int(OrdType.MARKET))
+    limit = desk.new(session, "L", Side.SELL, 1000, 8)
+    desk.add(new_command(Kind.STATE, instrument=1, ord_type=int(TradingState.CONTINUOUS)))
+    uncross = desk.last_seq
+    desk.write(tmp_path)
+    found = story_of(trace_order(tmp_path, timed), "")
+    assert (found.status, found.reason, found.leaves_qty) == ("expired", "gtd_expired", 0)
+    assert [(event.kind, event.is_cause) for event in found.events if isinstance(event, OrderCommand)] == [
+        ("new", False), ("tick", True),
+    ]  # fmt: skip
+    for order, other, status in ((market, limit, "filled"), (limit, market, "open")):
+        found = story_of(trace_order(tmp_path, order), "")
+        (fill,) = [event for event in found.events if isinstance(event, OrderOutcome) and event.trade_id]
+        assert (fill.seq, fill.liquidity, fill.against_order_id, fill.price) == (
+            uncross,
+            "auction",
+            other,
+            "10.00",
+        )
+        assert (found.status, found.cum_qty, found.average_price) == (status, 5, "10")
+    assert story_of(trace_order(tmp_path, market), "").price is None

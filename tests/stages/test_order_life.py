@@ -227,7 +227,7 @@ def test_an_order_that_is_replaced_all_day(tmp_path: Path) -> None:
 
 
 def test_time_and_auctions_are_causes(tmp_path: Path) -> None:
-    """An order that expires by time shows the command that brought it; one that an uncross fills, the change of state."""
+    """An order that expires shows the command that brought the time; one that an uncross fills, the change of state."""
     desk = Desk()
     desk.define()
     session = desk.open("FIRM1")

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from protocols.codes import KIND_CHECKPOINT, OUT_BOOK, OUTFLAG_ANSWER, REASON_NONE
+from protocols.codes import KIND_CHECKPOINT, OUT_BOOK, OUT_FILLED, OUTFLAG_ANSWER, REASON_NONE
 from protocols.layouts import SLOT_WORDS
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
@@ -81,14 +81,14 @@ def put_merged(m, lane_slots, partition, place, out_slots, row, counted):  # typ
     words[MW_OUT_INDEX] = index + 1
     cause = (out_slots[out, WORD_CAUSE] & ~np.int64(LOW_32)) | (index & LOW_32)
     what = out_slots[out, WORD_WHAT]
+    kind = what & BYTE
     trade = what >> 32
-    if trade != 0:
+    if trade != 0 and (kind == OUT_FILLED or kind == OUT_BOOK):  # of others it is no trade's number
         words[GW_LAST_TRADE] = max(words[GW_LAST_TRADE], trade)
         what += words[GW_TRADES] << 32
     out_slots[out, WORD_CAUSE] = cause
     out_slots[out, WORD_WHAT] = what
     out_slots[out, WORD_QTY] += counted
-    kind = what & BYTE
     reason = (cause >> 32) & 0xFFFF
     words[MW_TYPE_COUNTS + kind] += 1
     if reason != REASON_NONE and kind != OUT_BOOK:

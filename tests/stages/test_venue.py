@@ -97,7 +97,7 @@ def test_a_first_start_defines_everything() -> None:
     assert directory.instruments == expected.instruments and directory.accounts == expected.accounts
     for identity, account in enumerate(config.accounts, start=1):
         limits = core.state.risk.limits[identity].tolist()
-        assert [(limit, limits[limit]) for limit in Limit] == list(account.limits)
+        assert [(limit, limits[limit]) for limit, _ in account.limits] == list(account.limits)
     first = core.state.risk.instruments[1]
     assert (int(first["low_ticks"]), int(first["high_ticks"])) == config.instruments[0].band_ticks
     assert int(first["currency"]) == currency_code("USD")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from protocols.codes import Kind, OutcomeFlag, Reason
+from protocols.codes import Kind, OutcomeFlag, OutcomeType, Reason
 from tests.twin.checks import Instrument
 from tests.twin.matching import MatchingTwin
 from tests.twin.records import Command, Outcome
@@ -73,7 +73,9 @@ class PartitionsTwin:
         trades = 0
         for part in told:
             for outcome in part:
-                number = outcome.trade_index + trades if outcome.trade_index else 0
+                is_trade = outcome.type == OutcomeType.FILLED
+                number = outcome.trade_index + trades if is_trade else outcome.trade_index
                 result.append(replace(outcome, index=len(result), trade_index=number))
-            trades = max([trades, *(outcome.trade_index for outcome in result)])
+            filled = [outcome.trade_index for outcome in result if outcome.type == OutcomeType.FILLED]
+            trades = max(filled, default=0)
         return result

@@ -12,7 +12,7 @@ import pytest
 
 from cli.app import main
 from cli.exit_codes import ExitCode
-from protocols.codes import Kind, Side
+from protocols.codes import OUT_FILLED, OUTFLAG_MAKER, Kind, Side
 from protocols.instants import time_text
 from protocols.layouts import COMMAND
 from stages.journaling import open_writer
@@ -112,25 +112,28 @@ def test_book_of_what_is_not_there(
 def test_order_tells_a_life(day: tuple[Path, Recorder], capsys: pytest.CaptureFixture[str]) -> None:
     """Commands and outcomes of an order, by id and by name, for scripts and for people."""
     directory, recorder = day
-    order_id = 14
+    live = recorder.all_outcomes()
+    ends = live[
+        (live["type"] == OUT_FILLED) & (live["flags"] & OUTFLAG_MAKER != 0) & (live["leaves_lots"] == 0)
+    ]
+    order_id, hit_by = int(ends["order_id"][0]), int(ends["input_seq"][0])
+    name = f"C{order_id - 1}"
     story = printed(capsys, "order", directory, order_id)
-    named = printed(capsys, "order", directory, "--session", "FIRM1", "--cl-ord-id", story["cl_ord_ids"][0])
+    named = printed(capsys, "order", directory, "--session", "FIRM1", "--cl-ord-id", name)
     assert named == story and story["status"] == "filled"
     outcomes = [event for event in story["events"] if event["event"] == "outcome"]
-    live = recorder.all_outcomes()
     mine = live[live["order_id"] == order_id]
     assert [(event["seq"], event["index"]) for event in outcomes] == [
         (int(row["input_seq"]), int(row["index"])) for row in mine
     ]
     assert main(["order", str(directory), f"{order_id:,}"]) == ExitCode.OK
     out, _ = capsys.readouterr()
-    assert out.startswith(
-        f"order {order_id}: sell SYM1 limit gtc\nof session FIRM1, account ACC1, ClOrdID C13\n"
-    )
-    assert "filled: 4 done at 10.03 on average, 0 left" in out
-    assert out.count("> ") == len(outcomes) and "with order 15" in out
+    assert out.startswith(f"order {order_id}: {story['side']} SYM1 limit gtc\n")
+    assert f"of session FIRM1, account ACC1, ClOrdID {name}\n" in out
+    assert f"filled: {story['cum_qty']} done at {story['average_price']} on average, 0 left" in out
+    assert out.count("> ") == len(outcomes) and f"with order {hit_by}" in out
     early = printed(capsys, "order", directory, order_id, "--to", order_id)
-    assert (early["status"], early["last_seq"]) == ("open", order_id)
+    assert (early["status"], early["last_seq"], hit_by > order_id) == ("open", order_id, True)
 
 
 def test_order_that_is_not_there(day: tuple[Path, Recorder], capsys: pytest.CaptureFixture[str]) -> None:

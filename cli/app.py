@@ -46,6 +46,10 @@ COMMANDS: Final[dict[str, Row]] = {
     "mass-cancel": Row("cli.mass_cancel:mass_cancel", "Cancel orders, of whatever session, as the operator."),
     "stop": Row("cli.stop:stop", "Drain and stop the pipeline."),
     "replay": Row("cli.replay:replay", "Rebuild the state from the journal and verify its digests."),
+    "book": Row("cli.book:book", "Show a book as it was: at a sequence, or at a time."),
+    "order": Row("cli.order:order", "Show the whole life of an order, from the journal."),
+    "diff": Row("cli.diff:diff", "Find where two journals part."),
+    "export": Row("cli.export:export", "Write commands and outcomes as tables: Parquet, CSV, JSON lines."),
     "scenario": Row("cli.scenario_commands:app", "Run scenario files: commands and expected outcomes."),
     "journal": Row("cli.journal_commands:app", "Look into a journal: facts, records, verification."),
     "ring": Row("cli.ring:app", "Look at rings in shared memory: list, state of one, live."),
@@ -62,10 +66,12 @@ def load_command(name: str) -> Any:
     """Import the module of a command and return the command."""
     row = COMMANDS[name]
     module, _, attribute = row.target.partition(":")
-    target = getattr(importlib.import_module(module), attribute)
+    imported = importlib.import_module(module)
+    target = getattr(imported, attribute)
     if not isinstance(target, typer.Typer):
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        single.command(name, help=target.__doc__ or row.help)(target)
+        examples = getattr(imported, "EXAMPLE", None)  # of calls, below the options
+        single.command(name, help=target.__doc__ or row.help, epilog=examples)(target)
         target = single
     command = typer.main.get_command(target)
     command.name = name

@@ -13,13 +13,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from journal.ahead import ReadAhead
 from journal.errors import JournalCorrupt
 from journal.reader import JournalReader
 from protocols.codes import FLAG_FINAL, KIND_CHECKPOINT, KIND_VENUE
-from protocols.layouts import COMMAND, SLOT_WORDS, layout_hash
-from stages.core import Core
+from protocols.layouts import COMMAND, layout_hash
+from stages.core import Core, CoreState
 from stages.definitions import capacities_of
 from stages.digest import state_digest
+from stages.state import Capacities
 from stages.state_words import (
     MW_CHECKPOINT_SEQ,
     MW_COMMANDS,
@@ -27,7 +29,13 @@ from stages.state_words import (
 
 __all__ = ["ReplayResult", "Replayer", "journal_directory"]
 
-CHUNK = 1 << 16
+CHUNK = 1 << 14
+IN_FLIGHT = (
+    1 << 14
+)  # commands that a live pipeline may have between ingest and matching: what the state has room for
+# Rings of a replay: small, so that they stay in a core's cache. Neither decides anything.
+REPLAY_INPUT_SLOTS = 1 << 9
+REPLAY_OUTPUT_SLOTS = 1 << 11
 
 
 def journal_directory(data_dir: str | Path) -> Path:
@@ -65,8 +73,8 @@ class Replayer:
         self.to_seq = to_seq
         self.core: Core | None = None
         self.last_time_ns = 0
+        self.fed: Any = None  # the commands whose outcomes on_outcomes is given
         self._first_seq = self.reader.next_seq
-        self._chunk = np.zeros((CHUNK, SLOT_WORDS), dtype=np.int64)
         self._checkpoints = 0
         self._state_checks = 0
         self._state_diverged_seq = 0
@@ -78,17 +86,12 @@ class Replayer:
         on_outcomes: Callable[[Any], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> ReplayResult:
-        """Replay to the end, or to ``to_seq``; outcomes go to ``on_outcomes`` as they come."""
-        while True:
-            limit = CHUNK
-            if self.to_seq:
-                limit = min(limit, self.to_seq - self.last_seq)
-            count = self.reader.read(self._chunk, limit) if limit > 0 else 0
-            if count == 0:
-                break
-            self._replay(self._chunk[:count].reshape(-1).view(COMMAND), on_outcomes)
-            if on_progress is not None:
-                on_progress(self.last_seq)
+        """Replay to the end, or to ``to_seq``; outcomes go to ``on_outcomes`` as they come, see ``fed``."""
+        with ReadAhead(self.reader, CHUNK, self.to_seq) as chunks:
+            for rows in chunks:
+                self._replay(rows.reshape(-1).view(COMMAND), on_outcomes)
+                if on_progress is not None:
+                    on_progress(self.last_seq)
         return self.result()
 
     @property
@@ -104,12 +107,14 @@ class Replayer:
                     self.directory, "does not begin with a venue", seq=int(first["seq"]), offset=0,
                     expected="command VENUE with sequence 1", was=f"kind {first['kind']}",
                 )  # fmt: skip
-            self.core = Core(capacities_of(first))
+            self.core = _new_core(capacities_of(first), keeps_outcomes=on_outcomes is not None)
         self.last_time_ns = int(commands["time_ns"][-1])
-        is_checkpoint = commands["kind"] == KIND_CHECKPOINT
-        self._checkpoints += int(np.count_nonzero(is_checkpoint))
+        checkpoints = np.nonzero(commands["kind"] == KIND_CHECKPOINT)[0]
+        self._checkpoints += len(checkpoints)
         start = 0
-        for row in np.nonzero(is_checkpoint & (commands["flags"] & FLAG_FINAL != 0))[0]:
+        for row in checkpoints:
+            if not commands["flags"][row] & FLAG_FINAL:
+                continue
             self._feed(commands[start:row], on_outcomes)
             self._check_state(commands[row])
             start = int(row)
@@ -119,6 +124,7 @@ class Replayer:
         assert self.core is not None
         if not len(commands):
             return
+        self.fed = commands
         if on_outcomes is None:
             self.core.digest(commands)
         else:
@@ -162,6 +168,14 @@ class Replayer:
             diverged_seq=diverged,
             diverged_what="" if not diverged else "outcomes" if diverged == outcome_seq else "state",
         )
+
+
+def _new_core(capacities: Capacities, *, keeps_outcomes: bool) -> Core:
+    """Return a core for a replay; outcomes that are kept come in batches as large as its output ring."""
+    state = CoreState(capacities, IN_FLIGHT)
+    if keeps_outcomes:
+        return Core(state=state, input_slots=REPLAY_INPUT_SLOTS)
+    return Core(state=state, input_slots=REPLAY_INPUT_SLOTS, output_slots=REPLAY_OUTPUT_SLOTS)
 
 
 def hex_digest(digest: int) -> str:

@@ -172,11 +172,13 @@ class ForgetfulDisk(Disk):
 
     def pwrite(self, fd: int, data: Any, offset: int) -> int:
         """Write, and remember what was there before, sector by sector."""
-        images = self.unsynced.setdefault(self._path(fd), [])
+        path = self._path(fd)
+        images = self.unsynced.setdefault(path, [])
         stop = offset + len(data)
-        for start in range(offset - offset % SECTOR_BYTES, stop, SECTOR_BYTES):
-            before = os.pread(fd, SECTOR_BYTES, start)
-            images.append((start, before.ljust(SECTOR_BYTES, b"\0")))
+        with open(path, "rb") as file:  # the descriptor may be for writing only
+            for start in range(offset - offset % SECTOR_BYTES, stop, SECTOR_BYTES):
+                before = os.pread(file.fileno(), SECTOR_BYTES, start)
+                images.append((start, before.ljust(SECTOR_BYTES, b"\0")))
         return super().pwrite(fd, data, offset)
 
     def fdatasync(self, fd: int) -> None:

@@ -17,11 +17,11 @@ import msgspec
 import numpy as np
 
 from journal.assess import Assessment, assess
-from journal.blockwalk import WALK_END, WALK_FULL
+from journal.blockwalk import EPOCH, SEQ_MAX, WALK_END, WALK_FULL
 from journal.errors import JournalCorrupt, JournalError, JournalLayout, JournalMissing
 from journal.meta import META_NAME, read_meta
 from journal.scan import SegmentScan, SegmentWalk, find_witness_behind
-from journal.segment import SEGMENT_HEADER_BYTES, list_segments, read_header, segment_name
+from journal.segment import SEGMENT_HEADER_BYTES, find_segment, list_segments, read_header
 
 __all__ = ["Finding", "JournalInfo", "JournalReader", "SegmentInfo"]
 
@@ -105,6 +105,12 @@ class JournalReader:
         assert self._walk is not None, "the reader is closed"
         return self._walk.next_seq
 
+    @property
+    def epoch(self) -> int:
+        """The epoch of the writer of the last block that was reached."""
+        assert self._walk is not None, "the reader is closed"
+        return int(self._walk.walker[EPOCH])
+
     def seek(self, seq: int) -> None:
         """Go to ``seq``, which must be in the journal or the next one to be written."""
         segments = list_segments(self.directory)
@@ -122,10 +128,10 @@ class JournalReader:
                     f"{self.directory}: expected a sequence up to {self.next_seq}, was {seq}"
                 )
 
-    def read(self, out: Any, limit: int | None = None) -> int:
+    def read(self, out: Any, limit: int | None = None, *, last_seq: int = SEQ_MAX - 1) -> int:
         """Fill rows of ``out`` (int64, W words each) with the next records; return how many there were.
 
-        0 is the end, for now. Words that are not journaled are 0.
+        0 is the end, for now. Words that are not journaled are 0. No block that reaches beyond ``last_seq`` is read.
         """
         if out.dtype != np.int64 or out.ndim != 2 or out.shape[1] != self.layout.record_words:
             raise ValueError(
@@ -135,7 +141,7 @@ class JournalReader:
         row = 0
         while row < stop:
             assert self._walk is not None, "the reader is closed"
-            row = self._walk.walk(out, row, stop)
+            row = self._walk.walk(out, row, stop, last_seq)
             if self._walk.status == WALK_FULL:
                 break
             if self._enter_next():
@@ -157,8 +163,10 @@ class JournalReader:
         """Go on with the segment that begins where this one ends, if there is one."""
         walk = self._walk
         assert walk is not None
-        path = self.directory / segment_name(walk.expected_seq)
-        if path == walk.path or walk.next_seq != walk.expected_seq or not path.exists():
+        if walk.next_seq != walk.expected_seq or walk.expected_seq == walk.header.first_seq:
+            return False
+        path = find_segment(self.directory, walk.expected_seq)
+        if path is None:
             return False
         link, before = walk.link, walk.path
         header = read_header(path, walk.expected_seq)

@@ -36,6 +36,7 @@ __all__ = [
     "SPARE_NAME",
     "RecordLayout",
     "SegmentHeader",
+    "find_segment",
     "list_segments",
     "make_spare",
     "name_spare",
@@ -87,6 +88,12 @@ def list_segments(directory: Path) -> list[tuple[int, Path]]:
         names = os.listdir(directory)
     matches = [match for match in map(_NAME.fullmatch, names) if match]
     return sorted((int(match[1]), directory / match[0]) for match in matches)
+
+
+def find_segment(directory: Path, first_seq: int) -> Path | None:
+    """Return the file of the segment that begins with ``first_seq``, None if there is none."""
+    path = directory / segment_name(first_seq)
+    return path if path.exists() else None
 
 
 def _crc(raw: bytes | bytearray) -> int:

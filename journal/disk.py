@@ -16,7 +16,17 @@ import random
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OPERATIONS", "Disk", "FaultyDisk", "ForgetfulDisk", "write_all"]
+from journal.errors import io_errors
+
+__all__ = [
+    "OPERATIONS",
+    "TEMPORARY_SUFFIX",
+    "Disk",
+    "FaultyDisk",
+    "ForgetfulDisk",
+    "replace_file",
+    "write_all",
+]
 
 OPERATIONS = (
     "open",
@@ -29,6 +39,7 @@ OPERATIONS = (
     "ftruncate",
     "unlink",
 )
+TEMPORARY_SUFFIX = ".tmp"
 SHORT = -1
 TORN = -2
 SECTOR_BYTES = 512
@@ -86,6 +97,24 @@ def write_all(disk: Disk, fd: int, data: Any, offset: int) -> None:
         if size <= 0:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         rest, offset = rest[size:], offset + size
+
+
+def replace_file(disk: Disk, path: Path, data: bytes) -> None:
+    """Give a file a new content, durably: after a crash at any moment it has the old one or the new one."""
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    with io_errors("open", temporary):
+        fd = disk.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        with io_errors("pwrite", temporary):
+            write_all(disk, fd, data, 0)
+        with io_errors("fsync", temporary):
+            disk.fsync(fd)
+    finally:
+        os.close(fd)
+    with io_errors("rename", path):
+        disk.rename(temporary, path)
+    with io_errors("fsync", path.parent):
+        disk.fsync_dir(path.parent)
 
 
 class FaultyDisk(Disk):

@@ -17,7 +17,7 @@ import numpy as np
 from journal import blocks, blockwalk, compact
 from journal.blockwalk import BAD_CUT, PROBLEMS, STATUS, WALK_END, WALK_FULL, WALK_MORE
 from journal.errors import JournalCorrupt, io_errors
-from journal.segment import SEGMENT_HEADER_BYTES, SegmentHeader
+from journal.segment import SEGMENT_HEADER_BYTES, SegmentHeader, open_segment
 
 __all__ = ["NO_ROWS", "SegmentScan", "SegmentWalk", "find_witness_behind", "scan_segment"]
 
@@ -32,8 +32,7 @@ class SegmentWalk:
 
     def __init__(self, path: Path, header: SegmentHeader, *, mark_seq: int | None = None) -> None:
         self.path, self.header = path, header
-        with io_errors("open", path):
-            self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.fd = open_segment(path)
         mark = {} if mark_seq is None else {"mark_seq": mark_seq}
         self.walker = blockwalk.new_walker(
             header.segment_id, header.first_seq, header.link, header.epoch, header.segment_bytes,

@@ -27,10 +27,11 @@ from typing import Any, Self
 from journal.blockwalk import DURABLE_SEQ
 from journal.errors import JournalCorrupt, JournalMissing
 from journal.log import LogPosition
+from journal.manifest import kept_segments
 from journal.meta import META_NAME, Meta, read_meta
 from journal.reader import JournalReader
 from journal.scan import CHECK_ONLY, NO_ROWS, SegmentWalk
-from journal.segment import list_segments, read_header
+from journal.segment import read_header
 
 __all__ = ["JournalTail"]
 
@@ -75,7 +76,7 @@ class JournalTail:
         meta = self._read_meta()
         if meta.epoch != self._epoch:
             self._begin_epoch(meta)
-        segments = list_segments(self.directory)
+        segments, _ = kept_segments(self.directory)
         durable_seq = max(self._durable_seq, meta.durable_seq, self._scout_ahead(*segments[-1]))
         if self._vouched is not None:
             durable_seq = max(durable_seq, self._vouched())

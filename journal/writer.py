@@ -173,7 +173,7 @@ class JournalWriter:
         scan = found.scans[-1]
         if found.decision is Decision.TRUNCATE:
             self.torn_copy = cut_torn_tail(self._disk, scan)
-        self.first_seq, self.next_seq = found.meta.first_seq, scan.next_seq
+        self.first_seq, self.next_seq = found.first_seq, scan.next_seq
         self.segment_id, self._link = scan.header.segment_id, scan.link
         self.segment_path, self._segment_size = scan.path, scan.header.segment_bytes
         self.offset = scan.end_offset
@@ -287,6 +287,12 @@ class JournalWriter:
             self.syncs += 1
         self._unsynced = False
         self.durable_seq = self.next_seq - 1
+
+    def roll(self) -> None:
+        """Sync, and go on in a new segment, so that the one before can be sealed; nothing if this one is empty."""
+        with self._latching():
+            if self.offset > SEGMENT_HEADER_BYTES:
+                self._roll()
 
     def _roll(self) -> None:
         """Finish this segment and go on in the next one."""

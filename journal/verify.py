@@ -20,6 +20,7 @@ import msgspec
 from journal.assess import Assessment, ScanTask, assess, scan_one
 from journal.errors import JournalCorrupt, JournalError, JournalLayout, JournalMissing, io_errors
 from journal.manifest import MANIFEST_NAME, Entry, Manifest, is_archive, read_manifest
+from journal.meta import META_NAME, count_slots
 from journal.scan import SegmentScan
 from journal.segment import RecordLayout, open_segment
 
@@ -118,6 +119,11 @@ def verify_journal(
 
     found = assess(directory, layout, decode=True, archive=is_archive(directory), scanner=scanner)
     findings = _findings(found)
+    if count_slots(directory) == 1:
+        damaged = JournalCorrupt(
+            directory / META_NAME, "a damaged slot", expected="two that are valid", was="one"
+        )
+        findings.append(_finding(damaged, directory / META_NAME, fatal=False))
     if problem is not None:
         findings.append(_finding(problem, directory / MANIFEST_NAME, fatal=True))
     if manifest is not None:

@@ -347,7 +347,7 @@ def stopped_anywhere(
     """Let the action stop at its first, second, … operation until it does not; return how often it did."""
     kept.small_journal(tmp_path / "whole")
     shutil.copytree(tmp_path / "whole", tmp_path / "wanted")
-    ACTIONS[action](tmp_path / "wanted", tmp_path / "wanted-target", Disk())
+    ACTIONS[action](tmp_path / "wanted", tmp_path / "wanted-target", kept.QuickDisk())
     for nth in kept.counting():
         place = tmp_path / str(nth)
         shutil.copytree(tmp_path / "whole", place / "journal")
@@ -358,7 +358,7 @@ def stopped_anywhere(
             if hasattr(disk, "lose_power"):
                 disk.lose_power()
             check_kept(place / "journal", place / "target", action, tmp_path / "wanted")
-            ACTIONS[action](place / "journal", place / "target", Disk())
+            ACTIONS[action](place / "journal", place / "target", kept.QuickDisk())
             ended = False
         else:
             ended = True

@@ -39,6 +39,7 @@ Writing (Python, one thread; the other may encode meanwhile), in order of sequen
     durable_seq = writer.sync()                            # fdatasync unless os or none
     store_release(cursors, DURABLE, durable_seq)           # publish may release outcomes
     writer.maintain()                                      # meta file each 200 ms, next segment
+    ...  writer.space_state                                # a full disk: take in no more, see journal.spare
     ...                                                    # call maintain() now and then when idle, too
     writer.close()                                         # at a clean stop
 

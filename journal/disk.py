@@ -118,21 +118,23 @@ def replace_file(disk: Disk, path: Path, data: bytes) -> None:
 
 
 class FaultyDisk(Disk):
-    """Make the ``nth`` call (from 1) of ``operation`` fail with an errno; all others succeed.
+    """Make the ``nth`` call (from 1) of ``operation`` fail with an errno, or all from there on; others succeed.
 
     For ``pwrite``, SHORT writes half and says so, TORN writes half and then fails with EIO.
     """
 
-    def __init__(self, operation: str, nth: int, fault: int = errno.EIO) -> None:
+    def __init__(self, operation: str, nth: int, fault: int = errno.EIO, persistent: bool = False) -> None:
         assert operation in OPERATIONS, operation
-        self.operation, self.nth, self.fault = operation, nth, fault
+        self.operation, self.nth, self.fault, self.persistent = operation, nth, fault, persistent
         self.calls = dict.fromkeys(OPERATIONS, 0)
         self.fired = False
 
     def _count(self, operation: str) -> bool:
         """Count a call; raise if it is to fail, and tell whether it is to be short."""
         self.calls[operation] += 1
-        if operation != self.operation or self.calls[operation] != self.nth:
+        if operation != self.operation or self.calls[operation] < self.nth:
+            return False
+        if self.calls[operation] > self.nth and not self.persistent:
             return False
         self.fired = True
         if self.fault in (SHORT, TORN):

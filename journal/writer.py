@@ -14,9 +14,9 @@ survive the death of the process but not of the machine (files are still synced 
 close); ``none`` never waits.
 
 A full disk is met when the next segment is reserved. Then :attr:`JournalWriter.space_state` says so, long before a
-write has no room, and space is asked for again each second (:mod:`journal.spare`). An owner reads it after ``maintain``:
-at SPACE_RESERVE it takes nothing more in but what frees resources, until the state is SPACE_OK again. If it goes on, the
-first write that does not fit fails as any other.
+write has no room, and space is asked for again each second (:mod:`journal.spare`). An owner reads it after each
+``maintain``: at SPACE_RESERVE it takes nothing more in but what frees resources, until the state is SPACE_OK again. If
+it goes on, the first write that does not fit fails as any other.
 
 Failure modes: any other error is final. It is raised once as what it is, the writer refuses all further use,
 nothing is retried, and what was not acknowledged may or may not be found by the next recovery. A crash at any

@@ -77,7 +77,13 @@ def _serve(venue: Any, supervisor: Any, say: _Say) -> int:
     if supervisor.recovered_torn is not None:
         say.line(f"journal: a torn tail was cut off and kept in {supervisor.recovered_torn}")
     if supervisor.recovered_seq:
-        say.line(f"recovered {supervisor.recovered_seq:,} commands from the journal")
+        behind = supervisor.recovered_snapshot_seq
+        how = (
+            f"a snapshot at {behind:,} and {supervisor.recovered_seq - behind:,} commands of"
+            if behind
+            else ""
+        )
+        say.line(f"recovered {supervisor.recovered_seq:,} commands from {how} the journal".replace("  ", " "))
     for warning in supervisor.warnings:
         say.line(f"warning: {warning}")
     say.line(f"venue {venue.venue.name}, durability {venue.venue.durability}, wait {venue.plan.wait}, "

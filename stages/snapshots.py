@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from journal.disk import Disk
-from journal.errors import JournalCorrupt, JournalError, JournalLayout
+from journal.errors import JournalCorrupt, JournalLayout
 from protocols.layouts import COMMAND, DETERMINED_WORDS, SLOT_WORDS, layout_hash
 from ringbuffer.native import crc32c
 from stages.core import Core, CoreState
@@ -28,6 +28,8 @@ from stages.digest import state_digest
 from stages.snapshot_file import SnapshotHeader, read_arrays, read_header, write_snapshot
 from stages.state import Capacities
 from stages.state_words import (
+    MW_CURSOR,
+    MW_DIGEST,
     MW_OUT_GATE,
     MW_OUT_NEXT,
     RW_FEED_HEAD,
@@ -40,7 +42,6 @@ __all__ = [
     "command_crc",
     "list_snapshots",
     "load_snapshot",
-    "newest_valid",
     "snapshot_directory",
     "take_snapshot",
 ]
@@ -127,8 +128,8 @@ def take_snapshot(
 ) -> tuple[Path, SnapshotHeader]:
     """Write the state of a core that rests, then remove all snapshots but the newest ``keep``; return file and header.
 
-    ``time_ns`` and ``crc`` (:func:`command_crc`) are of the last command. OSError or JournalError: there is no new
-    snapshot, and the older ones are as they were.
+    ``time_ns`` and ``crc`` (:func:`command_crc`) are of the last command. OSError: there is no new snapshot, or an
+    old one too many; those that were there hold.
     """
     disk = disk or Disk()
     directory = snapshot_directory(data_dir)
@@ -156,15 +157,18 @@ def take_snapshot(
     return path, header
 
 
-def load_snapshot(path: Path, input_slots: int) -> tuple[Core, SnapshotHeader]:
-    """Return a core with the state of a snapshot; JournalCorrupt, JournalLayout or OSError if it cannot be had.
+def load_snapshot(path: Path, in_flight: int) -> tuple[CoreState, SnapshotHeader]:
+    """Return the state of a snapshot; JournalCorrupt, JournalLayout or OSError if it cannot be had.
 
-    ``input_slots`` bounds how many commands the pipeline will have in flight (:func:`stages.state.allocate_risk`).
+    ``in_flight`` bounds how many commands a pipeline will have in flight (:func:`stages.state.allocate_risk`).
     """
     header = read_header(path)
+    named = NAME.fullmatch(path.name)
+    if named is None or int(named[1]) != header.seq:
+        raise JournalCorrupt(path, "is not of the sequence that its name says", was=header.seq)
     if set(header.capacities) != set(Capacities._fields):
         raise JournalLayout(f"{path}: expected capacities {', '.join(Capacities._fields)}")
-    state = CoreState(Capacities(**header.capacities), input_slots)
+    state = CoreState(Capacities(**header.capacities), in_flight)
     waiting = next((section.shape[0] for section in header.sections if section.name == "risk.feed"), 0)
     if waiting > len(state.risk.feed):
         raise JournalCorrupt(path, "has more outcomes under way than there is room for", was=waiting)
@@ -175,26 +179,9 @@ def load_snapshot(path: Path, input_slots: int) -> tuple[Core, SnapshotHeader]:
         for name in ("best", "top", "root"):
             books.sides[name] = 0
     read_arrays(path, header, arrays)
-    core = Core(state=state)
-    was = (core.last_seq, core.outcome_digest, state_digest(state.risk, state.books))
+    words = state.merged.words
+    was = (int(words[MW_CURSOR]), int(words[MW_DIGEST]), state_digest(state.risk, state.books))
     expected = (header.seq, header.outcome_digest, header.state_digest)
     if was != expected:
         raise JournalCorrupt(path, "is not the state it says", expected=expected, was=was)
-    return core, header
-
-
-def newest_valid(
-    data_dir: str | Path, input_slots: int, most_seq: int = 0
-) -> tuple[Core, SnapshotHeader, list[str]] | None:
-    """Return a core from the newest snapshot that holds (up to ``most_seq`` if not 0), and why newer ones do not."""
-    passed_over: list[str] = []
-    for seq, path in list_snapshots(data_dir):
-        if most_seq and seq > most_seq:
-            continue
-        try:
-            core, header = load_snapshot(path, input_slots)
-        except (JournalError, OSError) as error:
-            passed_over.append(str(error))
-            continue
-        return core, header, passed_over
-    return None
+    return state, header

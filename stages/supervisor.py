@@ -46,7 +46,7 @@ from stages.control import (
     WorkerPlan,
     write_description,
 )
-from stages.core import Core
+from stages.core import Core, CoreState
 from stages.definitions import capacities_of, directory_of, market_mark, markets_of, schedules_of
 from stages.desk import Desk
 from stages.digest import combine_digests, combine_partitions
@@ -69,7 +69,8 @@ from stages.observe import counters_of
 from stages.partitions import connect
 from stages.plan import lay_partitions
 from stages.publish import PUBLISH_WORDS
-from stages.replay import Replayer, hex_digest, journal_directory
+from stages.replay import IN_FLIGHT, Replayer, hex_digest, journal_directory
+from stages.snapshotting import Snapshotter
 from stages.state import (
     VERDICT,
     shared_array,
@@ -129,6 +130,7 @@ class Supervisor:
         self.data_dir = Path(config.venue.data_dir)
         self.last_run: LastRun | None = None
         self.recovered_seq = 0
+        self.recovered_snapshot_seq = 0
         self.recovered_torn: Path | None = None
         self.pids: dict[int, int] = {}
         self.warnings: list[str] = []
@@ -136,6 +138,7 @@ class Supervisor:
         self._report_texts: dict[int, bytes] = {}
         self._stop_asked = False
         self._memory: PipelineMemory | None = None
+        self._snapshotter: Snapshotter | None = None
         self._writer: JournalWriter | None = None
         self._closing: dict[int, set[int]] = {}  # sessions of a dead gateway's port
         self._defined = self._defined_before = 0  # instruments, as described, and at the look before
@@ -198,10 +201,11 @@ class Supervisor:
         assert self._writer is not None
         last_seq = self._writer.next_seq - 1
         self._last_time_ns = 0
+        in_flight = max(IN_FLIGHT, self.config.rings.input_slots)
         if last_seq == 0:
-            self.core = Core(capacities_of(venue_command(self.config.capacity)))
+            self.core = Core(state=CoreState(capacities_of(venue_command(self.config.capacity)), in_flight))
             return
-        replayer = Replayer(self.data_dir)
+        replayer = Replayer(self.data_dir, snapshots=True, in_flight=in_flight)
         progress = None if on_replay is None else lambda seq: on_replay(seq, last_seq)
         result = replayer.run(on_progress=progress)
         if result.last_seq != last_seq or not result.verified:
@@ -216,6 +220,8 @@ class Supervisor:
         self.core = replayer.core
         self._last_time_ns = replayer.last_time_ns
         self.recovered_seq = last_seq
+        self.recovered_snapshot_seq = replayer.snapshot_seq
+        self.warnings += [f"a snapshot was passed over: {why}" for why in replayer.passed_over]
 
     def _prepare(self) -> None:
         memory, last_seq = self._memory, self.recovered_seq
@@ -264,6 +270,9 @@ class Supervisor:
         control[ctl.CW_PORT_BLOCKS + ctl.PW_STATE] = PortState.OPEN
         control[ctl.CW_STATE] = State.STARTING
         self._desk = Desk(control)
+        self._snapshotter = Snapshotter(
+            self.data_dir, self.config.snapshots, control, self.recovered_snapshot_seq
+        )
 
     def _fork_workers(self) -> None:
         gc.collect()
@@ -362,6 +371,10 @@ class Supervisor:
                 self._describe()
         self._defined_before = defined
 
+    def _take_snapshots(self) -> None:
+        if self._snapshotter is not None:
+            self._snapshotter.look()
+
     def _serve_desk(self) -> None:
         """Take an operator's command to the core, and its answer back."""
         outcomes = self._control_outcomes()  # also what nobody waits for: the ring must not fill up
@@ -454,6 +467,7 @@ class Supervisor:
                     next_port_check = time.monotonic() + PORT_CHECK_INTERVAL_S
                     self._check_ports()
                     self._check_directory()
+                    self._take_snapshots()
                 self._serve_desk()
                 select.select([], [], [], WATCH_INTERVAL_S)
             self._drain()
@@ -573,6 +587,8 @@ class Supervisor:
         self._leave(State.FAILED, error, "")
 
     def _leave(self, state: State, error: str, digest: str) -> None:
+        if self._snapshotter is not None:
+            self._snapshotter.stop()
         if self._memory is not None:
             self._write_last_run(state, error, digest)
             self._memory.unlink()

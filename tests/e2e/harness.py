@@ -65,6 +65,10 @@ wait = "{wait}"
 segment_bytes = {segment_bytes}
 checkpoint_every = {checkpoint_every}
 tick_ms = {tick_ms}
+[snapshots]
+every_commands = {snapshot_every}
+every_bytes = 0
+every = "0s"
 """
 DEFAULTS: dict[str, Any] = {
     "name": "e2e",
@@ -83,6 +87,7 @@ DEFAULTS: dict[str, Any] = {
     "segment_bytes": 1 << 20,
     "checkpoint_every": 1000,
     "tick_ms": 10,
+    "snapshot_every": 0,
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from benchmarks import ring_report
 from benchmarks.journal import AppendRow, CodingRow, SyncRow
+from benchmarks.journal_bandwidth import BandwidthRow
 from benchmarks.matching import BookEntry, BookRate, MatchingRow, fastest_peer
 from benchmarks.matching_scale import ScaleRow, SweepRow
 from benchmarks.measure import Goal, Runs, Section
@@ -347,6 +348,31 @@ def _start(section: Section) -> list[str]:
     ]
 
 
+def _bandwidth(section: Section) -> list[str]:
+    if "bandwidth" not in section.results:  # kept by a version that did not measure it
+        return []
+    rows = section.convert("bandwidth", list[BandwidthRow])
+
+    def mega(runs: Runs) -> str:
+        return f"{runs.median / 1e6:.1f} ({runs.low / 1e6:.1f} to {runs.high / 1e6:.1f})"
+
+    return [
+        "The writer alone against the disk, blocks of one size written and synced one after the other, in turns: MB/s. "
+        "*reserved* is raw into reserved space, as segments are, *written* into space that holds data already. "
+        "The shares are medians of turns.",
+        "",
+        *_table(
+            ("block", "blocks a turn", "raw, reserved", "raw, written", "writer", "of reserved", "of written"),
+            [
+                (f"{row.block_bytes // 1024} KiB", f"{row.blocks_a_turn:,}", mega(row.reserved), mega(row.written),
+                 mega(row.writer), f"{row.share_of_reserved:.0%}", f"{row.share_of_written:.0%}")
+                for row in rows
+            ],
+        ),
+        "",
+    ]  # fmt: skip
+
+
 def _journal(section: Section) -> list[str]:
     coding = section.convert("coding", list[CodingRow])
     appended = section.convert("append", list[AppendRow])
@@ -365,6 +391,7 @@ def _journal(section: Section) -> list[str]:
             [(row.durability, f"{row.commands:,}", f"{row.batch:,}", _rates(row.append)) for row in appended],
         ),
         "",
+        *_bandwidth(section),
         "The disk: write and fdatasync of one block.",
         "",
         *_table(

@@ -51,7 +51,7 @@ COMMANDS: Final[dict[str, Row]] = {
     "diff": Row("cli.diff:diff", "Find where two journals part."),
     "export": Row("cli.export:export", "Write commands and outcomes as tables: Parquet, CSV, JSON lines."),
     "scenario": Row("cli.scenario_commands:app", "Run scenario files: commands and expected outcomes."),
-    "journal": Row("cli.journal_commands:app", "Look into a journal: facts, records, verification."),
+    "journal": Row("cli.journal_commands:app", "Look into a journal: facts, records, verification; keep it."),
     "ring": Row("cli.ring:app", "Look at rings in shared memory: list, state of one, live."),
     "demo": Row("cli.demo:demo", "Start, inject, stop and replay once, and show that the digests agree."),
     "bench": Row(

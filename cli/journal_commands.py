@@ -1,7 +1,8 @@
 """``ringmatch journal``: look into a journal. Reads only, also beside a pipeline that writes it.
 
-DIR is a data directory, or the directory of the journal itself. ``info`` and ``verify`` take any journal;
-``dump`` one of commands. Beside a live writer the block that is just being written is not there yet.
+DIR is a data directory, or the directory of the journal itself. ``info`` and ``verify`` take any journal, and
+archives; ``dump`` one of commands. Beside a live writer the block that is just being written is not there yet.
+Commands that change something are in :mod:`cli.journal_keeping`.
 
 Exit codes: 7 the journal is damaged (``verify``: a fatal finding), or of another layout, 8 there is none.
 """
@@ -16,7 +17,9 @@ import msgspec
 import typer
 
 from cli.exit_codes import CommandError, ExitCode
-from cli.render import Json, print_json, size_text, table
+from cli.journal_keeping import archive, compress, prune, seal
+from cli.journal_place import Directory, journal_place
+from cli.render import Json, ProgressBar, print_json, size_text, table
 from protocols.command_fields import command_fields
 from protocols.layouts import COMMAND, SLOT_WORDS, layout_hash
 
@@ -25,18 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["VerifyReport", "app", "command_fields", "dump", "info", "verify"]
 
-SUBDIRECTORY: Final = "journal"  # of a data directory
 CHUNK: Final = 1 << 12
 
 app = typer.Typer(
-    help="Look into a journal: facts, records, verification.",
+    help="Look into a journal: facts, records, verification; seal, archive, compress and prune it.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Directory = Annotated[
-    Path, typer.Argument(metavar="DIR", help="A data directory, or that of a journal.", show_default=False)
-]
 
 
 class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,18 +44,18 @@ class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
     ok: bool
     fatal: int
     findings: list[Any]
+    segments: int
+    blocks: int
+    records: int
+    sealed: int
+    chain: str
 
 
 def open_reader(directory: Path, layout: int | None = None) -> JournalReader:
     """Open the journal in a directory, or in the data directory that it is."""
     from journal.reader import JournalReader
 
-    return JournalReader(_place(directory), layout)
-
-
-def _place(directory: Path) -> Path:
-    inside = directory / SUBDIRECTORY
-    return inside if inside.is_dir() else directory
+    return JournalReader(journal_place(directory), layout)
 
 
 @app.command()
@@ -108,30 +106,53 @@ def dump(
 
 
 @app.command()
-def verify(directory: Directory, json: Json = False) -> int:
-    """Check every block, its records, the chain and the gaps; exit code 7 if a writer would refuse the journal."""
-    from journal.errors import JournalCorrupt
-    from journal.reader import Finding
+def verify(
+    directory: Directory,
+    chain: Annotated[
+        str,
+        typer.Option(
+            metavar="HASH", help="A value of the chain that was kept elsewhere.", show_default=False
+        ),
+    ] = "",
+    jobs: Annotated[
+        int, typer.Option(min=0, max=64, metavar="N", help="Processes; 0: as many as are worth it.")
+    ] = 0,
+    json: Json = False,
+) -> int:
+    """Check every block, its records, the chain, the gaps and the manifest; exit code 7 for what is fatal."""
+    from journal.errors import JournalMissing
+    from journal.segment import list_segments
+    from journal.verify import verify_journal
 
-    place, facts = _place(directory), None
-    try:
-        with open_reader(directory) as reader:
-            findings = reader.verify()
-            facts = None if json else reader.info()
-    except JournalCorrupt as error:  # the first segment says nothing of itself
-        findings = [Finding(error.path, error.offset, error.seq, str(error), True)]
+    place = journal_place(directory)
+    if not place.is_dir() or not list_segments(place):
+        raise JournalMissing(f"{place}: expected a journal, was no segment file")
+    with ProgressBar("verifying segments") as bar:
+        found = verify_journal(place, chain=chain, jobs=jobs, on_progress=bar.update)
+    findings = found.findings
     fatal = sum(finding.fatal for finding in findings)
     if json:
-        print_json(VerifyReport(directory=str(place), ok=not findings, fatal=fatal, findings=findings))
+        print_json(
+            VerifyReport(
+                directory=str(place), ok=not findings, fatal=fatal, findings=findings, segments=found.segments,
+                blocks=found.blocks, records=found.records, sealed=found.sealed, chain=found.chain,
+            )
+        )  # fmt: skip
     else:
         for finding in findings:
             print(f"{'fatal' if finding.fatal else 'note'}: {finding.problem}")
-        if facts is not None:
-            print(
-                f"{place}: {facts.record_count:,} commands in {facts.block_count:,} blocks of "
-                f"{len(facts.segments):,} segments, {len(findings):,} findings, {fatal:,} fatal"
-            )
+        print(
+            f"{place}: {found.records:,} commands in {found.blocks:,} blocks of "
+            f"{found.segments:,} segments, {found.sealed:,} of them sealed, "
+            f"{len(findings):,} findings, {fatal:,} fatal"
+        )
+        if found.chain:
+            print(f"chain: {found.chain}")
     return int(ExitCode.JOURNAL if fatal else ExitCode.OK)
+
+
+for keep in (seal, archive, compress, prune):
+    app.command()(keep)
 
 
 def _describe(facts: JournalInfo) -> list[str]:

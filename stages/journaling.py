@@ -172,6 +172,7 @@ class CommitThread(threading.Thread):
             if filled == written:
                 if w[JW_STOP]:
                     return
+                self.writer.maintain()  # the meta file: tails learn from it that the last block is durable
                 continue
             last_seq = 0
             started = time.monotonic_ns()

@@ -102,6 +102,7 @@ def test_verify_finds_nothing_in_a_sound_journal(
     assert main(["journal", "verify", str(directory), "--json"]) == ExitCode.OK
     assert json.loads(capsys.readouterr().out) == {
         "directory": str(directory / "journal"), "ok": True, "fatal": 0, "findings": [],
+        "segments": 1, "blocks": 4, "records": recorder.last_seq, "sealed": 0, "chain": "",
     }  # fmt: skip
 
 

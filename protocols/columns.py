@@ -124,12 +124,14 @@ def made_column(name: str, values: Any, valid: Any, make: Callable[[int], str]) 
 
 
 def texts_of(rows: Any, field: str) -> Any:
-    """Return packed texts of records as fixed-size bytes; bytes that are not ASCII are ``?``."""
+    """Return packed texts of records as fixed-size bytes; bytes that are not ASCII, and zeros within, are ``?``."""
     raw = np.zeros((len(rows), 3), dtype=np.int64)
     for word in range(3):
         raw[:, word] = rows[f"{field}{word}"]
     octets = raw.view(np.uint8).reshape(len(rows), 24)[:, :TEXT_BYTES].copy()
     octets[octets >= 0x80] = ord("?")
+    goes_on = np.maximum.accumulate(octets[:, ::-1], axis=1)[:, ::-1] != 0
+    octets[(octets == 0) & goes_on] = ord("?")
     return octets.view(f"S{TEXT_BYTES}").reshape(-1)
 
 

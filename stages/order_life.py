@@ -5,7 +5,8 @@ it has had), if it used such a ClOrdID again, or if one of its outcomes is about
 order of somebody else for instance, and of its outcomes only those about the order are shown. Market data is left
 out.
 
-An order is an id, the sequence of its command NEW, or a session's name and a ClOrdID. A ClOrdID is used up by the
+An order is an id, the sequence of its command NEW, or a session's name and a ClOrdID; by name, commands that used or
+named the ClOrdID before it was given are shown too. A ClOrdID is used up by the
 first command that risk lets through; where none came through, the last attempt is shown.
 """
 
@@ -139,7 +140,7 @@ class _Tracer:
         self._wanted = wanted
         self._session_names: dict[int, str] = {}
         self._names: list[Name] = []
-        self._known: set[Name] = set()  # the same, to look them up
+        self._given_seq: dict[Name, int] = {}  # since which sequence it is a name of the order
         self._attempt = 0  # the last NEW of that name that was rejected
         self.is_later_name = False
         self._found = _Shown()
@@ -198,11 +199,13 @@ class _Tracer:
         self._session_names = session_names_of(core)
         ids = [identity for identity, name in self._session_names.items() if name == wanted[0]]
         for identity in ids:
-            self._add_name((identity, *wanted[1]))
+            self._add_name((identity, *wanted[1]), 0)
 
     def _look_for_name(self, outcomes: Any) -> None:
         """Find the order that the wanted name was given to, in this batch perhaps."""
-        of_name = self._has_name(outcomes, self._names, "cl") & (outcomes["type"] < OUT_STATE_CHANGED)
+        of_name = self._has_name(outcomes, self._names, "cl", "input_seq") & (
+            outcomes["type"] < OUT_STATE_CHANGED
+        )
         is_risk = (outcomes["type"] == OUT_REJECTED) & (outcomes["flags"] & OUTFLAG_RISK != 0)
         takes = of_name & ~is_risk & np.isin(outcomes["kind"], (KIND_NEW, KIND_REPLACE))
         takes &= outcomes["flags"] & OUTFLAG_ANSWER != 0
@@ -228,8 +231,8 @@ class _Tracer:
         looked_for = 0
         while True:
             new = self._names[looked_for:]
-            own |= by_name & self._has_name(commands, new, "orig")
-            own |= gives_name & self._has_name(commands, new, "cl")
+            own |= by_name & self._has_name(commands, new, "orig", "seq")
+            own |= gives_name & self._has_name(commands, new, "cl", "seq")
             looked_for = len(self._names)
             self._learn_names(commands[own & gives_name], outcomes)
             if looked_for == len(self._names):
@@ -243,23 +246,23 @@ class _Tracer:
         answers = answers[answers["flags"] & OUTFLAG_ANSWER != 0]
         by_risk = (answers["type"] == OUT_REJECTED) & (answers["flags"] & OUTFLAG_RISK != 0)
         for answer in answers[~by_risk & (answers["order_id"] == self._order_id)]:
-            self._add_name(_name_of(answer, "cl"))
+            self._add_name(_name_of(answer, "cl"), int(answer["input_seq"]))
 
-    def _add_name(self, name: Name) -> None:
-        if name not in self._known:
-            self._known.add(name)
+    def _add_name(self, name: Name, given_seq: int) -> None:
+        if name not in self._given_seq:
+            self._given_seq[name] = given_seq
             self._names.append(name)
 
-    @staticmethod
-    def _has_name(rows: Any, names: list[Name], field: str) -> Any:
-        """Return a mask of the rows that carry one of some names; an order that is replaced all day has thousands."""
+    def _has_name(self, rows: Any, names: list[Name], field: str, seq_field: str) -> Any:
+        """Return a mask of rows with one of some names, since it is one; an order replaced all day has thousands."""
         found = np.zeros(len(rows), np.bool_)
         if names:
             found |= np.isin(rows[f"{field}0"], [name[1] for name in names])
             found &= np.isin(rows[f"{field}1"], [name[2] for name in names])
-            wanted = set(names)
+            given_seq = {name: self._given_seq[name] for name in names}
             for row in np.nonzero(found)[0]:  # few: the words of a text differ from those of most others
-                found[row] = _name_of(rows[row], field) in wanted
+                since = given_seq.get(_name_of(rows[row], field))
+                found[row] = since is not None and since <= rows[seq_field][row]
         return found
 
     def _against(self, told: Any, shown: Any) -> Any:

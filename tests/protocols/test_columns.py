@@ -132,10 +132,12 @@ def test_what_is_unknown_has_numbers_and_no_names() -> None:
 
 
 def test_texts_that_are_not_ascii_are_questioned() -> None:
-    """Bytes beyond ASCII show as ``?``, as everywhere."""
+    """Bytes beyond ASCII show as ``?``, as everywhere, and so do zeros within a text."""
     row = command(Kind.NEW)
     row["cl0"] = int.from_bytes(b"A\xe9\xffB", "little")
     assert one(row)["cl_ord_id"] == "A??B"
+    row["cl0"], row["cl2"] = int.from_bytes(b"\0A\0", "little"), int.from_bytes(b"Z", "little")
+    assert one(row)["cl_ord_id"] == f"?A{'?' * 14}Z"
 
 
 def test_decimals_follow_tick_and_lot() -> None:

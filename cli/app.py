@@ -44,6 +44,10 @@ COMMANDS: Final[dict[str, Row]] = {
     "schedule": Row("cli.schedule_commands:app", "List, add or clear what is scheduled for groups."),
     "bands": Row("cli.bands_commands:app", "Show or set price bands."),
     "mass-cancel": Row("cli.mass_cancel:mass_cancel", "Cancel orders, of whatever session, as the operator."),
+    "standby": Row(
+        "cli.standby:standby", "Follow a pipeline with the same kernels, and take its place when it is gone."
+    ),
+    "promote": Row("cli.standby:promote", "Let the standby of a data directory take over now."),
     "stop": Row("cli.stop:stop", "Drain and stop the pipeline."),
     "replay": Row("cli.replay:replay", "Rebuild the state from the journal and verify its digests."),
     "book": Row("cli.book:book", "Show a book as it was: at a sequence, or at a time."),

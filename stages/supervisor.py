@@ -123,7 +123,15 @@ def _has_told(block: Any, seq: int) -> bool:
 class Supervisor:
     """Owns one pipeline from start to stop."""
 
-    def __init__(self, config: VenueConfig, plan: tuple[WorkerPlan, ...], disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        config: VenueConfig,
+        plan: tuple[WorkerPlan, ...],
+        disk: Disk | None = None,
+        standby: Replayer | None = None,
+    ) -> None:
+        """Prepare; ``standby`` has replayed the journal up to where it stands, and recovery goes on from there."""
+        self._standby = standby
         self.config = config
         self.plan = plan
         self.disk = disk
@@ -160,6 +168,7 @@ class Supervisor:
                 config.venue.durability,
                 config.journal.segment_bytes,
                 self.disk,
+                scan_all=self._standby is None,
             )
             self.recovered_torn = self._writer.torn_copy
             self._recover(on_replay)
@@ -205,7 +214,7 @@ class Supervisor:
         if last_seq == 0:
             self.core = Core(state=CoreState(capacities_of(venue_command(self.config.capacity)), in_flight))
             return
-        replayer = Replayer(self.data_dir, snapshots=True, in_flight=in_flight)
+        replayer = self._standby or Replayer(self.data_dir, snapshots=True, in_flight=in_flight)
         progress = None if on_replay is None else lambda seq: on_replay(seq, last_seq)
         result = replayer.run(on_progress=progress)
         if result.last_seq != last_seq or not result.verified:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -409,6 +410,27 @@ def test_short_writes_are_continued(tmp_path: Path) -> None:
         if not disk.fired:
             break
     assert nth > 2 * kept.SEGMENTS
+
+
+class GarblingDisk(Disk):
+    """Writes something else than it was given, and says nothing."""
+
+    def pwrite(self, fd: int, data: Any, offset: int) -> int:
+        garbled = bytearray(data)
+        garbled[len(garbled) // 2] ^= 4
+        return super().pwrite(fd, garbled, offset)
+
+
+@pytest.mark.parametrize("action", ["archive", "archive packed", "compress"])
+def test_a_copy_that_the_disk_garbled_is_refused(action: str, tmp_path: Path) -> None:
+    """What was written is read back before it gets a name, and before what it is to replace goes."""
+    kept.small_journal(tmp_path / "journal")
+    seal(tmp_path / "journal")
+    with pytest.raises(JournalCorrupt, match=r"reads back|unpack"):
+        ACTIONS[action](tmp_path / "journal", tmp_path / "target", GarblingDisk())
+    kept.check_journal(tmp_path / "journal", LAST)
+    assert [path.name for _, path in list_segments(tmp_path / "journal")] == PLAIN
+    assert not list((tmp_path / "target").glob("journal-*")) if action != "compress" else True
 
 
 KILLED = """

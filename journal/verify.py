@@ -27,7 +27,7 @@ from journal.segment import RecordLayout, open_segment
 __all__ = ["Finding", "Verification", "content_chunks", "content_digest", "verify_journal"]
 
 CHUNK_BYTES: Final = 1 << 20
-BYTES_A_PROCESS: Final = 256 << 20  # a process has to be worth its start
+BYTES_A_PROCESS: Final = 1 << 30  # two seconds of work: a process takes one and a half to start
 JOBS_MAX: Final = 64
 
 

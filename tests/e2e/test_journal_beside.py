@@ -73,3 +73,7 @@ def test_a_journal_is_kept_and_followed_beside_its_pipeline(lab: Lab) -> None:
     verified = lab.run("journal", "verify", target, "--chain", chain, "--json")
     assert verified.wait() == ExitCode.OK, verified.text
     assert json.loads(verified.stdout)["ok"]
+    elsewhere = lab.directory / "elsewhere"
+    restored = lab.run("journal", "restore", target, "--to", journal_directory(elsewhere))
+    assert restored.wait() == ExitCode.OK, restored.text
+    assert lab.start("--data", elsewhere, data=elsewhere).ready().snapshot().recovered_seq > ORDERS // 2

@@ -151,7 +151,7 @@ def _source(directory: Path, entry: Entry) -> Path:
 
 
 def _is_copy(path: Path, entry: Entry) -> bool:
-    """Tell whether a file is there and holds what was sealed, and no block more."""
+    """Tell whether a file is there and holds what was sealed."""
     if not path.exists():
         return False
     try:

@@ -32,7 +32,10 @@ JOBS_MAX: Final = 64
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something that is not as it was written. ``fatal``: a writer would refuse the journal for it."""
+    """Something that is not as it was written.
+
+    ``fatal``: a writer would refuse the journal for it, or the manifest or a sealed segment is not what it was.
+    """
 
     file: str
     offset: int

@@ -100,7 +100,7 @@ def drive_matching(in_words, in_slots, verdicts, out_words, out_slot_words, book
     start_ns = clock_ns()
     looks = np.int64(0)
     while load_acquire(in_words, CUR_INPUT_MATCHING) < last_seq:
-        if matching_step(in_words, in_slots, verdicts, out_words, books, BUDGET) == 0:
+        if matching_step(in_words, in_slots, verdicts, out_words, in_words, books, BUDGET) == 0:
             looks += 1
             if looks & (CLOCK_EVERY - 1) == 0 and clock_ns() - start_ns > STUCK_NS:
                 return np.int64(STUCK)
@@ -146,7 +146,7 @@ def drive_core(  # type: ignore[no-untyped-def]
         if risk_step(in_words, in_slots, verdicts, out_words, out_slots, risk, BUDGET) < 0:
             return np.int64(OVERFLOWED)
         between_ns = clock_ns()
-        matching_step(in_words, in_slots, verdicts, out_words, books, BUDGET)
+        matching_step(in_words, in_slots, verdicts, out_words, in_words, books, BUDGET)
         spent_ns[0] += between_ns - start_ns
         spent_ns[1] += clock_ns() - between_ns
         published = load_acquire(out_words, CUR_WRITER)

@@ -16,6 +16,7 @@ from benchmarks.matching import BookEntry, BookRate, MatchingRow, fastest_peer
 from benchmarks.matching_scale import ScaleRow, SweepRow
 from benchmarks.measure import Goal, Runs, Section
 from benchmarks.pipeline import LatencyRow, ThroughputRow
+from benchmarks.recovery import RecoveryRow, SnapshotRow
 from benchmarks.replay import ReplayRow
 from benchmarks.risk import CoreRow
 from benchmarks.start import StartRow
@@ -327,6 +328,26 @@ def _replay(section: Section) -> list[str]:
     )  # fmt: skip
 
 
+def _recovery(section: Section) -> list[str]:
+    return [
+        *_table(
+            ("commands", "from the journal alone", "behind a snapshot at nine tenths"),
+            [
+                (f"{row.commands:,}", _seconds(row.journal), _seconds(row.snapshot))
+                for row in section.convert("rows", list[RecoveryRow])
+            ],
+        ),
+        "",
+        *_table(
+            ("open orders", "write a snapshot", "load it", "bytes"),
+            [
+                (f"{row.open_orders:,}", _seconds(row.write), _seconds(row.load), f"{row.file_bytes:,}")
+                for row in section.convert("snapshots", list[SnapshotRow])
+            ],
+        ),
+    ]
+
+
 def _start(section: Section) -> list[str]:
     row = section.convert("rows", list[StartRow])[0]
     meanings = section.results["parts"]
@@ -412,6 +433,7 @@ RENDERERS: Final[dict[str, tuple[str, Callable[[Section], list[str]]]]] = {
     "risk": ("Risk alone, risk and matching on one core", _risk),
     "pipeline": ("Pipeline", _pipeline),
     "replay": ("Replay", _replay),
+    "recovery": ("Recovery", _recovery),
     "start": ("Start", _start),
     "journal": ("Journal", _journal),
 }

@@ -92,7 +92,8 @@ def _both(bench: Bench, wanted: Reference) -> float:
     workload = bench.workload
     state = CoreState(workload.capacities, INPUT_SLOTS)
     touch(state.risk)
-    touch(state.books)
+    for books in state.books:
+        touch(books)
     core = Core(input_slots=INPUT_SLOTS, output_slots=OUTPUT_SLOTS, state=state)
     core.digest(workload.commands[: workload.setup])
     flow = workload.commands[workload.setup :]

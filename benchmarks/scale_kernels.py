@@ -146,6 +146,6 @@ def match_ring(in_words, slots, verdicts, out_words, out_slot_words, books, last
     store_release(in_words, CUR_WRITER, last_seq)
     store_release(in_words, CUR_INPUT_RISK, last_seq)
     start_ns = clock_ns()
-    while matching_step(in_words, slots, verdicts, out_words, books, BUDGET) != 0:
+    while matching_step(in_words, slots, verdicts, out_words, in_words, books, BUDGET) != 0:
         pass
     return clock_ns() - start_ns

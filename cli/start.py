@@ -55,34 +55,43 @@ def start(
     return serve(venue, plan)
 
 
-def serve(venue: Any, plan: Any, ready_fd: int | None = None, disk: Any = None) -> int:
-    """Run a supervisor to its end; tell a detaching parent through ``ready_fd``. ``disk`` is for tests."""
+def serve(venue: Any, plan: Any, ready_fd: int | None = None, disk: Any = None, standby: Any = None) -> int:
+    """Run a supervisor to its end; tell a detaching parent through ``ready_fd``. ``disk`` is for tests.
+
+    ``standby`` is the replay of a standby that is promoted.
+    """
     say = _Say(ready_fd)
     _warm(say)
     from stages.supervisor import Supervisor, WorkerDied
 
-    supervisor = Supervisor(venue, plan, disk)
+    supervisor = Supervisor(venue, plan, disk, standby)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, supervisor.ask_to_stop)
     try:
-        return _serve(venue, plan, supervisor, say)
+        return _serve(venue, supervisor, say)
     except WorkerDied as error:
         say.line(f"error: {error}; nothing was released after it. Start again to recover.")
         raise CommandError(str(error), ExitCode.DISK if error.disk else ExitCode.WORKER_DIED) from error
 
 
-def _serve(venue: Any, plan: Any, supervisor: Any, say: _Say) -> int:
+def _serve(venue: Any, supervisor: Any, say: _Say) -> int:
     with ProgressBar("recovering", shown=say.is_terminal) as bar:
         supervisor.start(bar.update)
     if supervisor.recovered_torn is not None:
         say.line(f"journal: a torn tail was cut off and kept in {supervisor.recovered_torn}")
     if supervisor.recovered_seq:
-        say.line(f"recovered {supervisor.recovered_seq:,} commands from the journal")
+        behind = supervisor.recovered_snapshot_seq
+        how = (
+            f"a snapshot at {behind:,} and {supervisor.recovered_seq - behind:,} commands of"
+            if behind
+            else ""
+        )
+        say.line(f"recovered {supervisor.recovered_seq:,} commands from {how} the journal".replace("  ", " "))
     for warning in supervisor.warnings:
         say.line(f"warning: {warning}")
     say.line(f"venue {venue.venue.name}, durability {venue.venue.durability}, wait {venue.plan.wait}, "
              f"data {venue.venue.data_dir}")  # fmt: skip
-    for index, worker in enumerate(plan):
+    for index, worker in enumerate(supervisor.plan):
         where = f"core {worker.core}" if worker.core >= 0 else "not pinned"
         say.line(f"worker {index + 1}: {' + '.join(worker.stages)} → {where} (pid {supervisor.pids[index]})")
     say.line("ready")

@@ -44,10 +44,10 @@ GW_GATE: Final = 5  # cached reader cursor of the ingress ring
 GW_FILLS: Final = 6
 GW_TYPES: Final = 8  # outcomes of orders by type
 GW_REASONS: Final = 24  # by reason
-GW_LATENCY: Final = 88
+GW_LATENCY: Final = 152
 PUMP_WORDS: Final = GW_LATENCY + LATENCY_BUCKETS
 TYPE_MASK: Final = 15
-REASON_MASK: Final = 63
+REASON_MASK: Final = 127
 assert OUT_COUNT <= TYPE_MASK + 1 == GW_REASONS - GW_TYPES
 assert REASON_COUNT <= REASON_MASK + 1 == GW_LATENCY - GW_REASONS
 

@@ -29,7 +29,13 @@ KIND_STATE: Final = 25
 KIND_SCHEDULE: Final = 26
 KIND_BANDS: Final = 27
 KIND_TICK_TABLE: Final = 28
+KIND_FIRM: Final = 29
+KIND_PERMIT: Final = 30
 KIND_INVALID: Final = 31
+KIND_COLLAR: Final = 32
+KIND_FEES: Final = 33
+KIND_TRANSFER: Final = 34
+KIND_DAY_BEGIN: Final = 35
 
 
 class Kind(IntEnum):
@@ -55,7 +61,13 @@ class Kind(IntEnum):
     SCHEDULE = KIND_SCHEDULE
     BANDS = KIND_BANDS
     TICK_TABLE = KIND_TICK_TABLE
+    FIRM = KIND_FIRM
+    PERMIT = KIND_PERMIT
     INVALID = KIND_INVALID
+    COLLAR = KIND_COLLAR
+    FEES = KIND_FEES
+    TRANSFER = KIND_TRANSFER
+    DAY_BEGIN = KIND_DAY_BEGIN
 
 
 SIDE_BUY: Final = 1
@@ -156,6 +168,8 @@ FLAG_STP_SHIFT: Final = 6  # bits 6 to 8: the self-trade mode
 FLAG_STP_MASK: Final = 7
 FLAG_CANCEL_ON_CLOSE: Final = 512
 FLAG_MARKET_DATA: Final = 1024
+FLAG_PREFUNDED: Final = 2048
+FLAG_CONFIGURED: Final = 4096
 
 
 class CommandFlag(IntFlag):
@@ -165,8 +179,8 @@ class CommandFlag(IntFlag):
     slot then holds it truncated); BOOK_ONLY rests an order without matching it (feed replay); FINAL marks
     the checkpoint of a clean stop. POST_ONLY and POST_REPRICE: the order adds liquidity or is rejected, or
     repriced. CANCEL_ON_CLOSE, of a SESSION_OPEN: the session's orders end with it. MARKET_DATA, of an INSTRUMENT: its
-    book is told change by change. Bits 6 to 8 of a NEW hold
-    the :class:`SelfTradeMode`.
+    book is told change by change. PREFUNDED, of an ACCOUNT that is new: it has no credit. CONFIGURED, of a LIMIT: it
+    comes from the configuration, and not from an operator. Bits 6 to 8 of a NEW hold the :class:`SelfTradeMode`.
     """
 
     OFF_TICK = FLAG_OFF_TICK
@@ -177,6 +191,8 @@ class CommandFlag(IntFlag):
     POST_REPRICE = FLAG_POST_REPRICE
     CANCEL_ON_CLOSE = FLAG_CANCEL_ON_CLOSE
     MARKET_DATA = FLAG_MARKET_DATA
+    PREFUNDED = FLAG_PREFUNDED
+    CONFIGURED = FLAG_CONFIGURED
 
 
 STP_NONE: Final = 0
@@ -295,13 +311,31 @@ LIMIT_MAX_OPEN_ORDERS: Final = 3
 LIMIT_MAX_LONG: Final = 4
 LIMIT_MAX_SHORT: Final = 5
 LIMIT_CREDIT: Final = 6
-LIMIT_COUNT: Final = 7
+LIMIT_GROSS_NOTIONAL: Final = 7
+LIMIT_MAX_LOSS: Final = 8
+LIMIT_ORDER_TO_TRADE: Final = 9
+LIMIT_FREE_MESSAGES: Final = 10
+LIMIT_DUPLICATE_COUNT: Final = 11
+LIMIT_DUPLICATE_WINDOW: Final = 12
+LIMIT_EXECUTION_COUNT: Final = 13
+LIMIT_EXECUTION_WINDOW: Final = 14
+LIMIT_ORDER_RATE: Final = 15
+LIMIT_ORDER_BURST: Final = 16
+LIMIT_CANCEL_RATE: Final = 17
+LIMIT_CANCEL_BURST: Final = 18
+LIMIT_COUNT: Final = 19
+
+LIMIT_UNSET: Final = -1
+LIMIT_UNLIMITED: Final = 1 << 60
 
 
 class Limit(IntEnum):
-    """Limits of an account; carried by a LIMIT command in ``ord_type``, its value in ``qty_lots``.
+    """Limits; carried by a LIMIT command in ``ord_type``, the value in ``qty_lots``.
 
-    Quantities and positions in lots, money in millionths of the currency unit.
+    Quantities and positions in lots, money in millionths of the currency unit, windows in nanoseconds, rates per
+    second. LIMIT_UNSET is no limit: nothing passes; LIMIT_UNLIMITED is the largest value, and switches off what
+    has to be counted. docs/risk-controls.md tells which of them accounts, firms, instruments, and accounts in an
+    instrument have.
     """
 
     MAX_ORDER_QTY = LIMIT_MAX_ORDER_QTY
@@ -310,6 +344,108 @@ class Limit(IntEnum):
     MAX_LONG = LIMIT_MAX_LONG
     MAX_SHORT = LIMIT_MAX_SHORT
     CREDIT = LIMIT_CREDIT
+    GROSS_NOTIONAL = LIMIT_GROSS_NOTIONAL
+    MAX_LOSS = LIMIT_MAX_LOSS
+    ORDER_TO_TRADE = LIMIT_ORDER_TO_TRADE
+    FREE_MESSAGES = LIMIT_FREE_MESSAGES
+    DUPLICATE_COUNT = LIMIT_DUPLICATE_COUNT
+    DUPLICATE_WINDOW = LIMIT_DUPLICATE_WINDOW
+    EXECUTION_COUNT = LIMIT_EXECUTION_COUNT
+    EXECUTION_WINDOW = LIMIT_EXECUTION_WINDOW
+    ORDER_RATE = LIMIT_ORDER_RATE
+    ORDER_BURST = LIMIT_ORDER_BURST
+    CANCEL_RATE = LIMIT_CANCEL_RATE
+    CANCEL_BURST = LIMIT_CANCEL_BURST
+
+
+LIMIT_PART_VALUE: Final = 0
+LIMIT_PART_WARNING: Final = 1
+
+
+class LimitPart(IntEnum):
+    """What a LIMIT changes; in ``tif``: the limit itself, or at how many percent of it risk warns (0: never)."""
+
+    VALUE = LIMIT_PART_VALUE
+    WARNING = LIMIT_PART_WARNING
+
+
+LEVEL_VENUE: Final = 1
+LEVEL_FIRM: Final = 2
+LEVEL_ACCOUNT: Final = 3
+LEVEL_SESSION: Final = 4
+LEVEL_INSTRUMENT: Final = 5
+
+
+class KillLevel(IntEnum):
+    """Whom a KILL concerns; in ``tif``."""
+
+    VENUE = LEVEL_VENUE
+    FIRM = LEVEL_FIRM
+    ACCOUNT = LEVEL_ACCOUNT
+    SESSION = LEVEL_SESSION
+    INSTRUMENT = LEVEL_INSTRUMENT
+
+
+SWITCH_KILLED: Final = 1
+SWITCH_REDUCING: Final = 2
+SWITCH_THROTTLED: Final = 4
+
+
+class Switch(IntFlag):
+    """What a KILL engages or releases, one of them in ``ord_type``; all that are engaged in its answer.
+
+    KILLED: nothing new, and what rests is cancelled; REDUCING: only what makes positions smaller; THROTTLED: as
+    KILLED, engaged by risk itself when an account trades too often, and released by command alone.
+    """
+
+    KILLED = SWITCH_KILLED
+    REDUCING = SWITCH_REDUCING
+    THROTTLED = SWITCH_THROTTLED
+
+
+PERMIT_SESSION: Final = 1
+PERMIT_ORDER_TYPES: Final = 2
+PERMIT_TIFS: Final = 3
+PERMIT_GROUPS: Final = 4
+PERMIT_INSTRUMENT: Final = 5
+PERMIT_SHORT_SALES: Final = 6
+
+
+class Permit(IntEnum):
+    """What a PERMIT command is about; in ``ord_type``, the new value in ``qty_lots``."""
+
+    SESSION = PERMIT_SESSION
+    ORDER_TYPES = PERMIT_ORDER_TYPES
+    TIFS = PERMIT_TIFS
+    GROUPS = PERMIT_GROUPS
+    INSTRUMENT = PERMIT_INSTRUMENT
+    SHORT_SALES = PERMIT_SHORT_SALES
+
+
+ACCESS_BY_GROUP: Final = 0
+ACCESS_PERMITTED: Final = 1
+ACCESS_DENIED: Final = 2
+ACCESS_REDUCING: Final = 3
+
+
+class Access(IntEnum):
+    """What an account may do in one instrument; the value of a PERMIT of INSTRUMENT."""
+
+    BY_GROUP = ACCESS_BY_GROUP
+    PERMITTED = ACCESS_PERMITTED
+    DENIED = ACCESS_DENIED
+    REDUCING = ACCESS_REDUCING
+
+
+COLLAR_TICKS: Final = 1
+COLLAR_MILLIONTHS: Final = 2
+
+
+class CollarUnit(IntEnum):
+    """In what the widths of a COLLAR are: ticks, or millionths of the reference price; in ``ord_type``."""
+
+    TICKS = COLLAR_TICKS
+    MILLIONTHS = COLLAR_MILLIONTHS
 
 
 # Reasons of rejections, cancellations and expiries.
@@ -362,11 +498,40 @@ REASON_MARKET_CLOSED: Final = 45
 REASON_WRONG_TRADING_STATE: Final = 46
 REASON_AUCTION_REMAINDER: Final = 47
 REASON_DAY_ENDED: Final = 48
-REASON_COUNT: Final = 49
+REASON_LIMIT_NOT_SET: Final = 49
+REASON_UNKNOWN_FIRM: Final = 50
+REASON_VENUE_KILLED: Final = 51
+REASON_FIRM_KILLED: Final = 52
+REASON_SESSION_KILLED: Final = 53
+REASON_INSTRUMENT_KILLED: Final = 54
+REASON_EXECUTION_THROTTLE: Final = 55
+REASON_REDUCE_ONLY: Final = 56
+REASON_SESSION_NOT_PERMITTED: Final = 57
+REASON_INSTRUMENT_NOT_PERMITTED: Final = 58
+REASON_ORDER_TYPE_NOT_PERMITTED: Final = 59
+REASON_TIF_NOT_PERMITTED: Final = 60
+REASON_SHORT_SALE: Final = 61
+REASON_DUPLICATIVE_ORDER: Final = 62
+REASON_STATIC_COLLAR: Final = 63
+REASON_DYNAMIC_COLLAR: Final = 64
+REASON_STALE_REFERENCE_PRICE: Final = 65
+REASON_FIRM_CREDIT_LIMIT: Final = 66
+REASON_GROSS_NOTIONAL: Final = 67
+REASON_FIRM_GROSS_NOTIONAL: Final = 68
+REASON_MAX_LOSS: Final = 69
+REASON_INSUFFICIENT_FUNDS: Final = 70
+REASON_INSUFFICIENT_POSITION: Final = 71
+REASON_ORDER_RATE: Final = 72
+REASON_FIRM_ORDER_RATE: Final = 73
+REASON_CANCEL_RATE: Final = 74
+REASON_ORDER_TO_TRADE: Final = 75
+REASON_KILL_SWITCH: Final = 76
+REASON_LIMIT_WARNING: Final = 77
+REASON_COUNT: Final = 78
 
 
 class Reason(IntEnum):
-    """Why a command was rejected or an order ended."""
+    """Why a command was rejected or an order ended; LIMIT_WARNING marks what was accepted."""
 
     NONE = REASON_NONE
     INVALID_COMMAND = REASON_INVALID_COMMAND
@@ -417,6 +582,35 @@ class Reason(IntEnum):
     WRONG_TRADING_STATE = REASON_WRONG_TRADING_STATE
     AUCTION_REMAINDER = REASON_AUCTION_REMAINDER
     DAY_ENDED = REASON_DAY_ENDED
+    LIMIT_NOT_SET = REASON_LIMIT_NOT_SET
+    UNKNOWN_FIRM = REASON_UNKNOWN_FIRM
+    VENUE_KILLED = REASON_VENUE_KILLED
+    FIRM_KILLED = REASON_FIRM_KILLED
+    SESSION_KILLED = REASON_SESSION_KILLED
+    INSTRUMENT_KILLED = REASON_INSTRUMENT_KILLED
+    EXECUTION_THROTTLE = REASON_EXECUTION_THROTTLE
+    REDUCE_ONLY = REASON_REDUCE_ONLY
+    SESSION_NOT_PERMITTED = REASON_SESSION_NOT_PERMITTED
+    INSTRUMENT_NOT_PERMITTED = REASON_INSTRUMENT_NOT_PERMITTED
+    ORDER_TYPE_NOT_PERMITTED = REASON_ORDER_TYPE_NOT_PERMITTED
+    TIF_NOT_PERMITTED = REASON_TIF_NOT_PERMITTED
+    SHORT_SALE = REASON_SHORT_SALE
+    DUPLICATIVE_ORDER = REASON_DUPLICATIVE_ORDER
+    STATIC_COLLAR = REASON_STATIC_COLLAR
+    DYNAMIC_COLLAR = REASON_DYNAMIC_COLLAR
+    STALE_REFERENCE_PRICE = REASON_STALE_REFERENCE_PRICE
+    FIRM_CREDIT_LIMIT = REASON_FIRM_CREDIT_LIMIT
+    GROSS_NOTIONAL = REASON_GROSS_NOTIONAL
+    FIRM_GROSS_NOTIONAL = REASON_FIRM_GROSS_NOTIONAL
+    MAX_LOSS = REASON_MAX_LOSS
+    INSUFFICIENT_FUNDS = REASON_INSUFFICIENT_FUNDS
+    INSUFFICIENT_POSITION = REASON_INSUFFICIENT_POSITION
+    ORDER_RATE = REASON_ORDER_RATE
+    FIRM_ORDER_RATE = REASON_FIRM_ORDER_RATE
+    CANCEL_RATE = REASON_CANCEL_RATE
+    ORDER_TO_TRADE = REASON_ORDER_TO_TRADE
+    KILL_SWITCH = REASON_KILL_SWITCH
+    LIMIT_WARNING = REASON_LIMIT_WARNING
 
 
 ENDING_REASONS: Final = frozenset(
@@ -433,9 +627,11 @@ ENDING_REASONS: Final = frozenset(
         Reason.DISCONNECTED,
         Reason.AUCTION_REMAINDER,
         Reason.DAY_ENDED,
+        Reason.KILL_SWITCH,
+        Reason.LIMIT_WARNING,
     }
 )
-"""Why an order ended that was accepted: counted among the reasons, but no rejections."""
+"""Why an order ended that was accepted, and what marks an acceptance: counted among the reasons, but no rejections."""
 
 MONEY_UNIT_PER_CURRENCY_UNIT: Final = 1_000_000
 E8: Final = 100_000_000

@@ -42,14 +42,27 @@ How administrative kinds use the fields of a command:
 ========== ===========================================================================================
 VENUE      capacities: qty_lots max_orders, order_id max_cl_ord_ids, aux0 max_positions, aux1
            max_levels, account max_accounts, instrument max_instruments, price_ticks max_sessions;
-           orig0 max_specials; always sequence 1
+           orig0 max_specials, orig1 partitions of matching (0 for 1); always sequence 1
 INSTRUMENT instrument id, cl symbol (16), price_ticks tick_e8, qty_lots lot_e8, aux0 money per tick
            and lot (millionths), order_id and aux1 lowest and highest price allowed (ticks, 0 none),
            orig0 protection points (ticks, 0 none), orig2 currency (3), account group, ord_type the
-           trading state in which it begins, orig1 tick table (0 none); FLAG_MARKET_DATA
-ACCOUNT    account id, cl name (16), orig2 currency (3), instrument firm (0 none)
-LIMIT      account, ord_type which (codes.Limit), qty_lots value
-KILL       account, side 1 engage, 2 release
+           trading state in which it begins, orig1 tick table (0 none); FLAG_MARKET_DATA; tif partition
+           (from 1; 0: by group, or by id)
+ACCOUNT    account id, cl name (16), orig2 currency (3), instrument firm (0 none); FLAG_PREFUNDED
+FIRM       aux0 firm id, cl name (16), orig2 currency (3)
+LIMIT      whose: account, or account and instrument, or instrument, or aux0 firm; ord_type which
+           (codes.Limit), tif part (codes.LimitPart), qty_lots value (-1 unset, 2^60 unlimited) or percent;
+           FLAG_CONFIGURED: by the configuration
+KILL       tif level (codes.KillLevel), ord_type switch (codes.Switch), side 1 engage, 2 release; whom:
+           account, instrument, aux0 firm, orig session's name (20)
+PERMIT     ord_type what (codes.Permit), qty_lots value; account, instrument, orig session's name (20)
+COLLAR     instrument, ord_type unit (codes.CollarUnit), order_id static and orig0 dynamic width (0 off),
+           price_ticks reference (ticks, 0 keep), aux0 how old a reference may be (ns, 0 any)
+FEES       instrument, account of the venue that gets them, price_ticks maker, qty_lots taker, order_id
+           auction rate (millionths of the money traded, negative: a rebate)
+TRANSFER   account, instrument (0: cash), side 1 deposit, 2 withdraw, qty_lots amount (millionths or lots),
+           cl reference (20), never used before
+DAY_BEGIN  nothing: daily counters begin anew
 SESSION_*  cl name (20), orig0 port (set by ingest); the outcome's ``session`` is the id that the core gave it;
            SESSION_OPEN with FLAG_CANCEL_ON_CLOSE: its orders end when it closes
 MASS_CANCEL session (0: of all), account, instrument, side, aux0 firm: which orders, 0 for any
@@ -61,6 +74,10 @@ BANDS      instrument, ord_type mode (codes.BandMode), order_id static and orig0
 TICK_TABLE account table (1 to 63), side 1 adds a row, 2 empties; price_ticks from, qty_lots step (ticks)
 CHECKPOINT aux0 sequence, aux1 outcome digest after it; with FLAG_FINAL order_id holds the state digest
 ========== ===========================================================================================
+Where no other use of ``cl`` is told, it names who gave an administrative command (20 characters, empty if nobody is
+known); a TRANSFER has that in ``orig``. The answers to LIMIT, KILL, PERMIT and TRANSFER tell old and new:
+docs/rules.md. An ACCEPTED of a NEW or REPLACED of a REPLACE with the reason LIMIT_WARNING has the limit that it is
+about (codes.Limit, of a firm 32 more) in trade_index.
 """
 
 from __future__ import annotations

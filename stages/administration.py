@@ -36,11 +36,10 @@ from protocols.codes import (
     STATE_COUNT,
 )
 from ringbuffer.kernel import inlined, kernel
+from stages.addresses import home_partition
 from stages.checks import has_cl_ord_id, session_is_open
 from stages.state import TICK_TABLES
-from stages.state_words import (
-    RW_SESSIONS,
-)
+from stages.state_words import RW_PARTITIONS, RW_SESSIONS
 from stages.tick_tables import ADD, CLEAR, add_tick_row, table_problem
 
 MAX_LIMIT = 1 << 60
@@ -96,7 +95,10 @@ def define_instrument(s, command):  # type: ignore[no-untyped-def]
     record = s.instruments[identity]
     if record.known == 0 and command.ord_type >= STATE_COUNT:
         return REASON_INVALID_COMMAND
+    if command.tif > s.words[RW_PARTITIONS]:
+        return REASON_INVALID_COMMAND
     if record.known == 0:
+        record.partition = home_partition(s, command)
         record.symbol0 = command.cl0
         record.symbol1 = command.cl1
         record.tick_e8 = command.price_ticks
@@ -112,6 +114,7 @@ def define_instrument(s, command):  # type: ignore[no-untyped-def]
         or record.lot_e8 != command.qty_lots
         or record.tick_value != tick_value
         or record.currency != command.orig2
+        or (command.tif != 0 and command.tif != record.partition + 1)
     ):
         return REASON_INVALID_COMMAND
     record.low_ticks = low

@@ -26,6 +26,7 @@ from stages.config_defaults import default_config, example_toml
 from stages.config_model import (
     AUTO_PLANS,
     DURABILITIES,
+    PARTITION_NAMES,
     STAGES,
     WAITS,
     Account,
@@ -37,6 +38,7 @@ from stages.config_model import (
     Plan,
     Rings,
     Schedule,
+    Snapshots,
     TickTable,
     Venue,
     VenueConfig,
@@ -45,6 +47,7 @@ from stages.config_model import (
 
 __all__ = [
     "DURABILITIES",
+    "PARTITION_NAMES",
     "STAGES",
     "WAITS",
     "Account",
@@ -56,6 +59,7 @@ __all__ = [
     "Plan",
     "Rings",
     "Schedule",
+    "Snapshots",
     "TickTable",
     "Venue",
     "VenueConfig",
@@ -75,7 +79,7 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "durability": DURABILITIES,
     "wait": WAITS,
     "workers": AUTO_PLANS,
-    "stages": STAGES,
+    "stages": (*STAGES, *PARTITION_NAMES),
     "initial_state": tuple(STATES),
     "state": tuple(STATES),
     "band_mode": tuple(BAND_MODES),
@@ -88,6 +92,7 @@ _TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "plan": Plan,
     "plan.workers": Worker,
     "journal": Journal,
+    "snapshots": Snapshots,
     "instrument": Instrument,
     "account": Account,
     "tick_table": TickTable,

@@ -18,11 +18,13 @@ import re
 from collections.abc import Collection
 from typing import Final
 
+from protocols.trading_day import parse_span_ns
 from stages.config_days import check_days
 from stages.config_model import (
     AUTO_PLANS,
     DURABILITIES,
     LIMITS,
+    PARTITION_NAMES,
     STAGES,
     WAITS,
     Account,
@@ -34,7 +36,7 @@ from stages.config_model import (
     money_per_tick_and_lot,
 )
 from stages.config_values import check_text, check_word, e8_of, positive_e8, whole_ticks
-from stages.control import MAX_PORTS
+from stages.control import MAX_PARTITIONS, MAX_PORTS
 
 __all__ = ["BOUNDS", "check_config", "check_workers"]
 
@@ -57,9 +59,13 @@ BOUNDS: Final[tuple[tuple[str, int, int, bool], ...]] = (
     ("capacity.max_instruments", 1, 1 << 16, False),
     ("capacity.max_sessions", 1, (1 << 16) - 2, False),
     ("capacity.max_specials", 16, 1 << 20, False),
+    ("capacity.partitions", 1, MAX_PARTITIONS, False),
     ("journal.segment_bytes", 1 << 19, 1 << 30, True),  # a block of stages.journaling is at most half of that
     ("journal.checkpoint_every", 16, 1 << 30, False),  # 1 would be due again because of itself
     ("journal.tick_ms", 0, 3_600_000, False),
+    ("snapshots.every_commands", 0, 1 << 40, False),
+    ("snapshots.every_bytes", 0, 1 << 50, False),
+    ("snapshots.keep", 1, 100, False),
 )
 
 
@@ -71,9 +77,14 @@ def check_config(config: VenueConfig, cores: Collection[int] | None = None) -> N
     check_word("venue.durability", config.venue.durability, DURABILITIES)
     check_word("plan.wait", config.plan.wait, WAITS)
     _check_bounds(config)
+    try:
+        parse_span_ns(config.snapshots.every)
+    except ValueError as error:
+        raise ConfigError("snapshots.every", str(error), config.snapshots.every) from error
     _check_list("instrument", [entry.symbol for entry in config.instruments], config.capacity.max_instruments)
     for index, instrument in enumerate(config.instruments):
         _check_instrument(f"instrument[{index}]", instrument)
+        _check_partition(f"instrument[{index}].partition", instrument.partition, config.capacity.partitions)
     _check_list("account", [entry.name for entry in config.accounts], config.capacity.max_accounts)
     for index, account in enumerate(config.accounts):
         _check_account(f"account[{index}]", account)
@@ -82,6 +93,7 @@ def check_config(config: VenueConfig, cores: Collection[int] | None = None) -> N
         check_word("plan.workers", config.plan.workers, AUTO_PLANS)
     else:
         check_workers(config.plan.workers, os.sched_getaffinity(0) if cores is None else cores)
+        _check_named_partitions(config.plan.workers, config.capacity.partitions)
 
 
 def check_workers(workers: tuple[Worker, ...], cores: Collection[int]) -> None:
@@ -115,6 +127,15 @@ def check_workers(workers: tuple[Worker, ...], cores: Collection[int]) -> None:
             problem = f"expected a core of its own, but worker {taken[worker.core]} is pinned there too"
             raise ConfigError(key, problem, worker.core)
         taken[worker.core] = index
+
+
+def _check_named_partitions(workers: tuple[Worker, ...], partitions: int) -> None:
+    there = PARTITION_NAMES[: partitions if partitions > 1 else 0]
+    for index, worker in enumerate(workers):
+        for stage in worker.stages:
+            if stage in PARTITION_NAMES and stage not in there:
+                problem = f"expected one of capacity.partitions = {partitions}"
+                raise ConfigError(f"plan.workers[{index}].stages", problem, stage)
 
 
 def _check_bounds(config: VenueConfig) -> None:
@@ -167,6 +188,12 @@ def _check_instrument(key: str, entry: Instrument) -> None:
     if not (0 <= low_ticks <= high_ticks and high_ticks):
         problem = "expected [lowest, highest] with 0 <= lowest <= highest and highest above 0"
         raise ConfigError(f"{key}.price_band", problem, list(entry.price_band))
+
+
+def _check_partition(key: str, partition: int | None, partitions: int) -> None:
+    if partition is not None and not 1 <= partition <= partitions:
+        problem = f"expected 1 to capacity.partitions = {partitions}"
+        raise ConfigError(key, problem, partition)
 
 
 def _check_account(key: str, entry: Account) -> None:

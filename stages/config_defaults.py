@@ -41,6 +41,7 @@ max_accounts = 4096
 max_instruments = 1024
 max_sessions = 1024
 max_specials = 16384            # stop orders and icebergs, and as many orders with GTD
+partitions = 1                  # of matching, to spread it over workers: 1 to 8 (docs/partitions.md)
 
 [plan]
 # "auto" suits throughput, "auto-latency" gives a stage a core of its own where it can; or say it yourself:
@@ -49,6 +50,7 @@ max_specials = 16384            # stop orders and icebergs, and as many orders w
 #     { stages = ["risk", "matching", "publish"], core = 1 },
 #   ]
 # with each of ingest, journal, risk, matching, publish exactly once. Without a core, a worker is not pinned.
+# Partitions of matching may be named apart: "matching-1", "matching-2"; the others stay with "matching".
 workers = "auto"
 wait = "blocking"               # of an idle worker: "spin", "yield", "backoff" or "blocking"
 sched_fifo = false              # real-time scheduling, where permitted
@@ -59,6 +61,12 @@ segment_bytes = 67108864        # a power of two
 checkpoint_every = 65536        # commands between two digests in the journal
 tick_ms = 100                   # how late an idle venue may expire an order with GTD; 0: with the next command
 
+[snapshots]                     # so that a start replays the end of the journal only (docs/snapshots.md)
+every_commands = 5000000        # whichever comes first; 0: never for this reason
+every_bytes = 1073741824        # of the journal
+every = "1h"
+keep = 2
+
 # Prices and sizes are decimals in quotes, with at most 8 decimals. The money of one tick of one lot must be a
 # whole number of millionths of the currency. An instrument's id is its place in this file, from 1.
 [[instrument]]
@@ -68,6 +76,7 @@ lot_size = "1"
 currency = "USD"
 price_band = ["1.00", "5000.00"]    # optional: lowest and highest price of an order
 protection_points = "5.00"      # optional: how far from the best price a market order may trade
+partition = 1                   # optional: of matching; unless given that of its group's number, or of its id
 market_data = true              # optional: tell each change of its book to who subscribes; true unless given
 # Trading states, all optional (docs/trading-states.md):
 group = "equities"              # a name; schedules and `ringmatch state set` address groups

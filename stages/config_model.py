@@ -30,6 +30,7 @@ __all__ = [
     "DURABILITIES",
     "LIMITS",
     "MAX_LIMIT",
+    "PARTITION_NAMES",
     "STAGES",
     "WAITS",
     "Account",
@@ -43,6 +44,7 @@ __all__ = [
     "Plan",
     "Rings",
     "Schedule",
+    "Snapshots",
     "StageName",
     "TickTable",
     "Venue",
@@ -57,12 +59,23 @@ Durability = Literal["fsync", "os", "none"]
 Wait = Literal["spin", "yield", "backoff", "blocking"]
 AutoPlan = Literal["auto", "auto-latency"]
 StageName = Literal["ingest", "journal", "risk", "matching", "publish"]
+PartitionName = Literal[
+    "matching-1",
+    "matching-2",
+    "matching-3",
+    "matching-4",
+    "matching-5",
+    "matching-6",
+    "matching-7",
+    "matching-8",
+]
 Amount = int | str
 
 DURABILITIES: Final[tuple[str, ...]] = get_args(Durability)
 WAITS: Final[tuple[str, ...]] = get_args(Wait)
 AUTO_PLANS: Final[tuple[str, ...]] = get_args(AutoPlan)
 STAGES: Final[tuple[str, ...]] = get_args(StageName)
+PARTITION_NAMES: Final[tuple[str, ...]] = get_args(PartitionName)
 
 DEFAULT_DATA_DIR: Final = "ringmatch-data"
 SLOT_BYTES: Final = 128
@@ -155,12 +168,17 @@ class Capacity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_instruments: int = 1024
     max_sessions: int = 1024
     max_specials: int = 1 << 14
+    partitions: int = 1
 
 
 class Worker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One worker process of an explicit plan; without a core it is not pinned."""
+    """One worker process of an explicit plan; without a core it is not pinned.
 
-    stages: tuple[StageName, ...]
+    ``matching-1`` is the first partition of matching; ``matching`` is what brings partitions together, and those of
+    them that no worker names.
+    """
+
+    stages: tuple[StageName | PartitionName, ...]
     core: int | None = None
 
 
@@ -179,6 +197,20 @@ class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     segment_bytes: int = 64 << 20
     checkpoint_every: int = 65536
     tick_ms: int = 100
+
+
+class Snapshots(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[snapshots]``: after how many commands, bytes of journal, or how long, a snapshot is taken; 0 for never."""
+
+    every_commands: int = 5_000_000
+    every_bytes: int = 1 << 30
+    every: str = "1h"
+    keep: int = 2
+
+    @property
+    def every_s(self) -> float:
+        """Return after how many seconds a snapshot is taken if anything is new; 0 for never."""
+        return parse_span_ns(self.every) / 1e9
 
 
 class Instrument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -200,6 +232,7 @@ class Instrument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     band_mode: BandWord = "reject"
     volatility_auction: str | None = None
     indication_interval: str | None = None
+    partition: int | None = None
 
     @property
     def tick_e8(self) -> int:
@@ -276,6 +309,7 @@ class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     capacity: Capacity = field(default_factory=Capacity)
     plan: Plan = field(default_factory=Plan)
     journal: Journal = field(default_factory=Journal)
+    snapshots: Snapshots = field(default_factory=Snapshots)
     instruments: tuple[Instrument, ...] = field(name="instrument")
     accounts: tuple[Account, ...] = field(name="account")
     tick_tables: tuple[TickTable, ...] = field(name="tick_table", default=())

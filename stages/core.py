@@ -21,8 +21,9 @@ from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import kernel
 from stages.book import level_at
 from stages.ladder import best_place, side_row, worse_place
-from stages.matching import matching_step
+from stages.merge import run_partitions
 from stages.orders import TEXT_SPECIAL
+from stages.partitions import LANE_SLOTS, Merged, allocate_partitions, connect
 from stages.risk import risk_step
 from stages.state import (
     MARK_SPECIAL,
@@ -32,17 +33,17 @@ from stages.state import (
     Capacities,
     MatchingState,
     RiskState,
-    allocate_matching,
     allocate_risk,
     records,
-    with_ring,
 )
 from stages.state_words import (
+    MW_CURSOR,
     MW_DIGEST,
     MW_DIVERGED_SEQ,
+    RW_OUT_CURSOR,
     RW_POSITIONS,
 )
-from stages.topology import CUR_INPUT_MATCHING, CUR_OUTPUT_PUBLISH, CUR_WRITER, cursor_word
+from stages.topology import CUR_INPUT_MATCHING, CUR_INPUT_RISK, CUR_OUTPUT_PUBLISH, CUR_WRITER, cursor_word
 
 __all__ = ["Core", "CoreState"]
 
@@ -94,7 +95,7 @@ def run_core(  # type: ignore[no-untyped-def]
     out_slots,
     out_slot_words,
     risk,
-    books,
+    partitions,
     out,
     position,
     collect,
@@ -112,7 +113,9 @@ def run_core(  # type: ignore[no-untyped-def]
         judged = risk_step(in_words, in_slots, verdicts, out_words, out_slots, risk, STEP_BUDGET)
         if judged < 0:
             return np.int64(-1), position
-        matched = matching_step(in_words, in_slots, verdicts, out_words, books, STEP_BUDGET)
+        matched = run_partitions(
+            in_words, in_slots, verdicts, out_words, out_slot_words, partitions, STEP_BUDGET
+        )
         before = position
         if collect != 0:
             position = collect_outcomes(out_words, out_slot_words, out, position)
@@ -123,12 +126,14 @@ def run_core(  # type: ignore[no-untyped-def]
 
 
 class CoreState:
-    """The rings and states that risk and matching work on, wherever the stages run."""
+    """The states that risk and matching work on, wherever the stages run: ``books`` has one for each partition."""
 
     def __init__(self, capacities: Capacities, input_slots: int) -> None:
         self.capacities = capacities
         self.risk: RiskState = allocate_risk(capacities, input_slots)
-        self.books: MatchingState = allocate_matching(capacities)
+        self.books: tuple[MatchingState, ...]
+        self.merged: Merged
+        self.books, self.merged = allocate_partitions(capacities)
 
 
 class Core:
@@ -140,8 +145,10 @@ class Core:
         *,
         input_slots: int = 1 << 14,
         output_slots: int = 1 << 16,
+        lane_slots: int = LANE_SLOTS,
         state: CoreState | None = None,
     ) -> None:
+        """Make a core; ``state`` is one that rests (of a snapshot, say), a new one unless given."""
         self.state = state or CoreState(capacities or Capacities(), input_slots)
         self._in_words = np.zeros(cursor_word(4), dtype=np.int64)
         self._out_words = np.zeros(cursor_word(3), dtype=np.int64)
@@ -149,9 +156,12 @@ class Core:
         self._out_slots = records(np.zeros(output_slots, dtype=OUTCOME))
         self._in_slot_words = np.asarray(self._in_slots).view(np.int64).reshape(-1, 16)
         self._out_slot_words = np.asarray(self._out_slots).view(np.int64).reshape(-1, 16)
-        self._books = with_ring(self.state.books, self._out_slot_words)
+        self._partitions = connect(self.state.books, self.state.merged, self._out_slot_words, lane_slots)
         self._verdicts = records(np.zeros(input_slots, dtype=VERDICT))
         self._buffer = np.zeros(output_slots, dtype=OUTCOME)
+        self.state.risk.words[RW_OUT_CURSOR] = 0  # as of the output ring, which is new
+        for word in (CUR_WRITER, CUR_INPUT_RISK, CUR_INPUT_MATCHING):
+            self._in_words[word] = self.state.merged.words[MW_CURSOR]
         self._empty = np.zeros((0, 16), dtype=np.int64)
 
     @property
@@ -162,12 +172,12 @@ class Core:
     @property
     def outcome_digest(self) -> int:
         """The running digest over all outcomes so far."""
-        return int(self.state.books.words[MW_DIGEST])
+        return int(self.state.merged.words[MW_DIGEST])
 
     @property
     def diverged_seq(self) -> int:
         """The sequence of the first journaled checkpoint whose digest differs from ours, 0 for none."""
-        return int(self.state.books.words[MW_DIVERGED_SEQ])
+        return int(self.state.merged.words[MW_DIVERGED_SEQ])
 
     def stamp(self, commands: Any, time_ns: int = 0) -> Any:
         """Fill seq, time and ``seen_seq`` of commands that follow the last one; return them."""
@@ -208,7 +218,7 @@ class Core:
             self._out_slots,
             self._out_slot_words,
             self.state.risk,
-            self._books,
+            self._partitions,
             out.view(np.int64).reshape(-1, 16) if len(out) else self._empty,
             0,
             collect,
@@ -221,22 +231,29 @@ class Core:
 
     def dump_books(self) -> dict[tuple[int, int], list[tuple[int, list[tuple[int, ...]]]]]:
         """Return {(instrument, side): [(price, [order, …]), …]}, see :func:`dump_books`."""
-        return dump_books(self.state.books)
+        dumped: dict[tuple[int, int], list[tuple[int, list[tuple[int, ...]]]]] = {}
+        for books in self.state.books:
+            dumped |= dump_books(books)
+        return dict(sorted(dumped.items()))
 
     def dump_last_prices(self) -> dict[int, int]:
         """Return the last trade price of each instrument that has one, in ticks."""
-        last = self.state.books.markets["last_ticks"]
+        last = sum(books.markets["last_ticks"] for books in self.state.books)  # each has its own instruments
         return {int(instrument): int(last[instrument]) for instrument in np.nonzero(last)[0]}
 
     def dump_markets(self) -> dict[int, tuple[int, int, int, int]]:
         """Return {instrument: (state, group, static reference, end of its volatility auction)} of the known ones."""
-        rows = self.state.books.markets
         names = ("state", "group", "static_reference", "volatility_end_ns")
-        return {int(i): tuple(int(rows[i][name]) for name in names) for i in np.nonzero(rows["state"])[0]}  # type: ignore[misc]
+        markets = {
+            int(i): tuple(int(books.markets[i][name]) for name in names)
+            for books in self.state.books
+            for i in np.nonzero(books.markets["state"])[0]
+        }
+        return dict(sorted(markets.items()))  # type: ignore[arg-type]
 
     def dump_schedules(self) -> list[tuple[int, int, int, int, int]]:
         """Return (row, group, state, when, period) of the rows of the schedule in use."""
-        rows = self.state.books.schedules
+        rows = self.state.books[0].schedules  # all partitions have the same
         names = ("group", "state", "due_ns", "period_ns")
         return [(int(i), *(int(rows[i][name]) for name in names)) for i in np.nonzero(rows["due_ns"])[0]]  # type: ignore[misc]
 

@@ -14,6 +14,7 @@ from stages.control import MarketRow, ScheduleRow
 from stages.state import Capacities, MatchingState, RiskState
 
 __all__ = [
+    "Books",
     "DayState",
     "Traits",
     "bands_of",
@@ -27,6 +28,9 @@ __all__ = [
     "tables_of",
     "traits_of",
 ]
+
+
+Books = tuple[MatchingState, ...]  # by partition
 
 
 class Traits(NamedTuple):
@@ -59,6 +63,7 @@ def capacities_of(command: Any) -> Capacities:
         max_instruments=int(command["instrument"]),
         max_sessions=int(command["price_ticks"]),
         max_specials=int(command["orig0"]),
+        partitions=max(1, int(command["orig1"])),
     )
 
 
@@ -96,16 +101,16 @@ def firm_of(risk: RiskState, account: int) -> int:
     return int(risk.accounts[account]["firm"])
 
 
-def bands_of(books: MatchingState, identity: int) -> tuple[Bands, int]:
+def bands_of(risk: RiskState, books: Books, identity: int) -> tuple[Bands, int]:
     """Return the bands of an instrument, and what the static one stands around."""
-    market = books.markets[identity]
+    market = books[int(risk.instruments[identity]["partition"])].markets[identity]
     names = ("band_mode", "static_ticks", "dynamic_ticks", "volatility_ns", "indication_ns")
     return Bands(*(int(market[name]) for name in names)), int(market["static_reference"])
 
 
-def schedules_of(books: MatchingState) -> tuple[ScheduleRow, ...]:
-    """Return the rows of all schedules, in the order in which they are carried out."""
-    rows = [row for row in books.schedules if row["due_ns"]]
+def schedules_of(books: Books) -> tuple[ScheduleRow, ...]:
+    """Return the rows of all schedules, in the order in which they are carried out: all partitions have the same."""
+    rows = [row for row in books[0].schedules if row["due_ns"]]
     return tuple(
         ScheduleRow(int(row["group"]), int(row["state"]), int(row["due_ns"]), int(row["period_ns"]))
         for row in rows
@@ -127,14 +132,19 @@ MARKET_FIELDS: Final = (
 )  # fmt: skip
 
 
-def market_mark(books: MatchingState) -> bytes:
+def market_mark(books: Books) -> bytes:
     """Return bytes that differ when :func:`markets_of` or :func:`schedules_of` would say something else."""
-    parts = [books.markets[name].tobytes() for name in MARKET_FIELDS]
-    return b"".join([*parts, books.schedules["due_ns"].tobytes()])
+    parts = [part.markets[name].tobytes() for part in books for name in MARKET_FIELDS]
+    return b"".join([*parts, books[0].schedules["due_ns"].tobytes()])
 
 
-def markets_of(books: MatchingState) -> tuple[MarketRow, ...]:
+def markets_of(books: Books) -> tuple[MarketRow, ...]:
     """Return what instruments have of trading states, if it is more than CONTINUOUS."""
+    rows = [row for part in books for row in _markets_of_partition(part)]
+    return tuple(sorted(rows, key=lambda row: row.id))
+
+
+def _markets_of_partition(books: MatchingState) -> tuple[MarketRow, ...]:
     columns = {name: books.markets[name].copy() for name in MARKET_FIELDS}
     told = columns["state"] > STATE_CONTINUOUS
     for name in MARKET_FIELDS[1:]:
@@ -146,10 +156,10 @@ def markets_of(books: MatchingState) -> tuple[MarketRow, ...]:
     )
 
 
-def day_state_of(risk: RiskState, books: MatchingState | None) -> DayState:
+def day_state_of(risk: RiskState, books: Books | None) -> DayState:
     """Return what a state holds of trading days; without books nothing of bands and schedules."""
     if books is None:
         return DayState({}, (), tables_of(risk))
     known = np.nonzero(risk.instruments["known"] != 0)[0]
-    bands = {int(identity): bands_of(books, int(identity)) for identity in known}
+    bands = {int(identity): bands_of(risk, books, int(identity)) for identity in known}
     return DayState(bands, schedules_of(books), tables_of(risk))

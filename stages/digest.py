@@ -9,6 +9,8 @@ of per-entry hashes (their order carries no meaning).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,7 @@ from stages.state_words import (
 from stages.tick_tables import FROM, STEP
 from stages.timers import KEY, WHAT_ORDER, WHEN, is_alive, key_what
 
-__all__ = ["books_digest", "combine_digests", "risk_digest", "state_digest"]
+__all__ = ["books_digest", "combine_digests", "combine_partitions", "risk_digest", "state_digest"]
 
 
 @inlined
@@ -98,8 +100,8 @@ def _digest_books(books, digest):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _fold_two(books, risk):  # type: ignore[no-untyped-def]
-    return fold(fold(np.int64(0), books), risk)
+def _fold_two(first, second):  # type: ignore[no-untyped-def]
+    return fold(fold(np.int64(0), first), second)
 
 
 @kernel
@@ -157,11 +159,17 @@ def risk_digest(risk: Any) -> int:
     return int(_digest_risk(risk, np.int64(0)))
 
 
-def combine_digests(books: int, risk: int) -> int:
-    """Return the state digest of the digests of its two halves."""
-    return int(_fold_two(np.int64(books), np.int64(risk)))
+def combine_digests(first: int, second: int) -> int:
+    """Return the digest of two parts of a state of their digests; of the whole state: books, then risk."""
+    return int(_fold_two(np.int64(first), np.int64(second)))
 
 
-def state_digest(risk: Any, books: Any) -> int:
-    """Return the digest of a quiescent state; all outcomes must have been fed back to risk."""
-    return combine_digests(books_digest(books), risk_digest(risk))
+def combine_partitions(digests: Iterable[int]) -> int:
+    """Return the digest of all books of the digests of their partitions, in their order."""
+    first, *others = digests
+    return reduce(combine_digests, others, first)
+
+
+def state_digest(risk: Any, books: Iterable[Any]) -> int:
+    """Return the digest of a quiescent state, ``books`` by partition; all outcomes must have been fed back to risk."""
+    return combine_digests(combine_partitions(map(books_digest, books)), risk_digest(risk))

@@ -54,6 +54,16 @@ def nh(pair, low, high):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def outcome_hash(  # type: ignore[no-untyped-def]
+    input_seq, time_ns, order_id, price, qty, leaves, cum, whose, cl0, cl1, tails, orig0, orig1, cause, what
+):
+    """Return the hash of an outcome, of its determined words in their order."""
+    acc = nh(0, input_seq, time_ns) + nh(1, order_id, price) + nh(2, qty, leaves) + nh(3, cum, whose)
+    acc += nh(4, cl0, cl1) + nh(5, tails, orig0) + nh(6, orig1, cause)
+    return acc + (what + np.int64(0x2B3E6C1F9D5A7E43)) * np.int64(0x6A09E667F3BCC909)
+
+
+@inlined
 def two_words(low, high):  # type: ignore[no-untyped-def]
     """Return the word of two 32-bit fields."""
     return (np.int64(low) & LOW_32) | (np.int64(high) << 32)
@@ -111,9 +121,23 @@ def put_slot(  # type: ignore[no-untyped-def]
     out[place + 13] = cause
     out[place + 14] = what
     out[place + 15] = command.sent_ns
-    acc = nh(0, input_seq, time_ns) + nh(1, order_id, price) + nh(2, qty, leaves) + nh(3, cum, whose)
-    acc += nh(4, cl0, cl1) + nh(5, tails, orig0) + nh(6, orig1, cause)
-    acc += (what + np.int64(0x2B3E6C1F9D5A7E43)) * np.int64(0x6A09E667F3BCC909)
+    acc = outcome_hash(
+        input_seq,
+        time_ns,
+        order_id,
+        price,
+        qty,
+        leaves,
+        cum,
+        whose,
+        cl0,
+        cl1,
+        tails,
+        orig0,
+        orig1,
+        cause,
+        what,
+    )
     words[MW_DIGEST] = fold(words[MW_DIGEST], acc)
 
 

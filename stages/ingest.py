@@ -91,11 +91,21 @@ def own_command(in_slot_words, mask, seq, time_ns, seen_seq, kind_word):  # type
 
 
 @inlined
-def is_tick_due(w, books, control, seen_seq, time_ns):  # type: ignore[no-untyped-def]
+def is_any_due(partitions, time_ns):  # type: ignore[no-untyped-def]
+    """Tell whether a partition of matching has something that is due."""
+    due = False
+    for partition in range(partitions.total):
+        books = partitions.books[partition]
+        due |= books.words[MW_TIMERS] != 0 and books.timers[0, WHEN] <= time_ns
+    return due
+
+
+@inlined
+def is_tick_due(w, partitions, control, seen_seq, time_ns):  # type: ignore[no-untyped-def]
     """Tell whether nothing came for a while, all is matched (so the heap of expiries is at rest), and one is due."""
     if w[IW_TICK_NS] == 0 or time_ns - w[IW_TIME] < w[IW_TICK_NS] or seen_seq != w[IW_SEQ]:
         return False
-    if books.words[MW_TIMERS] == 0 or books.timers[0, WHEN] > time_ns:
+    if not is_any_due(partitions, time_ns):
         return False
     # pairs with the supervisor's store of the stop word: what it takes the last digest of rests
     return load_acquire(control, CW_STOP) == 0
@@ -110,7 +120,7 @@ def ingest_step(  # type: ignore[no-untyped-def]
     port_words,
     slots_word,
     port_slots,
-    books,
+    partitions,
     control,
     w,
     budget,
@@ -118,7 +128,7 @@ def ingest_step(  # type: ignore[no-untyped-def]
     """Sequence up to ``budget`` commands; return how many.
 
     ``ingress`` are the int64 words of all ingress rings, ``port_words`` apart, slots from ``slots_word`` on.
-    ``books`` are matching's: their digests go into checkpoints, their next expiry calls for a TICK.
+    ``partitions`` are matching's: the digest of their outcomes goes into checkpoints, the next expiry calls for a TICK.
     """
     capacity = np.int64(in_slot_words.shape[0])
     mask = capacity - 1
@@ -136,7 +146,8 @@ def ingest_step(  # type: ignore[no-untyped-def]
         seq += 1
         slot = own_command(in_slot_words, mask, seq, time_ns, seen_seq, CHECKPOINT_WORD)
         in_slot_words[slot, 13] = seen_seq
-        in_slot_words[slot, 14] = books.digests[seen_seq & (books.digests.shape[0] - 1)]
+        digests = partitions.merged.digests
+        in_slot_words[slot, 14] = digests[seen_seq & (digests.shape[0] - 1)]
         w[IW_CHECKPOINT] = seen_seq
         control[CW_COUNTERS + CO_CHECKPOINTS] += 1
     # pairs with the supervisor's store of the stop word: draining takes no more from gateways
@@ -172,7 +183,7 @@ def ingest_step(  # type: ignore[no-untyped-def]
                 in_slot_words[slot, WORD_PORT] = port
         w[IW_PORTS + port] = taken
         store_release(ingress, base + CUR_PORT_READER, taken)
-    if seq == first and seq < stop and is_tick_due(w, books, control, seen_seq, time_ns):
+    if seq == first and seq < stop and is_tick_due(w, partitions, control, seen_seq, time_ns):
         seq += 1
         own_command(in_slot_words, mask, seq, time_ns, seen_seq, np.int64(TICK_WORD))
         control[CW_COUNTERS + CO_TICKS] += 1

@@ -20,6 +20,7 @@ from stages.control import (
     CW_DIGEST_SEQ,
     CW_STOP,
     CW_WORKER_BLOCKS,
+    MAX_PARTITIONS,
     WORKER_WORDS,
     WW_BUSY,
     WW_DIGEST_SEQ,
@@ -29,6 +30,7 @@ from stages.control import (
 from stages.ingest import ingest_step
 from stages.journaling import is_committing, journal_step
 from stages.matching import matching_step
+from stages.merge import count_open, merge_step, run_partition
 from stages.publish import publish_step
 from stages.risk import risk_step
 from stages.state_words import MW_COUNTED, RISK_WORDS
@@ -38,12 +40,16 @@ STAGE_JOURNAL: Final = 2
 STAGE_RISK: Final = 4
 STAGE_MATCHING: Final = 8
 STAGE_PUBLISH: Final = 16
+STAGE_MERGE: Final = 32  # behind several partitions, which have a bit each in the place of STAGE_MATCHING
+STAGE_PARTITIONS: Final = 64
 STAGE_BITS: Final = {
     "ingest": STAGE_INGEST,
     "journal": STAGE_JOURNAL,
     "risk": STAGE_RISK,
     "matching": STAGE_MATCHING,
     "publish": STAGE_PUBLISH,
+    "merge": STAGE_MERGE,
+    **{f"matching-{number}": STAGE_PARTITIONS << number - 1 for number in range(1, MAX_PARTITIONS + 1)},
 }
 
 WAIT_SPIN: Final = 0
@@ -103,7 +109,7 @@ class Context(NamedTuple):
     spans: Any
     journal_words: Any
     risk: Any
-    books: Any
+    partitions: Any
 
 
 @inlined
@@ -129,6 +135,7 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
     now_ns = clock_ns()
     end_ns = now_ns + slice_ns
     housekeeping_ns = now_ns
+    partitions = np.int64(c.partitions.total) if mask >= STAGE_PARTITIONS else np.int64(0)
     empty = np.int64(0)
     passes = np.int64(0)
     busy = np.int64(0)
@@ -144,7 +151,7 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
                 p.port_words,
                 p.slots_word,
                 p.port_slots,
-                c.books,
+                c.partitions,
                 control,
                 c.ingest_words,
                 STEP_BUDGET,
@@ -164,7 +171,24 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
                 return np.int64(FEEDBACK_OVERFLOW)
             progress += judged
         if mask & STAGE_MATCHING != 0:
-            progress += matching_step(c.in_words, c.in_slots, c.verdicts, c.out_words, c.books, STEP_BUDGET)
+            progress += matching_step(
+                c.in_words,
+                c.in_slots,
+                c.verdicts,
+                c.out_words,
+                c.in_words,
+                c.partitions.books[0],
+                STEP_BUDGET,
+            )
+        for partition in range(partitions):
+            if mask & (STAGE_PARTITIONS << partition) != 0:
+                progress += run_partition(
+                    c.in_words, c.in_slots, c.verdicts, c.partitions, partition, STEP_BUDGET
+                )
+        if mask & STAGE_MERGE != 0:
+            progress += merge_step(
+                c.in_words, c.in_slots, c.verdicts, c.out_words, c.out_slot_words, c.partitions, STEP_BUDGET
+            )
         if mask & STAGE_PUBLISH != 0:
             p = c.egress
             progress += publish_step(
@@ -201,9 +225,11 @@ def worker_loop(c, worker, mask, strategy, slice_ns):  # type: ignore[no-untyped
                 control[block + WW_BUSY] += busy
                 passes = np.int64(0)
                 busy = np.int64(0)
-                if mask & STAGE_MATCHING != 0:
+                if mask & (STAGE_MATCHING | STAGE_MERGE) != 0:
+                    if mask & STAGE_MERGE != 0:
+                        count_open(c.partitions)
                     for word in range(MW_COUNTED):
-                        control[CW_COUNTERS + word] = c.books.words[word]
+                        control[CW_COUNTERS + word] = c.partitions.merged.words[word]
                 if mask & STAGE_RISK != 0:
                     for word in range(RISK_WORDS):
                         control[CW_COUNTERS + CO_RISK + word] = c.risk.words[word]

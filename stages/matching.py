@@ -7,7 +7,8 @@ one, on whatever worker its readers run.
 
 Writes: output ring (cursor 0), its cursor on the input ring, ``digests``. Reads: input ring behind risk,
 verdicts. The output cursor is stored before the input cursor: who sees an input as matched finds all its
-outcomes (the feedback stamp rests on that).
+outcomes (the feedback stamp rests on that). Where there are several partitions (:mod:`stages.partitions`), each has a
+lane in the place of the output ring, and its own cursor beside it.
 
 Here stand administration and the stage's step; new orders are in :mod:`stages.new_orders`, trading in
 :mod:`stages.trading`, what follows it in :mod:`stages.entry` and :mod:`stages.stops`, requests in
@@ -61,6 +62,7 @@ from stages.emit import emit_command
 from stages.look_ahead import look_ahead
 from stages.new_orders import match_new
 from stages.requests import cancel_many, match_request
+from stages.state import EVERY_PARTITION
 from stages.state_words import (
     MW_AUCTIONS,
     MW_CHECKPOINT_SEQ,
@@ -72,6 +74,8 @@ from stages.state_words import (
     MW_OUT_INDEX,
     MW_OUT_LIMIT,
     MW_OUT_NEXT,
+    MW_PARTITION,
+    MW_PARTITIONS,
     MW_PENDING_HEAD,
     MW_PENDING_SEQ,
     MW_PENDING_TAIL,
@@ -270,12 +274,21 @@ def check_checkpoint(s, command):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def is_addressed(s, verdict):  # type: ignore[no-untyped-def]
+    """Tell whether a command concerns this partition."""
+    partition = np.int64(verdict.partition)
+    return partition == s.words[MW_PARTITION] or partition == EVERY_PARTITION
+
+
+@inlined
 def match_command(s, command, verdict):  # type: ignore[no-untyped-def]
     """Process one command, with its outcomes."""
     kind = np.int64(command.kind)
     s.words[MW_TRADE_INDEX] = 0
     if s.words[MW_TIMERS] != 0 and s.timers[0, WHEN] <= command.time_ns:
         carry_out_due(s, command)
+    if not is_addressed(s, verdict):
+        return
     if verdict.reason != REASON_NONE:
         match_rejected(s, command, verdict)
     elif kind == KIND_NEW:
@@ -286,7 +299,7 @@ def match_command(s, command, verdict):  # type: ignore[no-untyped-def]
         match_administration(s, command, verdict)
     elif kind == KIND_BOOK_REQUEST:
         tell_book(s, command)
-    elif kind == KIND_CHECKPOINT:
+    elif kind == KIND_CHECKPOINT and s.words[MW_PARTITIONS] == 1:
         check_checkpoint(s, command)
     if s.words[MW_TOUCHED_HEAD] != 0:
         tell_indications(s, command)
@@ -329,8 +342,12 @@ def flush_pending(s, out_words):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def matching_step(in_words, in_slots, verdicts, out_words, s, budget):  # type: ignore[no-untyped-def]
-    """Match up to ``budget`` commands that risk has judged; return how much progress was made."""
+def matching_step(in_words, in_slots, verdicts, out_words, done_words, s, budget):  # type: ignore[no-untyped-def]
+    """Match up to ``budget`` commands that risk has judged; return how much progress was made.
+
+    Outcomes go into the ring of ``s``, whose cursors are ``out_words``; how far it has matched is told in
+    ``done_words``: the input ring's, or the lane's of a partition.
+    """
     mask = np.int64(in_slots.shape[0] - 1)
     digest_mask = np.int64(s.digests.shape[0] - 1)
     # pairs with risk's store_release of its cursor: its verdicts are complete up to there
@@ -365,12 +382,12 @@ def matching_step(in_words, in_slots, verdicts, out_words, s, budget):  # type: 
         s.digests[seq & digest_mask] = s.words[MW_DIGEST]
         if (seq - first) & (PUBLISH_EVERY - 1) == 0:
             store_release(out_words, CUR_WRITER, s.words[MW_OUT_NEXT])
-            store_release(in_words, CUR_INPUT_MATCHING, seq)
+            store_release(done_words, CUR_INPUT_MATCHING, seq)
     # pairs with the load_acquire of risk and publish; outcomes first, the input cursor after them
     store_release(out_words, CUR_WRITER, s.words[MW_OUT_NEXT])
     if seq != s.words[MW_CURSOR]:
         progress += seq - s.words[MW_CURSOR]
         s.words[MW_COMMANDS] += seq - s.words[MW_CURSOR]
         s.words[MW_CURSOR] = seq
-        store_release(in_words, CUR_INPUT_MATCHING, seq)
+        store_release(done_words, CUR_INPUT_MATCHING, seq)
     return progress

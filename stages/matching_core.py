@@ -310,7 +310,7 @@ def run_matching(  # type: ignore[no-untyped-def]
             time_ns,
         )
         taken += fed
-        matched = matching_step(in_words, in_slots, verdicts, out_words, books, STEP_BUDGET)
+        matched = matching_step(in_words, in_slots, verdicts, out_words, in_words, books, STEP_BUDGET)
         before = position
         if collect != 0:
             position = collect_outcomes(out_words, out_slot_words, out, position)

@@ -61,6 +61,7 @@ from protocols.codes import (
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import prefetch
+from stages.addresses import address
 from stages.administration import administer, is_known_account
 from stages.checks import (
     MAX_STOP_TICKS,
@@ -392,6 +393,7 @@ def judge(s, command, verdict):  # type: ignore[no-untyped-def]
     else:
         reason = administer(s, command, verdict)
     verdict.reason = reason
+    address(s, command, verdict)
 
 
 @inlined

@@ -22,7 +22,7 @@ import numpy as np
 from protocols.layouts import SLOT_WORDS
 from ringbuffer.bundle import bundle, make_bundle
 from ringbuffer.kernel import JIT_DISABLED
-from stages.state_words import MATCHING_WORDS, RISK_WORDS
+from stages.state_words import MATCHING_WORDS, MW_PARTITION, MW_PARTITIONS, RISK_WORDS, RW_PARTITIONS
 
 __all__ = [
     "Capacities",
@@ -209,7 +209,7 @@ RISK_ORDER = np.dtype(
         ("session", "<u2"),
         ("side", "u1"),
         ("ord_type", "u1"),
-        ("spare", "<i4"),
+        ("fee_cap", "<i4"),  # millionths: the highest fee rate that its reservation covers
     ],
     align=True,
 )
@@ -221,42 +221,131 @@ POSITION = np.dtype(
         ("open_sell_lots", "<i8"),
         ("account", "<i4"),
         ("instrument", "<i4"),
+        ("mark", "<i8"),  # money: what it was worth when it was marked last
+        ("open_orders", "<i4"),
+        ("access", "u1"),  # codes.Access
+        ("has_limits", "u1"),  # it has a row of position_limits
+        ("spare0", "<u2"),
+        ("spare1", "<i8"),
     ],
     align=True,
 )
 ACCOUNT = np.dtype(
     [
-        ("name0", "<i8"),
-        ("name1", "<i8"),
-        ("cash", "<i8"),
-        ("reserved_buy", "<i8"),
+        # the first line: what every order looks at
+        ("marks", "<i8"),  # bits ACCOUNT_…: switches, and which controls are on
+        ("order_tat", "<i8"),  # theoretical arrival times (ns) of the buckets
+        ("cancel_tat", "<i8"),
         ("open_orders", "<i8"),
-        ("currency", "<i4"),
+        ("cash", "<i8"),  # all of it is cash + 2^61 x cash_carry
+        ("reserved_buy", "<i8"),
+        ("reserved_sell", "<i8"),
         ("firm", "<i4"),
+        ("currency", "<i4"),
+        # the second line: what is counted
+        ("traded", "<i8"),  # money of fills since the day began
+        ("messages", "<i8"),
+        ("fills", "<i8"),
+        ("value", "<i8"),  # sum of the marks of its positions
+        ("day_equity", "<i8"),
+        ("execution_start_ns", "<i8"),
+        ("execution_count", "<i8"),
+        ("types", "<i4"),  # bit n: order type n is permitted
+        ("tifs", "u1"),  # bit n: time in force n is permitted
         ("known", "u1"),
         ("killed", "u1"),
-        ("spare0", "<u2"),
-        ("spare1", "<i4"),
+        ("spare0", "u1"),
+        # the third: what is rare
+        ("name0", "<i8"),
+        ("name1", "<i8"),
+        ("groups", "<i8"),  # bit n: instruments of group n are permitted, bit 63: those of all groups above
+        ("cash_carry", "<i8"),
+        ("warnings", "<i8"),  # how many acceptances were marked
+        ("spare1", "<i8"),
+        ("spare2", "<i8"),
+        ("spare3", "<i8"),
+    ],
+    align=True,
+)
+FIRM = np.dtype(
+    [
+        ("marks", "<i8"),
+        ("order_tat", "<i8"),
+        ("cash", "<i8"),  # of its accounts with credit
+        ("cash_carry", "<i8"),
+        ("credit_reserved", "<i8"),  # reserved_buy of its accounts with credit
+        ("reserved", "<i8"),  # reserved_buy and reserved_sell of all its accounts
+        ("traded", "<i8"),
+        ("warnings", "<i8"),
+        ("name0", "<i8"),
+        ("name1", "<i8"),
+        ("currency", "<i4"),
+        ("known", "u1"),
+        ("spare0", "u1"),
+        ("spare1", "<u2"),
+        ("spare2", "<i8"),
+        ("spare3", "<i8"),
+        ("spare4", "<i8"),
+        ("spare5", "<i8"),
+        ("spare6", "<i8"),
+    ],
+    align=True,
+)
+RECENT = np.dtype(
+    [
+        ("price_ticks", "<i8"),
+        ("qty_lots", "<i8"),
+        ("start_ns", "<i8"),  # when its window began
+        ("what", "<i4"),  # 2 x instrument + (1 for a sell)
+        ("count", "<i4"),  # 0: nothing stands here
     ],
     align=True,
 )
 INSTRUMENT = np.dtype(
     [
-        ("symbol0", "<i8"),
-        ("symbol1", "<i8"),
-        ("tick_e8", "<i8"),
-        ("lot_e8", "<i8"),
+        # the first line: what every order looks at
         ("tick_value", "<i8"),
         ("low_ticks", "<i8"),
         ("high_ticks", "<i8"),
-        ("protection_ticks", "<i8"),  # matching has its own: this one tells what was defined
         ("last_ticks", "<i8"),
+        ("max_order_qty", "<i8"),
+        ("max_order_notional", "<i8"),
         ("currency", "<i4"),
         ("known", "u1"),
         ("tick_table", "u1"),
         ("flags", "<u2"),  # of the command that defined it
         ("group", "<i4"),
-        ("initial_state", "<i4"),
+        ("marks", "<i4"),  # bits INSTRUMENT_…: switches, and which controls are on
+        # the second: collars and fees
+        ("static_low", "<i8"),
+        ("static_high", "<i8"),
+        ("dynamic_low", "<i8"),
+        ("dynamic_high", "<i8"),
+        ("reference_ns", "<i8"),  # when the dynamic reference was set
+        ("stale_ns", "<i8"),  # how old it may be, 0 any
+        ("maker_rate", "<i4"),
+        ("taker_rate", "<i4"),
+        ("auction_rate", "<i4"),
+        ("fee_account", "<i4"),
+        # the third: what is rare
+        ("symbol0", "<i8"),
+        ("symbol1", "<i8"),
+        ("tick_e8", "<i8"),
+        ("lot_e8", "<i8"),
+        ("protection_ticks", "<i8"),  # matching has its own: this one tells what was defined
+        ("static_width", "<i8"),
+        ("dynamic_width", "<i8"),
+        ("static_reference", "<i8"),
+        ("dynamic_reference", "<i8"),
+        ("initial_state", "<u2"),
+        ("partition", "<u2"),  # of matching that has its book, from 0
+        ("collar_unit", "<i4"),
+        ("adjusted", "<i8"),
+        ("spare1", "<i8"),
+        ("spare2", "<i8"),
+        ("spare3", "<i8"),
+        ("spare4", "<i8"),
+        ("spare5", "<i8"),
     ],
     align=True,
 )
@@ -267,7 +356,8 @@ SESSION = np.dtype(
         ("name2", "<i4"),
         ("is_open", "u1"),
         ("cancels_on_close", "u1"),
-        ("spare", "<u2"),
+        ("switches", "u1"),  # codes.Switch
+        ("is_restricted", "u1"),  # acts for the accounts in session_accounts only
     ],
     align=True,
 )
@@ -286,14 +376,48 @@ FEEDBACK = np.dtype(
         ("kind", "u1"),
         ("flags", "u1"),
         ("spare", "u1"),
+        ("time_ns", "<i8"),
+        ("spare1", "<i8"),
     ],
     align=True,
 )
-VERDICT = np.dtype([("order_id", "<i8"), ("reason", "<i4"), ("session", "<i4")], align=True)
+VERDICT = np.dtype(
+    [
+        ("order_id", "<i8"),  # the order that is named, or what the answer tells of before
+        ("reason", "<u2"),
+        ("warning", "<u2"),  # the limit that is nearly used up (codes.Limit, of a firm 32 more), 0 for none
+        ("session", "<u2"),
+        ("partition", "<u2"),  # of matching that it concerns, or EVERY_PARTITION
+    ],
+    align=True,
+)
+# Bits of an account's ``marks``; the first three are codes.Switch.
+ACCOUNT_INCOMPLETE = 8  # a limit is not set
+ACCOUNT_PREFUNDED = 16
+ACCOUNT_SHORT_EXEMPT = 32
+ACCOUNT_HAS_PERMITS = 64  # not every type, tif and group is permitted
+ACCOUNT_ORDER_RATE = 128
+ACCOUNT_CANCEL_RATE = 256
+ACCOUNT_ORDER_TO_TRADE = 512
+ACCOUNT_DUPLICATES = 1024
+ACCOUNT_EXECUTIONS = 2048
+ACCOUNT_MAX_LOSS = 4096
+ACCOUNT_WARNS = 8192  # a limit has a warning threshold
+ACCOUNT_CARRIES = 16384  # cash_carry is not 0
+ACCOUNT_GETS_FEES = 32768
+# Bits of a firm's ``marks`` are those of the same meaning.
+# Bits of an instrument's ``marks``; the first three are codes.Switch.
+INSTRUMENT_NO_SHORT_SALES = 8
+INSTRUMENT_STATIC_COLLAR = 16
+INSTRUMENT_DYNAMIC_COLLAR = 32
+INSTRUMENT_HAS_FEES = 64
+INSTRUMENT_HAS_LIMITS = 128
 
 assert (ORDER.itemsize, LEVEL.itemsize, RISK_ORDER.itemsize, CL_ENTRY.itemsize) == (64, 32, 64, 32)
 assert (SPECIAL.itemsize, MARKET.itemsize, SCHEDULE.itemsize) == (56, 192, 32)
-assert (FEEDBACK.itemsize, VERDICT.itemsize, BOOK_SIDE.itemsize, BLOCK.itemsize) == (48, 16, 16, 32)
+assert (FEEDBACK.itemsize, VERDICT.itemsize, BOOK_SIDE.itemsize, BLOCK.itemsize) == (64, 16, 16, 32)
+assert (POSITION.itemsize, ACCOUNT.itemsize, FIRM.itemsize, RECENT.itemsize) == (64, 192, 128, 32)
+assert (INSTRUMENT.itemsize, SESSION.itemsize) == (256, 24)
 
 # A checkpoint names a sequence at most one input ring behind it: the history is larger than any input ring, and
 # the same for the pipeline and for a replay of its journal.
@@ -306,7 +430,16 @@ SIDES_IN_USE = 6
 MAX_SCHEDULES = 256
 TICK_TABLES = 64  # table 0 is "none"
 TICK_ROWS = 16  # of a table
+LIMIT_COLUMNS = 24  # three lines: limits by code, then what is derived from those of rates
+COLUMN_ADJUSTED = 0  # bit n: an operator, and not the configuration, was the last to set limit n
+COLUMN_ORDER_INTERVAL = 20  # ns between two orders in the long run
+COLUMN_ORDER_TOLERANCE = 21  # ns by which orders may come before that
+COLUMN_CANCEL_INTERVAL = 22
+COLUMN_CANCEL_TOLERANCE = 23
+WARNING_COLUMNS = 16
+RECENT_ORDERS = 8  # of an account; a power of two
 BLOCK_KEYS = 32  # of a block of a ladder; a power of two
+EVERY_PARTITION = 0xFFFF  # of a verdict: the command concerns them all
 
 
 class Capacities(NamedTuple):
@@ -320,6 +453,7 @@ class Capacities(NamedTuple):
     max_instruments: int = 1024
     max_sessions: int = 1024
     max_specials: int = 1 << 14
+    partitions: int = 1
 
 
 @bundle
@@ -334,10 +468,19 @@ class RiskState(NamedTuple):
     positions: Any
     position_keys: Any
     position_map: Any
+    position_limits: Any  # [position, codes.Limit 1 to 5]
     accounts: Any
-    limits: Any
+    limits: Any  # [account, codes.Limit], then columns COLUMN_…
+    warnings: Any  # [account, codes.Limit]: the use from which on risk warns
+    warning_percents: Any
+    recent: Any  # [account, RECENT_ORDERS]: for the search for duplicative orders
+    firms: Any
+    firm_limits: Any  # as those of accounts
+    firm_warnings: Any
+    firm_warning_percents: Any
     instruments: Any
     sessions: Any
+    session_accounts: Any  # [session, account / 64]: bit account % 64 permits it
     tick_rows: Any  # [table, row]: (from, step); step 0 behind the last row
     cl_entries: Any
     cl_map: Any
@@ -428,12 +571,16 @@ def _power_of_two(least: int) -> int:
 def allocate_risk(capacities: Capacities, input_slots: int) -> RiskState:
     """Allocate an empty risk state; ``input_slots`` bounds how many commands can be in flight."""
     orders = private_array(capacities.max_orders, RISK_ORDER)
+    accounts = capacities.max_accounts + 1  # and as many firms
     positions = private_array(capacities.max_positions, POSITION)
-    refills = MAX_REFILLS * (capacities.max_specials + input_slots)  # fills that end no order
+    specials = capacities.max_specials * capacities.partitions
+    refills = MAX_REFILLS * (specials + input_slots)  # fills that end no order
     feed_size = _power_of_two(2 * capacities.max_orders + refills + 8 * input_slots)
+    words = shared_array(RISK_WORDS, np.int64)
+    words[RW_PARTITIONS] = capacities.partitions
     return make_bundle(
         RiskState,
-        words=shared_array(RISK_WORDS, np.int64),
+        words=words,
         orders=orders,
         order_keys=orders["order_id"],
         order_map=private_array(_power_of_two(2 * capacities.max_orders), np.int32),
@@ -441,10 +588,19 @@ def allocate_risk(capacities: Capacities, input_slots: int) -> RiskState:
         positions=positions,
         position_keys=positions["key"],
         position_map=private_array(_power_of_two(2 * capacities.max_positions), np.int32),
-        accounts=shared_array(capacities.max_accounts + 1, ACCOUNT),
-        limits=shared_array((capacities.max_accounts + 1, 8), np.int64),
+        position_limits=private_array((capacities.max_positions, 8), np.int64),
+        accounts=shared_array(accounts, ACCOUNT),
+        limits=shared_array((accounts, LIMIT_COLUMNS), np.int64),
+        warnings=shared_array((accounts, WARNING_COLUMNS), np.int64),
+        warning_percents=shared_array((accounts, WARNING_COLUMNS), np.uint8),
+        recent=private_array((accounts, RECENT_ORDERS), RECENT),
+        firms=shared_array(accounts, FIRM),
+        firm_limits=shared_array((accounts, LIMIT_COLUMNS), np.int64),
+        firm_warnings=shared_array((accounts, WARNING_COLUMNS), np.int64),
+        firm_warning_percents=shared_array((accounts, WARNING_COLUMNS), np.uint8),
         instruments=shared_array(capacities.max_instruments + 1, INSTRUMENT),
         sessions=shared_array(capacities.max_sessions + 1, SESSION),
+        session_accounts=shared_array((capacities.max_sessions + 1, accounts // 64 + 1), np.int64),
         tick_rows=shared_array((TICK_TABLES, TICK_ROWS, 2), np.int64),
         cl_entries=private_array(capacities.max_cl_ord_ids, CL_ENTRY),
         cl_map=private_array(_power_of_two(2 * capacities.max_cl_ord_ids), np.int32),
@@ -462,8 +618,8 @@ def room_for_blocks(max_levels: int, max_instruments: int) -> int:
     return min(sides, max_levels) + 2 * max_levels // (BLOCK_KEYS // 4 - 1)
 
 
-def allocate_matching(capacities: Capacities) -> MatchingState:
-    """Allocate empty books."""
+def allocate_matching(capacities: Capacities, partition: int = 0) -> MatchingState:
+    """Allocate the empty books of one partition (from 0) of ``capacities.partitions``."""
     orders = private_array(capacities.max_orders, ORDER)
     max_specials = capacities.max_specials
     # beside those for trailing stops, which move when all levels are in use, one for orders that are released
@@ -483,9 +639,15 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
     sides = shared_array(SIDES_PER_INSTRUMENT * (capacities.max_instruments + 1), BOOK_SIDE)
     for name in ("best", "top", "root"):
         sides[name] = -1
+    words = shared_array(MATCHING_WORDS, np.int64)
+    words[MW_PARTITION] = partition
+    words[MW_PARTITIONS] = capacities.partitions
+    digest_slots = (
+        DIGEST_SLOTS if capacities.partitions == 1 else 1
+    )  # those of several are taken behind the merge
     return make_bundle(
         MatchingState,
-        words=shared_array(MATCHING_WORDS, np.int64),
+        words=words,
         orders=orders,
         order_keys=orders["order_id"],
         order_map=private_array(_power_of_two(2 * capacities.max_orders), np.int64),
@@ -509,7 +671,7 @@ def allocate_matching(capacities: Capacities) -> MatchingState:
         flat_rows=block_rows.reshape(-1),
         pending=pending,
         ring=np.zeros(SLOT_WORDS, np.int64),
-        digests=shared_array(DIGEST_SLOTS, np.int64),
+        digests=shared_array(digest_slots, np.int64),
     )
 
 

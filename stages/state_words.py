@@ -20,6 +20,10 @@ RW_SESSIONS: Final = 8
 RW_OUT_CURSOR: Final = 9
 RW_FEED_HIGH: Final = 10
 RW_CL_SUM: Final = 11  # sum of a hash of each used ClOrdID, for the state digest
+RW_SWITCHES: Final = 12  # codes.Switch of the venue as a whole
+RW_DAY: Final = 13  # how many DAY_BEGIN there were
+RW_DAY_NS: Final = 14  # time_ns of the last one
+RW_PARTITIONS: Final = 15  # of matching; constant
 RISK_WORDS: Final = 16
 
 # Words of MatchingState.words; counters by outcome type and by reason follow
@@ -48,17 +52,29 @@ MW_SPECIAL_FREE: Final = 21  # first free row + 1 of the chain, 0 for none
 MW_SPECIALS_USED: Final = 22
 MW_SPECIALS: Final = 23  # stop orders and icebergs
 MW_TYPE_COUNTS: Final = 24  # to 39
-MW_REASON_COUNTS: Final = 40  # to 103
-MW_COUNTED: Final = 104  # words up to here are shown in the control segment
-MW_TIMERS: Final = 104  # entries of the heap of what is due by time, old ones included
-MW_TIMED: Final = 105  # orders with GTD
-MW_OUT_LIMIT: Final = 106  # the last output sequence that there is room for; -1: go to pending
-MW_OUT_INDEX: Final = 107  # outcomes of this command so far
-MW_TRADE_INDEX: Final = 108  # trades of this command so far
-MW_AUCTIONS: Final = 109  # instruments in an auction
+MW_REASON_COUNTS: Final = 40  # to 167
+MW_COUNTED: Final = 168  # words up to here are shown in the control segment
+MW_TIMERS: Final = 168  # entries of the heap of what is due by time, old ones included
+MW_TIMED: Final = 169  # orders with GTD
+MW_OUT_LIMIT: Final = 170  # the last output sequence that there is room for; -1: go to pending
+MW_OUT_INDEX: Final = 171  # outcomes of this command so far
+MW_TRADE_INDEX: Final = 172  # trades of this command so far
+MW_AUCTIONS: Final = 173  # instruments in an auction
 MW_TOUCHED_HEAD: Final = (
-    110  # first and last instrument of the chain of those that changed in an auction, 0 for none
+    174  # first and last instrument of the chain of those that changed in an auction, 0 for none
 )
-MW_TOUCHED_TAIL: Final = 111
-MW_FEEDS: Final = 112  # instruments that have market data
-MATCHING_WORDS: Final = 128
+MW_TOUCHED_TAIL: Final = 175
+MW_FEEDS: Final = 176  # instruments that have market data
+MW_PARTITION: Final = 177  # which of the partitions this is, from 0; constant
+MW_PARTITIONS: Final = 178  # how many there are; constant
+MATCHING_WORDS: Final = 192
+
+# Words of Merged.words: counters, cursor, digest, output and index have the places of MatchingState.words; beside them
+GW_PLACE: Final = 192  # how many partitions have told all they have of the command under way
+GW_TRADES: Final = 193  # trades that those made in it
+GW_LAST_TRADE: Final = 194  # the highest number of a trade of the partition whose turn it is
+GW_COUNT: Final = 195  # what the answers of those before it counted
+GW_HEAD: Final = 200  # of each partition: the last outcome taken out of its lane,
+GW_TAIL: Final = 208  # the last one seen in it,
+GW_MATCHED: Final = 216  # and the last input that it had matched by then
+MERGED_WORDS: Final = 224

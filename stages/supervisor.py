@@ -35,7 +35,7 @@ from ringbuffer.liveness import is_alive, own_identity, split_token
 from ringbuffer.ring_words import store_word
 from ringbuffer.shm import Segment
 from stages import control as ctl
-from stages.config import ConfigError, VenueConfig
+from stages.config import PARTITION_NAMES, ConfigError, VenueConfig
 from stages.control import (
     AccountRow,
     Description,
@@ -46,10 +46,10 @@ from stages.control import (
     WorkerPlan,
     write_description,
 )
-from stages.core import Core
+from stages.core import Core, CoreState
 from stages.definitions import capacities_of, directory_of, market_mark, markets_of, schedules_of
 from stages.desk import Desk
-from stages.digest import combine_digests
+from stages.digest import combine_digests, combine_partitions
 from stages.ingest import (
     INGEST_WORDS,
     IW_CHECKPOINT,
@@ -66,17 +66,17 @@ from stages.last_run import LastRun, write_last_run
 from stages.loop import Context, Ports
 from stages.memory import SEGMENTS, PipelineMemory, Sizes, control_words, pipeline_id, segment_name
 from stages.observe import counters_of
+from stages.partitions import connect
+from stages.plan import lay_partitions
 from stages.publish import PUBLISH_WORDS
-from stages.replay import Replayer, hex_digest, journal_directory
+from stages.replay import IN_FLIGHT, Replayer, hex_digest, journal_directory
+from stages.snapshotting import Snapshotter
 from stages.state import (
     VERDICT,
     shared_array,
-    with_ring,
 )
 from stages.state_words import (
     MW_DIGEST,
-    MW_OUT_GATE,
-    MW_OUT_NEXT,
     RW_OUT_CURSOR,
     RW_SESSIONS,
 )
@@ -123,13 +123,22 @@ def _has_told(block: Any, seq: int) -> bool:
 class Supervisor:
     """Owns one pipeline from start to stop."""
 
-    def __init__(self, config: VenueConfig, plan: tuple[WorkerPlan, ...], disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        config: VenueConfig,
+        plan: tuple[WorkerPlan, ...],
+        disk: Disk | None = None,
+        standby: Replayer | None = None,
+    ) -> None:
+        """Prepare; ``standby`` has replayed the journal up to where it stands, and recovery goes on from there."""
+        self._standby = standby
         self.config = config
         self.plan = plan
         self.disk = disk
         self.data_dir = Path(config.venue.data_dir)
         self.last_run: LastRun | None = None
         self.recovered_seq = 0
+        self.recovered_snapshot_seq = 0
         self.recovered_torn: Path | None = None
         self.pids: dict[int, int] = {}
         self.warnings: list[str] = []
@@ -137,6 +146,7 @@ class Supervisor:
         self._report_texts: dict[int, bytes] = {}
         self._stop_asked = False
         self._memory: PipelineMemory | None = None
+        self._snapshotter: Snapshotter | None = None
         self._writer: JournalWriter | None = None
         self._closing: dict[int, set[int]] = {}  # sessions of a dead gateway's port
         self._defined = self._defined_before = 0  # instruments, as described, and at the look before
@@ -158,9 +168,11 @@ class Supervisor:
                 config.venue.durability,
                 config.journal.segment_bytes,
                 self.disk,
+                scan_all=self._standby is None,
             )
             self.recovered_torn = self._writer.torn_copy
             self._recover(on_replay)
+            self.plan = lay_partitions(self.plan, self.core.state.capacities.partitions)
             rings = config.rings
             sizes = Sizes(
                 rings.input_slots, rings.output_slots, rings.ingress_slots, rings.egress_slots, rings.ports
@@ -198,10 +210,11 @@ class Supervisor:
         assert self._writer is not None
         last_seq = self._writer.next_seq - 1
         self._last_time_ns = 0
+        in_flight = max(IN_FLIGHT, self.config.rings.input_slots)
         if last_seq == 0:
-            self.core = Core(capacities_of(venue_command(self.config.capacity)))
+            self.core = Core(state=CoreState(capacities_of(venue_command(self.config.capacity)), in_flight))
             return
-        replayer = Replayer(self.data_dir)
+        replayer = self._standby or Replayer(self.data_dir, snapshots=True, in_flight=in_flight)
         progress = None if on_replay is None else lambda seq: on_replay(seq, last_seq)
         result = replayer.run(on_progress=progress)
         if result.last_seq != last_seq or not result.verified:
@@ -216,13 +229,15 @@ class Supervisor:
         self.core = replayer.core
         self._last_time_ns = replayer.last_time_ns
         self.recovered_seq = last_seq
+        self.recovered_snapshot_seq = replayer.snapshot_seq
+        self.warnings += [f"a snapshot was passed over: {why}" for why in replayer.passed_over]
 
     def _prepare(self) -> None:
         memory, last_seq = self._memory, self.recovered_seq
         assert memory is not None
         self.control = memory.control
-        risk, books = self.core.state.risk, self.core.state.books
-        books.words[MW_OUT_NEXT] = books.words[MW_OUT_GATE] = 0
+        state = self.core.state
+        risk = state.risk
         risk.words[RW_OUT_CURSOR] = 0
         ingest = shared_array(INGEST_WORDS, np.int64)
         ingest[IW_SEQ] = ingest[IW_GATE] = ingest[IW_CHECKPOINT] = last_seq
@@ -252,7 +267,7 @@ class Supervisor:
             spans=self._buffers.spans,
             journal_words=self._buffers.words,
             risk=risk,
-            books=with_ring(books, memory.out_slot_words),
+            partitions=connect(state.books, state.merged, memory.out_slot_words),
         )
         control = self.control
         pid, start = own_identity()
@@ -264,6 +279,9 @@ class Supervisor:
         control[ctl.CW_PORT_BLOCKS + ctl.PW_STATE] = PortState.OPEN
         control[ctl.CW_STATE] = State.STARTING
         self._desk = Desk(control)
+        self._snapshotter = Snapshotter(
+            self.data_dir, self.config.snapshots, control, self.recovered_snapshot_seq
+        )
 
     def _fork_workers(self) -> None:
         gc.collect()
@@ -362,6 +380,10 @@ class Supervisor:
                 self._describe()
         self._defined_before = defined
 
+    def _take_snapshots(self) -> None:
+        if self._snapshotter is not None:
+            self._snapshotter.look()
+
     def _serve_desk(self) -> None:
         """Take an operator's command to the core, and its answer back."""
         outcomes = self._control_outcomes()  # also what nobody waits for: the ring must not fill up
@@ -454,6 +476,7 @@ class Supervisor:
                     next_port_check = time.monotonic() + PORT_CHECK_INTERVAL_S
                     self._check_ports()
                     self._check_directory()
+                    self._take_snapshots()
                 self._serve_desk()
                 select.select([], [], [], WATCH_INTERVAL_S)
             self._drain()
@@ -520,10 +543,9 @@ class Supervisor:
         store_word(control, ctl.CW_STOP, Stop.DRAIN)
         self._wait_for_ingest()
         self._settle_control_port()
-        books = self.core.state.books
         seq = int(memory.in_words[CUR_WRITER])
         digest = self._take_digest(seq)
-        outcome_digest = int(books.words[MW_DIGEST])
+        outcome_digest = int(self.core.state.merged.words[MW_DIGEST])
         self._send(
             new_command(KIND_CHECKPOINT, flags=FLAG_FINAL, aux0=seq, aux1=outcome_digest, order_id=digest)
         )
@@ -540,16 +562,18 @@ class Supervisor:
 
     def _take_digest(self, seq: int) -> int:
         """Return the state digest after ``seq``, all rests: of what the owners of books and risk tell."""
+        partitions = self.core.state.capacities.partitions
+        owners = PARTITION_NAMES[:partitions] if partitions > 1 else ("matching",)
         stages = {stage: index for index, worker in enumerate(self.plan) for stage in worker.stages}
         blocks = {
             stage: self.control[ctl.CW_WORKER_BLOCKS + stages[stage] * ctl.WORKER_WORDS :]
-            for stage in ("matching", "risk")
+            for stage in (*owners, "risk")
         }
         store_word(self.control, ctl.CW_DIGEST_SEQ, seq)
         for stage, block in blocks.items():
             self._wait(partial(_has_told, block, seq), f"the digest of {stage}")
-        books = int(blocks["matching"][ctl.WW_BOOKS_DIGEST])
-        return combine_digests(books, int(blocks["risk"][ctl.WW_RISK_DIGEST]))
+        books = [int(blocks[stage][ctl.WW_BOOKS_DIGESTS + index]) for index, stage in enumerate(owners)]
+        return combine_digests(combine_partitions(books), int(blocks["risk"][ctl.WW_RISK_DIGEST]))
 
     def _wait_for_ingest(self) -> None:
         """Wait until ingest has begun a pass after the stop word: no step that took from gateways is under way."""
@@ -572,6 +596,8 @@ class Supervisor:
         self._leave(State.FAILED, error, "")
 
     def _leave(self, state: State, error: str, digest: str) -> None:
+        if self._snapshotter is not None:
+            self._snapshotter.stop()
         if self._memory is not None:
             self._write_last_run(state, error, digest)
             self._memory.unlink()
@@ -590,7 +616,7 @@ class Supervisor:
             stopped_ns=time.time_ns(),
             last_seq=int(memory.in_words[CUR_WRITER]),
             durable_seq=int(control[ctl.CW_DURABLE]),
-            outcome_digest=hex_digest(int(self.core.state.books.words[MW_DIGEST])),
+            outcome_digest=hex_digest(int(self.core.state.merged.words[MW_DIGEST])),
             state_digest=digest,
             error=error,
             counters=counters_of(control),

@@ -15,8 +15,9 @@ from protocols.layouts import COMMAND
 from protocols.text import pack_text, unpack_text
 from stages.config import Capacity, ConfigError, Instrument, VenueConfig
 from stages.config_trading import Bands
-from stages.definitions import DayState, Traits, day_state_of, directory_of, firm_of, traits_of
-from stages.state import MatchingState, RiskState
+from stages.definitions import Books, DayState, Traits, day_state_of, directory_of, firm_of, traits_of
+from stages.state import RiskState
+from stages.state_words import RW_PARTITIONS
 from stages.venue_days import band_commands, schedule_commands, table_commands
 
 __all__ = [
@@ -61,6 +62,7 @@ def venue_command(capacity: Capacity) -> Any:
         instrument=capacity.max_instruments,
         price_ticks=capacity.max_sessions,
         orig0=capacity.max_specials,
+        orig1=capacity.partitions,
     )
 
 
@@ -79,8 +81,9 @@ def instrument_command(
     market_data: int = 0,
     *,
     state: int = 0,
+    partition: int = 0,
 ) -> Any:
-    """Return an INSTRUMENT command; ``state`` is the one in which a new instrument begins."""
+    """Return an INSTRUMENT command; a new one begins in ``state``, in ``partition`` (from 1; 0: by group or id)."""
     return set_name(
         new_command(
             KIND_INSTRUMENT,
@@ -96,14 +99,13 @@ def instrument_command(
             orig1=table,
             flags=market_data * FLAG_MARKET_DATA,
             ord_type=state,
+            tif=partition,
         ),
         symbol,
     )
 
 
-def config_commands(
-    config: VenueConfig, risk: RiskState, books: MatchingState | None = None, now_ns: int = 0
-) -> Any:
+def config_commands(config: VenueConfig, risk: RiskState, books: Books | None = None, now_ns: int = 0) -> Any:
     """Return the commands that bring a state to the configuration; raise ConfigError for what cannot change.
 
     Without books nothing is known of bands and schedules. What is scheduled comes after ``now_ns``.
@@ -130,13 +132,18 @@ def _instrument_commands(config: VenueConfig, risk: RiskState, days: DayState) -
         state = 0
         if identity:
             _check_units(f"instrument[{row}]", entry, risk.instruments[identity])
+            _check_partition(f"instrument[{row}].partition", entry, risk.instruments[identity])
         else:
             next_id += 1
             identity, state = next_id, entry.initial_state_code
             _check_room(f"instrument[{row}]", "instruments", identity, len(risk.instruments) - 1)
         if state or traits != traits_of(risk, identity):
             units = entry.tick_e8, entry.lot_e8, entry.tick_value, entry.currency
-            command = instrument_command(identity, entry.symbol, *units, *traits, state=state)
+            partition = entry.partition or 0
+            _check_room(f"instrument[{row}]", "partitions", partition, int(risk.words[RW_PARTITIONS]))
+            command = instrument_command(
+                identity, entry.symbol, *units, *traits, state=state, partition=partition
+            )
             parts.append(command.reshape(1))
         parts.append(band_commands(identity, entry, *days.bands.get(identity, (Bands(), 0))))
     return np.concatenate(parts)
@@ -147,6 +154,13 @@ def _check_units(key: str, entry: Instrument, record: Any) -> None:
     if was != (entry.tick_e8, entry.lot_e8, entry.currency):
         problem = "expected tick, lot and currency as in the journal: an instrument's units cannot change"
         raise ConfigError(key, problem, entry.symbol)
+
+
+def _check_partition(key: str, entry: Instrument, record: Any) -> None:
+    was = int(record["partition"]) + 1
+    if entry.partition not in (None, was):
+        problem = f"expected {was}, as in the journal: {entry.symbol} cannot move to another partition"
+        raise ConfigError(key, problem, entry.partition)
 
 
 def _account_commands(config: VenueConfig, risk: RiskState) -> Any:

@@ -43,7 +43,8 @@ def _warm_matching() -> None:
         core._in_slots,
         core._verdicts,
         core._out_words,
-        core._books,
+        core._in_words,
+        core._partitions.books[0],
         1,
     )
 
@@ -102,7 +103,7 @@ def _warm_loop() -> None:
         spans=buffers.spans,
         journal_words=buffers.words,
         risk=core.state.risk,
-        books=core._books,
+        partitions=core._partitions,
     )
     worker_loop(context, 0, 0, 0, 0)
 

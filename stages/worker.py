@@ -22,7 +22,7 @@ from stages.control import (
     CW_STOP,
     CW_WORKER_BLOCKS,
     WORKER_WORDS,
-    WW_BOOKS_DIGEST,
+    WW_BOOKS_DIGESTS,
     WW_CORE,
     WW_DIGEST_SEQ,
     WW_PID,
@@ -40,6 +40,7 @@ from stages.loop import (
     STAGE_BITS,
     STAGE_JOURNAL,
     STAGE_MATCHING,
+    STAGE_PARTITIONS,
     STAGE_RISK,
     STOPPED,
     WAIT_CODES,
@@ -105,6 +106,14 @@ def run_worker(
         return EXIT_FAILED
 
 
+def owned_partitions(context: Context, mask: int) -> list[int]:
+    """Return the partitions of matching whose books a worker owns."""
+    count = context.partitions.total
+    if count == 1:
+        return [0] if mask & STAGE_MATCHING else []
+    return [index for index in range(count) if mask & STAGE_PARTITIONS << index]
+
+
 def populate_state(context: Context, mask: int) -> None:
     """Make resident what the first commands would otherwise have to wait for, page by page.
 
@@ -113,8 +122,7 @@ def populate_state(context: Context, mask: int) -> None:
     owned: list[Any] = []
     if mask & STAGE_RISK:
         owned.append(context.risk)
-    if mask & STAGE_MATCHING:
-        owned.append(context.books)
+    owned += [context.partitions.books[index] for index in owned_partitions(context, mask)]
     for state in owned:
         for name, array in state._asdict().items():
             if array.flags.c_contiguous:  # the others are columns of one that is
@@ -133,8 +141,8 @@ def give_digests(context: Context, mask: int, block: Any) -> None:
     asked = int(context.control[CW_DIGEST_SEQ])
     if asked == block[WW_DIGEST_SEQ]:
         return
-    if mask & STAGE_MATCHING:
-        block[WW_BOOKS_DIGEST] = books_digest(context.books)
+    for index in owned_partitions(context, mask):
+        block[WW_BOOKS_DIGESTS + index] = books_digest(context.partitions.books[index])
     if mask & STAGE_RISK:
         block[WW_RISK_DIGEST] = risk_digest(context.risk)
     store_word(block, WW_DIGEST_SEQ, asked)  # pairs with the supervisor's look at it: the digests are there

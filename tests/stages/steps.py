@@ -82,7 +82,7 @@ class Assembler:
 
     def _meant(self, step: Step) -> Command:
         """Return the NEW that a step refers to."""
-        resting = list(self.twin.matching.books.orders) if step.resting else []
+        resting = self.twin.matching.open_ids() if step.resting else []
         ids = resting or list(self.news)
         return self.news[ids[-1 - step.back % len(ids)]] if ids else NO_COMMAND
 

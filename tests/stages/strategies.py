@@ -73,8 +73,9 @@ DEEP = "deep"  # many prices: books of tens of levels that grow and shrink
 SPECIAL = "special"  # stop orders, icebergs, self-trade groups and all else that is rare, few prices
 STATES = "states"  # SPECIAL, with trading states, auctions, bands, schedules and tick tables
 
+PARTITIONED = [{**MUCH_ROOM, "partitions": 2}, {**MUCH_ROOM, "max_levels": 5, "partitions": 3}]
 ROOMS = {
-    TIGHT: [SMALL_ROOM, MUCH_ROOM],
+    TIGHT: [SMALL_ROOM, MUCH_ROOM, {**MUCH_ROOM, "partitions": 2}],
     EXTREME: [SMALL_ROOM, MUCH_ROOM],
     DEEP: [DEEP_ROOM],
     SPECIAL: [
@@ -83,8 +84,15 @@ ROOMS = {
         {**MUCH_ROOM, "max_levels": 3},
         {**MUCH_ROOM, "max_levels": 5},
         {**MUCH_ROOM, "max_specials": 2},
+        *PARTITIONED,
     ],
-    STATES: [*[MUCH_ROOM] * 4, SMALL_ROOM, {**MUCH_ROOM, "max_levels": 5}, {**MUCH_ROOM, "max_specials": 2}],
+    STATES: [
+        *[MUCH_ROOM] * 4,
+        SMALL_ROOM,
+        {**MUCH_ROOM, "max_levels": 5},
+        {**MUCH_ROOM, "max_specials": 2},
+        *PARTITIONED,
+    ],
 }
 SPECIAL_SHAPES = (SPECIAL, STATES)
 
@@ -450,6 +458,7 @@ def instrument_steps(draw: st.DrawFn) -> Step:
     values["account"] = draw(st.sampled_from([0, 0, 1, 1, 2, -1]))
     values["ord_type"] = draw(st.sampled_from([0, 0, 0, *TradingState, 8, 255]))
     values["orig1"] = draw(st.sampled_from([0, 0, 1, 1, 63, 64, -1]))
+    values["tif"] = draw(st.sampled_from([0, 0, 0, 0, 0, 0, 1, 2, 255]))
     if draw(st.integers(0, 5)) == 0:
         name = draw(st.sampled_from(["instrument", "price_ticks", "qty_lots", "aux0", "orig2"]))
         values[name] = draw(st.sampled_from([0, 1, 2, 5, -1]))

@@ -170,8 +170,9 @@ def assert_in_order(rows: list[BookRow], capacities: dict[str, int]) -> None:
     assert keys == sorted(keys)
     assert len({row.order_id for row in rows}) == len(rows) <= capacities["max_orders"]
     stops = sum(row.side in (STOP_BUY, STOP_SELL) for row in rows)
-    assert stops <= capacities["max_specials"]
-    assert len(set(keys)) <= capacities["max_levels"] + stops  # trailing stops find a level to spare
+    parts = capacities.get("partitions", 1)  # each of which has the whole room for all but orders
+    assert stops <= parts * capacities["max_specials"]
+    assert len(set(keys)) <= parts * capacities["max_levels"] + stops  # trailing stops find a level to spare
 
 
 def assert_stops_wait(rows: list[BookRow], last_prices: dict[int, int], continuous: set[int]) -> None:

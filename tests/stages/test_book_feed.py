@@ -129,7 +129,7 @@ def test_changes_belong_to_everybody(sequence: Sequence) -> None:
     assert set(changes["reason"].tolist()) <= set(BookAction)
     silent = make_core(sequence)
     silent.process(to_array(with_feed(sequence.commands, is_on=False)))
-    counts = [core.state.books.words[40:104].tolist() for core in (core, silent)]
+    counts = [core.state.merged.words[40:104].tolist() for core in (core, silent)]
     assert counts[0] == counts[1]
     assert (core.outcome_digest != silent.outcome_digest) == (len(changes) > 0)
 

@@ -296,7 +296,8 @@ PLANS = [
     ),
     (
         '[{ stages = ["ingest", "routing"] }]',
-        "plan.workers[0].stages[1]: expected one of ingest, journal, risk, matching, publish, was 'routing'",
+        "plan.workers[0].stages[1]: expected one of ingest, journal, risk, matching, publish, "
+        "matching-1, matching-2, matching-3, matching-4, matching-5, matching-6, matching-7, matching-8, was 'routing'",
     ),
     (
         '[{ stages = ["ingest", "journal"], core = 0 }, { stages = ["risk"], core = 1 }, '
@@ -433,3 +434,16 @@ def test_shared_memory_is_what_the_slots_take() -> None:
     """The size of all rings follows from their slots of 128 bytes and the ports."""
     rings = default_config().rings
     assert rings.shm_bytes == 128 * (16384 + 65536 + 8 * (16384 + 131072))
+
+
+def test_partitions_are_named_within_their_number() -> None:
+    """A plan may name the partitions that there are, an instrument one of them; others are refused with the number."""
+    plan = '[{ stages = ["ingest", "journal", "risk", "matching", "publish"] }, { stages = ["matching-2"] }]'
+    text = changed('workers = "auto"', f"workers = {plan}")
+    said = "venue.toml: plan.workers[1].stages: expected one of capacity.partitions = 1, was 'matching-2'"
+    assert error_of(text) == said
+    two = text.replace("partitions = 1", "partitions = 2").replace("partition = 1", "partition = 2")
+    config = decode_config(two, cores=TWO_CORES)
+    assert config.capacity.partitions == 2 and config.instruments[0].partition == 2
+    too_high = "venue.toml: instrument[0].partition: expected 1 to capacity.partitions = 2, was 3"
+    assert error_of(two.replace("partition = 2 ", "partition = 3 ")) == too_high

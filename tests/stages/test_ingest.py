@@ -25,7 +25,8 @@ from stages.ingest import (
     QUOTA,
     ingest_step,
 )
-from stages.state import Capacities, allocate_matching
+from stages.partitions import allocate_partitions, connect
+from stages.state import Capacities
 from stages.state_words import MW_TIMERS
 from stages.topology import CUR_INPUT_JOURNAL, CUR_INPUT_MATCHING, CUR_PORT_READER, CUR_WRITER, cursor_word
 
@@ -44,14 +45,23 @@ SLOTS_WORD = cursor_word(2)
 class Ingest:
     """The stage with rings of its own; who reads the input ring is up to the test."""
 
-    def __init__(self, ports: int = 3, capacity: int = 256, port_slots: int = 256, last_seq: int = 0) -> None:
+    def __init__(
+        self,
+        ports: int = 3,
+        capacity: int = 256,
+        port_slots: int = 256,
+        last_seq: int = 0,
+        partitions: int = 1,
+    ) -> None:
         self.ports, self.port_slots = ports, port_slots
         self.in_words = np.zeros(cursor_word(4), dtype=np.int64)
         self.slots = np.zeros((capacity, 16), dtype=np.int64)
         self.port_words = SLOTS_WORD + 16 * port_slots
         self.ingress = np.zeros(ports * self.port_words, dtype=np.int64)
-        self.books = allocate_matching(Capacities(16, 16, 16, 16, 1, 1, 1, 16))
-        self.digests = self.books.digests[:1024]
+        books, merged = allocate_partitions(Capacities(16, 16, 16, 16, 1, 1, 1, 16, partitions))
+        self.partitions = connect(books, merged, np.zeros((16, 16), dtype=np.int64))
+        self.books = self.partitions.books[partitions - 1]
+        self.digests = merged.digests[:1024]
         self.digests[:] = np.arange(1024, dtype=np.int64) * 1_000_003
         self.control = np.zeros(CONTROL_WORDS, dtype=np.int64)
         self.w = np.zeros(INGEST_WORDS, dtype=np.int64)
@@ -73,7 +83,7 @@ class Ingest:
         return int(
             ingest_step(
                 self.in_words, self.slots, self.ingress, self.ports, self.port_words, SLOTS_WORD,
-                self.port_slots, self.books, self.control, self.w, budget,
+                self.port_slots, self.partitions, self.control, self.w, budget,
             )
         )  # fmt: skip
 
@@ -310,9 +320,9 @@ def test_only_the_venue_cancels_for_all_sessions(session: int, port: int) -> Non
     assert stage.read()["kind"][0] == (Kind.MASS_CANCEL if allowed else Kind.INVALID)
 
 
-def waiting(expiry_ns: int, tick_ns: int = 1) -> Ingest:
-    """Return a stage whose books hold one order that expires, with one command sequenced and matched."""
-    stage = Ingest()
+def waiting(expiry_ns: int, tick_ns: int = 1, partitions: int = 1) -> Ingest:
+    """Return a stage whose last books hold one order that expires, with one command sequenced and matched."""
+    stage = Ingest(partitions=partitions)
     stage.w[IW_TICK_NS] = tick_ns
     stage.offer(1, orders(1, 0, 1))
     stage.step()
@@ -334,6 +344,11 @@ def test_an_idle_venue_ticks_when_an_order_is_due() -> None:
     )
     stage.books.words[MW_TIMERS] = 0
     assert stage.step() == 0, "nothing waits any more"
+
+
+def test_a_tick_comes_for_any_partition() -> None:
+    """What is due in one of several partitions of matching calls for a TICK, too."""
+    assert waiting(expiry_ns=1, partitions=3).step() == 1
 
 
 def test_no_tick_without_need() -> None:

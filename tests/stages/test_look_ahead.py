@@ -53,7 +53,8 @@ def test_fetching_ahead_decides_nothing() -> None:
     together, apart = MatchingCore(max_instruments=INSTRUMENTS), MatchingCore(max_instruments=INSTRUMENTS)
     for core in (together, apart):
         core.run(resting)
-    assert together._books.words[MW_OPEN] >= LARGE_ORDERS and together._books.words[MW_LEVELS] >= MANY_LEVELS
+    words = together._books.words
+    assert words[MW_OPEN] >= LARGE_ORDERS and words[MW_LEVELS] >= MANY_LEVELS
     told = together.process(later)
     assert told.tobytes() == b"".join(apart.process(later[row : row + 1]).tobytes() for row in range(LATER))
     assert together.digest == apart.digest

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.config import STAGES, ConfigError, VenueConfig, Worker, default_config, overridden
+from stages.config import STAGES, Capacity, ConfigError, VenueConfig, Worker, default_config, overridden
 from stages.control import WorkerPlan
-from stages.plan import LATENCY, THROUGHPUT, make_plan
+from stages.plan import LATENCY, THROUGHPUT, lay_partitions, make_plan
 
 CORES = (0, 1, 2, 3, 4, 5, 6, 7)
 
@@ -112,3 +113,40 @@ def test_no_core_is_used_twice(workers: str, cores: list[int], data: st.DataObje
     used = [worker.core for worker in plan]
     assert len(set(used)) == len(used) and set(used) <= set(pinned or cores)
     assert sorted(stage for worker in plan for stage in worker.stages) == sorted(STAGES)
+
+
+def partitioned(workers: str | tuple[Worker, ...], partitions: int) -> VenueConfig:
+    """Return a venue with a plan and so many partitions of matching."""
+    default = msgspec.structs.replace(default_config(), capacity=Capacity(partitions=partitions))
+    return overridden(default, workers=workers, cores=CORES)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("cores", "partitions", "expected"),
+    [
+        (6, 4, "ingest | journal | risk | matching | publish"),
+        (7, 4, "ingest | journal | risk | matching-1+matching-3 | matching-2+matching-4 | matching+publish"),
+        (8, 2, "ingest | journal | risk | matching-1 | matching-2 | matching+publish"),
+    ],
+)
+def test_automatic_plans_spread_partitions(cores: int, partitions: int, expected: str) -> None:
+    """Partitions get workers of their own where cores are left; the merge then goes with publish."""
+    plan = make_plan(partitioned("auto", partitions), CORES[:cores])
+    assert " | ".join("+".join(worker.stages) for worker in plan) == expected
+
+
+def test_partitions_are_laid_by_name() -> None:
+    """`matching` becomes the partitions that no worker names, with the merge behind them; of one partition it stays."""
+    plan = make_plan(
+        partitioned((worker("ingest", "journal", "risk", "matching", "publish"), worker("matching-2")), 3),
+        CORES,
+    )
+    laid = lay_partitions(plan, 3)
+    assert laid[0].stages == ("ingest", "journal", "risk", "matching-1", "matching-3", "merge", "publish")
+    assert laid[1].stages == ("matching-2",)
+    alone = make_plan(venue("auto"), CORES)
+    assert lay_partitions(alone, 1) == alone
+    with pytest.raises(
+        ConfigError, match="expected partitions as in the journal, which has 1, was 'matching-2'"
+    ):
+        lay_partitions(plan, 1)

@@ -97,7 +97,7 @@ def test_a_first_start_defines_everything() -> None:
     assert directory.instruments == expected.instruments and directory.accounts == expected.accounts
     for identity, account in enumerate(config.accounts, start=1):
         limits = core.state.risk.limits[identity].tolist()
-        assert [(limit, limits[limit]) for limit in Limit] == list(account.limits)
+        assert [(limit, limits[limit]) for limit, _ in account.limits] == list(account.limits)
     first = core.state.risk.instruments[1]
     assert (int(first["low_ticks"]), int(first["high_ticks"])) == config.instruments[0].band_ticks
     assert int(first["currency"]) == currency_code("USD")
@@ -130,13 +130,13 @@ def test_protection_points_can_change() -> None:
     config = with_instrument(small(), 0, protection_points="0.25")
     core = first_start(config)
     assert int(core.state.risk.instruments[1]["protection_ticks"]) == 25
-    assert int(core.state.books.markets[1]["protection_ticks"]) == 25
+    assert int(core.state.books[0].markets[1]["protection_ticks"]) == 25
     assert len(config_commands(config, core.state.risk)) == 0
     changed = with_instrument(config, 0, protection_points=None)
     commands = config_commands(changed, core.state.risk)
     assert kinds(commands) == [Kind.INSTRUMENT] and commands["orig0"].tolist() == [0]
     send(core, commands)
-    assert int(core.state.books.markets[1]["protection_ticks"]) == 0
+    assert int(core.state.books[0].markets[1]["protection_ticks"]) == 0
     assert len(config_commands(changed, core.state.risk)) == 0
 
 
@@ -245,7 +245,7 @@ def test_trading_days_are_defined_once() -> None:
     assert len(rest_of(config, core)) == 0
     risk, books = core.state.risk, core.state.books
     assert traits_of(risk, 1) == Traits(100, 500_000, 500, 1, 1, 1)
-    assert bands_of(books, 1) == (config.instruments[0].bands, 15_000)
+    assert bands_of(risk, books, 1) == (config.instruments[0].bands, 15_000)
     assert tables_of(risk) == {1: ((10_000, 5), (50_000, 10))}
     assert [(row.group, row.state) for row in schedules_of(books)] == [(1, 3), (1, 1)]
     assert (firm_of(risk, 1), firm_of(risk, 2)) == (1, 0)
@@ -266,12 +266,12 @@ def test_only_what_changed_of_trading_days_is_sequenced() -> None:
     assert kinds(commands) == expected and commands["side"][-2:].tolist() == [2, 1]
     send(core, commands)
     assert len(rest_of(changed, core)) == 0
-    assert int(core.state.books.markets[1]["state"]) == TradingState.CONTINUOUS
+    assert int(core.state.books[0].markets[1]["state"]) == TradingState.CONTINUOUS
 
 
 def test_a_new_instrument_begins_in_its_state() -> None:
     """The state of a definition is that of a new instrument."""
     config = with_instrument(day_venue(), 0, initial_state="pre-open")
     core = first_start(config)
-    states = core.state.books.markets["state"].tolist()
+    states = core.state.books[0].markets["state"].tolist()
     assert states[:3] == [0, TradingState.PRE_OPEN, TradingState.CONTINUOUS]

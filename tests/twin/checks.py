@@ -48,6 +48,7 @@ class Instrument:
     low: int
     high: int
     tick_table: int = 0
+    partition: int = 0
     last_price: int = 0
 
     def terms(self) -> tuple[object, ...]:

@@ -6,7 +6,7 @@ however many more matching has produced: the twin keeps what risk has not seen y
 
 from __future__ import annotations
 
-from tests.twin.matching import MatchingTwin
+from tests.twin.partitions import PartitionsTwin
 from tests.twin.records import Command, Outcome
 from tests.twin.risk import RiskTwin
 from tests.twin.view import AccountRow, BookRow, PositionRow
@@ -25,11 +25,13 @@ class CoreTwin:
         max_cl_ord_ids: int,
         max_sessions: int,
         max_specials: int = 1 << 16,
+        partitions: int = 1,
     ) -> None:
         self.risk = RiskTwin(
-            max_orders, max_accounts, max_instruments, max_positions, max_cl_ord_ids, max_sessions
-        )
-        self.matching = MatchingTwin(max_orders, max_levels, max_specials)
+            max_orders, max_accounts, max_instruments, max_positions, max_cl_ord_ids, max_sessions,
+            partitions,
+        )  # fmt: skip
+        self.matching = PartitionsTwin(partitions, max_orders, max_levels, max_specials)
         self.last_seq = 0
         self.seen_seq = 0
         self._unseen: list[Outcome] = []
@@ -44,12 +46,13 @@ class CoreTwin:
         while self._unseen and self._unseen[0].input_seq <= seen:
             self.risk.apply(self._unseen.pop(0))
         verdict = self.risk.judge(command)
-        outcomes = self.matching.process(command, verdict)
+        outcomes = self.matching.process(command, verdict, self.risk.instruments)
         self._unseen += outcomes
         return outcomes
 
     def dump_books(self) -> list[BookRow]:
         """Return all orders: instruments ascending, sides 1 to 6, best level first, first in the queue first."""
+        orders = [order for part in self.matching.parts for order in part.books.all_in_order()]
         return [
             BookRow(
                 order.instrument,
@@ -63,25 +66,27 @@ class CoreTwin:
                 order.queued,
                 order.price if order.is_stop else 0,
             )
-            for order in self.matching.books.all_in_order()
+            for order in sorted(orders, key=lambda order: (order.instrument, order.book_side))
         ]
 
     def dump_last_prices(self) -> dict[int, int]:
         """Return the last trade price of each instrument that has one."""
-        return dict(sorted(self.matching.books.last_prices.items()))
+        prices = [item for part in self.matching.parts for item in part.books.last_prices.items()]
+        return dict(sorted(prices))
 
     def dump_markets(self) -> dict[int, tuple[int, int, int, int]]:
         """Return (state, group, static reference, end of the volatility auction) of each known instrument."""
+        markets = [item for part in self.matching.parts for item in part.books.markets.items()]
         return {
             instrument: (int(market.state), market.group, market.static_reference, market.volatility_end_ns)
-            for instrument, market in sorted(self.matching.books.markets.items())
+            for instrument, market in sorted(markets, key=lambda item: item[0])
         }
 
     def dump_schedules(self) -> list[tuple[int, int, int, int, int]]:
         """Return (place, group, state, when it is due, period) of each schedule row, places counted from 0."""
         return [
             (place, row.group, row.state, row.due_ns, row.period_ns)
-            for place, row in self.matching.schedules.placed()
+            for place, row in self.matching.parts[0].schedules.placed()
         ]
 
     def dump_positions(self) -> list[PositionRow]:

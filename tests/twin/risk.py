@@ -109,6 +109,7 @@ class RiskTwin:
         max_positions: int,
         max_cl_ord_ids: int,
         max_sessions: int,
+        partitions: int = 1,
     ) -> None:
         self.max_orders = max_orders
         self.max_accounts = max_accounts
@@ -116,6 +117,7 @@ class RiskTwin:
         self.max_positions = max_positions
         self.max_cl_ord_ids = max_cl_ord_ids
         self.max_sessions = max_sessions
+        self.partitions = partitions
         self.session_ids: dict[Text, int] = {}
         self.open_sessions: set[int] = set()
         self.instruments: dict[int, Instrument] = {}
@@ -199,7 +201,10 @@ class RiskTwin:
             low=command.order_id,
             high=command.aux1,
             tick_table=command.orig1,
+            partition=(command.tif or command.account or command.instrument) - 1,
         )
+        if command.tif == 0:
+            defined.partition %= self.partitions
         begins = command.ord_type == 0 or command.ord_type in set(TradingState)
         valid = (
             1 <= command.instrument <= self.max_instruments
@@ -213,11 +218,13 @@ class RiskTwin:
             and 0 <= command.orig0 <= MAX_PROTECTION
             and 0 <= command.orig1 <= MAX_TICK_TABLES
             and command.account >= 0
+            and command.tif <= self.partitions
             and (begins or command.instrument in self.instruments)
         )
         require(valid, Reason.INVALID_COMMAND)
         known = self.instruments.setdefault(command.instrument, defined)
         require(known.terms() == defined.terms(), Reason.INVALID_COMMAND)
+        require(command.tif in (0, known.partition + 1), Reason.INVALID_COMMAND)
         known.low, known.high, known.tick_table = defined.low, defined.high, defined.tick_table
 
     def _change_tick_table(self, command: Command) -> None:

@@ -190,7 +190,7 @@ def test_a_new_account_may_do_nothing(desk: Desk) -> None:
         (-1, 1, 1, Reason.UNKNOWN_ACCOUNT),
         (5, 0, -1, Reason.UNKNOWN_ACCOUNT),
         (1, 0, 1, Reason.INVALID_COMMAND),
-        (1, 7, 1, Reason.INVALID_COMMAND),
+        (1, 19, 1, Reason.INVALID_COMMAND),
         (1, 1, -1, Reason.INVALID_COMMAND),
         (1, 1, 2**60 + 1, Reason.INVALID_COMMAND),
         (1, 6, 2**60, Reason.NONE),

@@ -1,7 +1,8 @@
 """Faults put into the journal on purpose: the suite must catch each of them.
 
 A fault is a change of the text of its modules, in a copy that the named tests run on. Were they blind to it, they would
-prove nothing about the code without it. The first test runs all of them on a copy without a change.
+prove nothing about the code without it. That they pass without a fault is what the suite itself shows; a copy without a
+change runs a few of them, so that it is not the copy that fails.
 """
 
 from __future__ import annotations
@@ -177,10 +178,10 @@ CAUGHT: list[tuple[str, list[Change], list[str]]] = [
 ]  # fmt: skip
 
 
-def test_without_a_fault_all_of_them_pass(tmp_path: Path) -> None:
-    """The copy itself fails none of the tests that are to catch something."""
+def test_a_copy_without_a_fault_passes(tmp_path: Path) -> None:
+    """A copy that nothing was changed in fails none of the tests: a failure is the fault's."""
     make_copy(tmp_path, [])
-    code, said = run_tests(tmp_path, sorted({test for _, _, tests in CAUGHT for test in tests}))
+    code, said = run_tests(tmp_path, [FLIPPED, ONLY_SYNCED, "test_manifest.py"])
     assert code == 0, said[-3000:]
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from stages.core import Core
     from stages.replay import Replayer, ReplayResult
 
-__all__ = ["ReplayReport", "replay", "session_names_of"]
+__all__ = ["ReplayReport", "last_seq_of", "load_kernels", "replay", "session_names_of"]
 
 
 class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,8 +70,8 @@ def replay(
     if directory.name == "journal" and not journal_directory(directory).is_dir():
         directory = directory.parent  # the journal itself was named
     replayer = Replayer(directory, to_seq=to or 0)
-    last_seq = _last_seq(replayer.directory, to)
-    _load_kernels()
+    last_seq = last_seq_of(replayer.directory, to)
+    load_kernels()
     with ExitStack() as stack:
         writers = {
             path: kind(stack.enter_context(open(path, "wb")), replayer)
@@ -180,8 +180,8 @@ class _LineWriter(_Writer):
         self._file.write(lines)
 
 
-def _last_seq(directory: Path, to: int | None) -> int | None:
-    """Return where the replay will end, as far as that is known; refuse a ``--to`` beyond the end."""
+def last_seq_of(directory: Path, to: int | None, option: str = "--to") -> int | None:
+    """Return where the replay will end, as far as that is known; refuse an end beyond that of the journal."""
     from journal.errors import JournalMissing
     from journal.meta import read_meta
     from journal.reader import JournalReader
@@ -195,12 +195,12 @@ def _last_seq(directory: Path, to: int | None) -> int | None:
         except JournalMissing as error:
             end = reader.next_seq - 1
             raise CommandError(
-                f"--to: expected at most {end}, where the journal ends, was {to}", ExitCode.USAGE
+                f"{option}: expected at most {end}, where the journal ends, was {to}", ExitCode.USAGE
             ) from error
     return to
 
 
-def _load_kernels() -> None:
+def load_kernels() -> None:
     """Load the kernels before the clock runs; they are compiled first where that was never done."""
     from cli.warm import compile_with_bar
     from ringbuffer.kernel import JIT_DISABLED

@@ -77,8 +77,12 @@ class Replayer:
         self,
         on_outcomes: Callable[[Any], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
+        on_commands: Callable[[Any], None] | None = None,
     ) -> ReplayResult:
-        """Replay to the end, or to ``to_seq``; outcomes go to ``on_outcomes`` as they come."""
+        """Replay to the end, or to ``to_seq``; outcomes go to ``on_outcomes`` as they come.
+
+        ``on_commands`` gets the commands before they are carried out, some at a time.
+        """
         while True:
             limit = CHUNK
             if self.to_seq:
@@ -86,7 +90,10 @@ class Replayer:
             count = self.reader.read(self._chunk, limit) if limit > 0 else 0
             if count == 0:
                 break
-            self._replay(self._chunk[:count].reshape(-1).view(COMMAND), on_outcomes)
+            commands = self._chunk[:count].reshape(-1).view(COMMAND)
+            if on_commands is not None:
+                on_commands(commands)
+            self._replay(commands, on_outcomes)
             if on_progress is not None:
                 on_progress(self.last_seq)
         return self.result()

@@ -190,7 +190,7 @@ def _limit_commands(config: VenueConfig, ids: Directory, risk: RiskState) -> dic
     parts: dict[Any, list[Any]] = {"firm": [], "instrument": [], "position": []}
     for wanted in wanted_limits(config, ids):
         place = wanted.holder.account if wanted.holder.kind == "account" else wanted.holder.kind
-        parts.setdefault(place, []).extend(differences_of(wanted, rows, adjusted=False))
+        parts.setdefault(place, []).extend(differences_of(wanted, rows))
     return {place: commands_of(differences) for place, differences in parts.items()}
 
 

@@ -19,7 +19,7 @@ from protocols.risk_commands import set_limits, set_warnings
 from protocols.risk_terms import CONFIGURED_BY, key_of, limit_text
 from stages.config_model import VenueConfig
 from stages.config_risk import percents_of
-from stages.limit_rows import Holder, LimitRows
+from stages.limit_rows import Holder, LimitRow, LimitRows
 
 __all__ = [
     "Difference",
@@ -80,21 +80,40 @@ def wanted_limits(config: VenueConfig, ids: Directory) -> Iterator[WantedLimits]
             yield WantedLimits(place, dict(row.limits), {})
 
 
-def differences_of(wanted: WantedLimits, rows: LimitRows, *, adjusted: bool) -> list[Difference]:
-    """Return what of a holder's limits differs; with ``adjusted`` also what an operator has adjusted."""
-    found = []
+def differences_of(wanted: WantedLimits, rows: LimitRows, *, take_back: bool = False) -> list[Difference]:
+    """Return what of a holder's limits differs; what an operator has adjusted stays, or is taken back.
+
+    Taking back also sets what was adjusted to the very value that is wanted: then it is the configuration's again.
+    """
     held = rows.of(wanted.holder)
-    for is_warning, new, old in ((False, wanted.values, held.values), (True, wanted.percents, held.percents)):
-        for limit, value in new.items():
-            if old[limit] != value and (adjusted or not held.is_adjusted(limit)):
-                found.append(Difference(wanted.holder, limit, is_warning, old[limit], value))
+    found = _all_differences(wanted, held)
+    if not take_back:
+        return [each for each in found if not held.is_adjusted(each.limit)]
+    changed = {each.limit for each in found}
+    for limit, value in wanted.values.items():
+        if held.is_adjusted(limit) and limit not in changed:
+            found.append(Difference(wanted.holder, limit, False, value, value))
     return found
 
 
 def kept_adjustments(wanted: WantedLimits, rows: LimitRows) -> list[Difference]:
     """Return what differs and stays as an operator has adjusted it."""
     held = rows.of(wanted.holder)
-    return [each for each in differences_of(wanted, rows, adjusted=True) if held.is_adjusted(each.limit)]
+    return [each for each in _all_differences(wanted, held) if held.is_adjusted(each.limit)]
+
+
+def _all_differences(wanted: WantedLimits, held: LimitRow) -> list[Difference]:
+    values = [
+        Difference(wanted.holder, limit, False, held.values[limit], value)
+        for limit, value in wanted.values.items()
+        if held.values[limit] != value
+    ]
+    percents = [
+        Difference(wanted.holder, limit, True, held.percents[limit], percent)
+        for limit, percent in wanted.percents.items()
+        if held.percents[limit] != percent
+    ]
+    return values + percents
 
 
 def commands_of(differences: list[Difference], by: str = CONFIGURED_BY) -> Any:

@@ -4,8 +4,8 @@ Pure functions of the configuration and of the state; called by :mod:`stages.ven
 sequenced again. What the file does not name at all (an instrument of an account, a session, access) stays as it is;
 limits are those of :mod:`stages.venue_limits`.
 
-The reference of a collar is given once, and when it changes in the file: later ones are an operator's, and trade prices,
-and a restart must not bring back that of a morning. What the file said last is in the journal: a COLLAR with a
+The reference of a collar is given once, and when it changes in the file: later ones are an operator's, or trade
+prices, and a restart must not bring back that of a morning. What the file said last is in the journal: a COLLAR with a
 reference by ``venue.toml`` (:class:`ConfiguredReferences`).
 """
 

@@ -1,0 +1,88 @@
+"""Two reconciliations: money and lots that are held against those that came in, orders against what became of them.
+
+Each holds against each other two sources that know nothing of one another: money and positions of the state against
+transfers in the journal; the lots that rest in the books against those that outcomes have told, order by order
+(:class:`stages.tally.Tally`). Used by :mod:`stages.risk_report`; a difference is a defect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from protocols.risk_terms import money_text
+from protocols.text import unpack_text
+from stages.core import Core
+from stages.definitions import directory_of
+from stages.limit_uses import exact_cash
+from stages.risk_report_model import LotsRow, MoneyRow, OrdersRow, Reconciliation
+from stages.state_words import RW_POSITIONS
+from stages.tally import Tally
+
+__all__ = ["reconcile"]
+
+
+def reconcile(core: Core, tally: Tally) -> Reconciliation:
+    """Return both reconciliations of a core, and of what the replay that led to it has counted."""
+    money = [*_cash_rows(core, tally), *_position_rows(core, tally)]
+    orders, lots = _orders_row(tally), _lots_row(core, tally)
+    ok = orders.ok and lots.ok and all(row.ok for row in money)
+    return Reconciliation(ok=ok, money=money, orders=orders, lots=lots)
+
+
+def _cash_rows(core: Core, tally: Tally) -> list[MoneyRow]:
+    """Return for each currency the cash of all accounts, and what was deposited less withdrawn."""
+    risk = core.state.risk
+    held: dict[str, int] = {}
+    moved: dict[str, int] = {}
+    for identity in sorted(directory_of(risk).accounts):
+        row = risk.accounts[identity]
+        currency = unpack_text(int(row["currency"]), 0)
+        held[currency] = held.get(currency, 0) + exact_cash(row)
+        moved[currency] = moved.get(currency, 0) + tally.transfers.get((identity, 0), 0)
+    return [_money_row(name, held[name], moved[name], money_text) for name in sorted(held)]
+
+
+def _position_rows(core: Core, tally: Tally) -> list[MoneyRow]:
+    """Return for each instrument the sum of positions, and the lots that were deposited less withdrawn."""
+    risk = core.state.risk
+    held: dict[int, int] = {}
+    for row in risk.positions[: int(risk.words[RW_POSITIONS])]:
+        instrument = int(row["instrument"])
+        held[instrument] = held.get(instrument, 0) + int(row["position_lots"])
+    moved: dict[int, int] = {}
+    for (_, instrument), lots in sorted(tally.transfers.items()):
+        moved[instrument] = moved.get(instrument, 0) + lots
+    return [
+        _money_row(entry.symbol, held.get(identity, 0), moved.get(identity, 0), str)
+        for identity, entry in sorted(directory_of(risk).instruments.items())
+    ]
+
+
+def _money_row(what: str, held: int, moved: int, text: Callable[[int], str]) -> MoneyRow:
+    return MoneyRow(what=what, held_text=text(held), transferred_text=text(moved), ok=held == moved)
+
+
+def _orders_row(tally: Tally) -> OrdersRow:
+    known = tally.rejected_by_risk + tally.rejected_by_matching + tally.accepted
+    return OrdersRow(
+        new=tally.new_orders,
+        rejected_by_risk=tally.rejected_by_risk,
+        rejected_by_matching=tally.rejected_by_matching,
+        accepted=tally.accepted,
+        ok=tally.new_orders == known,
+    )
+
+
+def _lots_row(core: Core, tally: Tally) -> LotsRow:
+    books = core.dump_books().values()
+    resting = sum(order[1] for levels in books for _, orders in levels for order in orders)
+    gone = tally.filled_lots + tally.ended_lots + tally.reduced_lots
+    return LotsRow(
+        accepted=str(tally.accepted_lots),
+        added=str(tally.added_lots),
+        filled=str(tally.filled_lots),
+        ended=str(tally.ended_lots),
+        reduced=str(tally.reduced_lots),
+        resting=str(resting),
+        ok=tally.accepted_lots + tally.added_lots == gone + resting and tally.open_lots == resting,
+    )

@@ -16,6 +16,7 @@ from cli.operate import By, about_pipeline, account_named, ask, confirm, instrum
 from cli.render import DEFAULT_DATA, Data, Json, print_json
 from protocols.codes import KillLevel, Switch
 from protocols.risk_terms import KILL_LEVELS, SWITCH_WORDS
+from protocols.text import TEXT_BYTES
 from stages.control import Description
 
 __all__ = ["KillReport", "kill"]
@@ -112,6 +113,8 @@ def _whom(level: KillLevel, name: str, about: Description) -> dict[str, Any]:
         return {"account": account_named(about, name, "account")}
     if level is KillLevel.INSTRUMENT:
         return {"instrument": instrument_named(about, name).id}
+    if level is KillLevel.SESSION and not (len(name) <= TEXT_BYTES and name.isascii() and name.isprintable()):
+        raise CommandError(f"session: expected at most {TEXT_BYTES} characters, was {name!r}", ExitCode.USAGE)
     return {"session": name} if level is KillLevel.SESSION else {}
 
 

@@ -1,7 +1,7 @@
 """What the operator's commands have in common: what a pipeline says of itself, names as ids, a command and its answer.
 
-Used by ``state``, ``schedule``, ``bands``, ``mass-cancel``, ``limits`` and ``kill``. Looking never imports Numba; asking does
-(:mod:`gateway.desk`). Names that a pipeline does not know are errors of usage that name those it knows.
+Used by ``state``, ``schedule``, ``bands``, ``mass-cancel``, ``limits`` and ``kill``. Looking never imports Numba; asking
+does (:mod:`gateway.desk`). Names that a pipeline does not know are errors of usage that name those it knows.
 """
 
 from __future__ import annotations

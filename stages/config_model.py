@@ -287,8 +287,10 @@ class Instrument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def fees(self) -> Fees:
         """Return the fee rates, and who gets them."""
-        rates = [parse_share(rate or "0%") for rate in (self.maker_fee, self.taker_fee, self.auction_fee)]
-        return Fees(*rates, self.fee_account if any(rates) else "")
+        maker, taker, auction = (
+            parse_share(rate or "0%") for rate in (self.maker_fee, self.taker_fee, self.auction_fee)
+        )
+        return Fees(maker, taker, auction, self.fee_account if maker or taker or auction else "")
 
     def _ticks(self, amount: Amount | None) -> int:
         return 0 if amount is None else parse_e8(str(amount)) // self.tick_e8

@@ -14,7 +14,7 @@ from protocols.text import unpack_text
 from stages.core import Core
 from stages.definitions import directory_of
 from stages.limit_uses import exact_cash
-from stages.risk_report_model import LotsRow, MoneyRow, OrdersRow, Reconciliation
+from stages.risk_report_model import LotsRow, MoneyRow, OrdersRow, Reconciliation, whole
 from stages.state_words import RW_POSITIONS
 from stages.tally import Tally
 
@@ -59,7 +59,10 @@ def _position_rows(core: Core, tally: Tally) -> list[MoneyRow]:
 
 
 def _money_row(what: str, held: int, moved: int, text: Callable[[int], str]) -> MoneyRow:
-    return MoneyRow(what=what, held_text=text(held), transferred_text=text(moved), ok=held == moved)
+    return MoneyRow(
+        what=what, held=whole(held), held_text=text(held), transferred=whole(moved), transferred_text=text(moved),
+        ok=held == moved,
+    )  # fmt: skip
 
 
 def _orders_row(tally: Tally) -> OrdersRow:
@@ -78,11 +81,11 @@ def _lots_row(core: Core, tally: Tally) -> LotsRow:
     resting = sum(order[1] for levels in books for _, orders in levels for order in orders)
     gone = tally.filled_lots + tally.ended_lots + tally.reduced_lots
     return LotsRow(
-        accepted=str(tally.accepted_lots),
-        added=str(tally.added_lots),
-        filled=str(tally.filled_lots),
-        ended=str(tally.ended_lots),
-        reduced=str(tally.reduced_lots),
-        resting=str(resting),
+        accepted=whole(tally.accepted_lots),
+        added=whole(tally.added_lots),
+        filled=whole(tally.filled_lots),
+        ended=whole(tally.ended_lots),
+        reduced=whole(tally.reduced_lots),
+        resting=whole(resting),
         ok=tally.accepted_lots + tally.added_lots == gone + resting and tally.open_lots == resting,
     )

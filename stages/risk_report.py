@@ -25,6 +25,7 @@ from stages.ledger import apply_feed
 from stages.limit_rows import Holder, LimitRows
 from stages.limit_uses import exact_cash, loss_of, seen_cash
 from stages.limits_view import LimitUse, limit_uses
+from stages.permissions_view import session_name
 from stages.reconcile import reconcile
 from stages.replay import Replayer
 from stages.risk_report_model import (
@@ -207,9 +208,8 @@ class _Maker:
         for identity, name in sorted((each.id, each.name) for each in self.ids.accounts.values()):
             found.append((KillLevel.ACCOUNT, identity, "", name, int(risk.accounts[identity]["marks"])))
         for session in range(1, int(risk.words[RW_SESSIONS]) + 1):
-            record = risk.sessions[session]
-            name = unpack_text(int(record["name0"]), int(record["name1"]), int(record["name2"]))
-            found.append((KillLevel.SESSION, 0, name, name, int(record["switches"])))
+            name = session_name(risk, session)
+            found.append((KillLevel.SESSION, 0, name, name, int(risk.sessions[session]["switches"])))
         for identity, entry in sorted(self.ids.instruments.items()):
             marks = int(risk.instruments[identity]["marks"])
             found.append((KillLevel.INSTRUMENT, identity, "", entry.symbol, marks))

@@ -2,7 +2,7 @@
 
 Made by :mod:`stages.risk_report`, and by :mod:`stages.reconcile` where two sources are held against each other. Numbers
 are those of the core: lots, ticks, millionths of money, nanoseconds. Money has its decimals beside it in fields
-``…_text``. Sums that may not fit into int64 (cash that is carried, sums over all accounts) are exact in their texts.
+``…_text``. Sums over all accounts that do not fit into int64 are decimal texts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,17 @@ __all__ = [
     "Reconciliation",
     "RiskReport",
     "VenueReport",
+    "Whole",
+    "whole",
 ]
+
+
+Whole = int | str  # a sum, as a decimal text where it does not fit into int64
+
+
+def whole(number: int) -> Whole:
+    """Return a sum as JSON can bear it."""
+    return number if -(1 << 63) <= number < 1 << 63 else str(number)
 
 
 class PositionReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +134,9 @@ class MoneyRow(msgspec.Struct, frozen=True, kw_only=True):
     """One currency, or one instrument in lots: what all accounts hold, and what was deposited less withdrawn."""
 
     what: str
+    held: Whole
     held_text: str
+    transferred: Whole
     transferred_text: str
     ok: bool
 
@@ -140,14 +152,14 @@ class OrdersRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LotsRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Lots accepted, and what became of them; decimal texts, since sums have no bound."""
+    """Lots accepted, and what became of them."""
 
-    accepted: str
-    added: str  # by replaces
-    filled: str
-    ended: str  # cancelled and expired
-    reduced: str
-    resting: str  # by the books
+    accepted: Whole
+    added: Whole  # by replaces
+    filled: Whole
+    ended: Whole  # cancelled and expired
+    reduced: Whole
+    resting: Whole  # by the books
     ok: bool
 
 

@@ -26,6 +26,7 @@ from protocols.trading_day import last_time_ns
 from stages.config_model import Account, ConfigError, Instrument, VenueConfig
 from stages.config_risk import Collar, Firm
 from stages.limit_rows import position_rows
+from stages.permissions_view import granted_accounts, session_name
 from stages.state import ACCOUNT_SHORT_EXEMPT, INSTRUMENT_NO_SHORT_SALES, RiskState
 from stages.state_words import RW_DAY_NS, RW_SESSIONS
 
@@ -164,7 +165,7 @@ def session_commands(config: VenueConfig, ids: Directory, risk: RiskState) -> An
 
     A session is granted its accounts before it acts for them alone, so that it is never without.
     """
-    known = {_session_name(risk, session): session for session in range(1, int(risk.words[RW_SESSIONS]) + 1)}
+    known = {session_name(risk, session): session for session in range(1, int(risk.words[RW_SESSIONS]) + 1)}
     parts = [NONE]
     for row in config.sessions:
         session = known.get(row.name, 0)
@@ -173,25 +174,13 @@ def session_commands(config: VenueConfig, ids: Directory, risk: RiskState) -> An
             if is_restricted:
                 parts.append(permit_session(row.name, 1, by=BY))
             continue
-        granted = _granted(risk, session) if session else set()
+        granted = set(granted_accounts(risk, session)) if session else set()
         wanted = {ids.account_ids[name] for name in row.accounts}
         for value, accounts in ((1, wanted - granted), (0, granted - wanted)):
             parts += [permit_session(row.name, value, account=each, by=BY) for each in sorted(accounts)]
         if not is_restricted:
             parts.append(permit_session(row.name, 0, by=BY))
     return np.concatenate(parts)
-
-
-def _session_name(risk: RiskState, session: int) -> str:
-    record = risk.sessions[session]
-    return unpack_text(int(record["name0"]), int(record["name1"]), int(record["name2"]))
-
-
-def _granted(risk: RiskState, session: int) -> set[int]:
-    """Return the accounts that a session was granted."""
-    words = np.ascontiguousarray(risk.session_accounts[session]).view(np.uint8)
-    bits = np.unpackbits(words, bitorder="little")
-    return {int(account) for account in np.nonzero(bits)[0]}
 
 
 def day_commands(config: VenueConfig, risk: RiskState, now_ns: int) -> Any:

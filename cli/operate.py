@@ -1,6 +1,6 @@
 """What the operator's commands have in common: what a pipeline says of itself, names as ids, a command and its answer.
 
-Used by ``state``, ``schedule``, ``bands``, ``mass-cancel``, ``limits`` and ``kill``. Looking never imports Numba; asking
+Used by ``state``, ``schedule``, ``bands``, ``mass-cancel``, ``limits``, ``kill``. Looking never imports Numba; asking
 does (:mod:`gateway.desk`). Names that a pipeline does not know are errors of usage that name those it knows.
 """
 

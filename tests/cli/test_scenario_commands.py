@@ -45,7 +45,7 @@ def as_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int
 def test_all_as_expected_is_exit_code_0(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that holds leaves one line."""
     assert run(place / "good.txt") == ExitCode.OK
-    assert capsys.readouterr().out == "1 scenario in 1 file, 10 commands, 1 check: all as expected\n"
+    assert capsys.readouterr().out == "1 scenario in 1 file, 22 commands, 1 check: all as expected\n"
 
 
 def test_a_difference_is_shown_and_exit_code_1(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

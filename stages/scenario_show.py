@@ -211,7 +211,7 @@ def parse_expected(text: str) -> Told:
             told["reason"] = word
         elif word.isupper():
             raise ScenarioError(f"reason: expected one of protocols/codes.py, was {word!r}")
-        elif "qty" not in told and word[0].isdigit():
+        elif "qty" not in told and word.lstrip("-")[:1].isdigit():
             told["qty"] = _number("quantity", word)
         else:
             raise ScenarioError(

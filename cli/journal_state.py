@@ -21,22 +21,25 @@ if TYPE_CHECKING:
 __all__ = ["read_state"]
 
 
-def read_state(data: Path, at: int | None = None, tally: Tally | None = None) -> Replayer:
-    """Return a replay of a data directory's journal up to a sequence; of a running pipeline to what is durable."""
-    from cli.replay import last_seq_of, load_kernels
+def read_state(
+    data: Path, at: str | None = None, tally: Tally | None = None, *, snapshots: bool = True
+) -> Replayer:
+    """Return a replay of a data directory's journal up to a moment; of a running pipeline to what is durable.
+
+    It begins behind a snapshot if it may, or must because the first commands were pruned.
+    """
+    from cli.history import load_kernels, moment_of
     from stages.control import CW_DURABLE
-    from stages.replay import journal_directory
     from stages.risk_report import read_risk
 
-    end = last_seq_of(journal_directory(data), at, "--at")
-    to_seq = at or 0
+    to_seq = end = moment_of(data, "--at", at).seq if at is not None else 0
     pipeline = attach(data)
     if not to_seq and pipeline is not None and pipeline.observer is not None and pipeline.alive:
         # pairs with the journal's store of it: what it names is in the files
         to_seq = end = int(pipeline.observer.control[CW_DURABLE])
     load_kernels()
-    with ProgressBar("replaying", end) as bar:
-        replayer = read_risk(data, to_seq, tally, bar.update)
+    with ProgressBar("replaying", end or None) as bar:
+        replayer = read_risk(data, to_seq, tally, bar.update, snapshots=snapshots)
     if replayer.core is None:
         raise CommandError(f"{data}: the journal holds no command yet", ExitCode.NO_JOURNAL)
     return replayer

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.exit_codes import ExitCode
+from cli.history import WHEN_HELP
 from cli.render import DEFAULT_DATA, Data, Json, print_json, table
 
 if TYPE_CHECKING:
@@ -38,11 +39,12 @@ def main() -> None:
 @app.command()
 def report(
     at: Annotated[
-        int | None,
-        typer.Option(
-            "--at", min=1, metavar="SEQ", help="As it was after this sequence. Default: what is durable."
-        ),
+        str | None,
+        typer.Option("--at", metavar="SEQ|TIME", help=f"As it was at {WHEN_HELP}. Default: what is durable."),
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Begin behind a snapshot, and reconcile what came after it.")
+    ] = False,
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> int:
@@ -56,7 +58,7 @@ def report(
     from stages.tally import Tally
 
     tally = Tally()
-    replayer = read_state(data, at, tally)
+    replayer = read_state(data, at, tally, snapshots=quick)
     assert replayer.core is not None
     made = make_report(replayer.core, tally, replayer.last_time_ns)
     if json:
@@ -71,6 +73,8 @@ def _describe(made: RiskReport) -> list[str]:
     lines = [
         f"risk at sequence {made.seq:,}, {_time(made.time_ns)}, day {venue.day:,}, began {_time(venue.day_began_ns)}"
     ]
+    if made.since_seq:
+        lines.append(f"begun behind a snapshot at sequence {made.since_seq:,}: what follows is reconciled")
     lines += ["", *_accounts(made.accounts)]
     lines += _positions(made.accounts)
     if made.firms:
@@ -149,9 +153,10 @@ def _engaged(made: RiskReport) -> list[str]:
 def _reconciliation(made: RiskReport) -> list[str]:
     found = made.reconciliation
     lines = [
-        f"money {row.what}: held {row.held_text}, transferred {row.transferred_text}: {_verdict(row.ok)}"
+        f"money {row.what}: {row.opening_text} at first, {row.transferred_text} transferred, {row.held_text} held: "
+        f"{_verdict(row.ok)}"
         for row in found.money
-        if not row.ok or row.held_text not in ("0", "0.00") or row.transferred_text not in ("0", "0.00")
+        if not row.ok or row.opening or row.held or row.transferred
     ]
     if not lines:
         lines = ["money: all sums are 0, and nothing was transferred: equal"]
@@ -161,7 +166,7 @@ def _reconciliation(made: RiskReport) -> list[str]:
         f"{orders.rejected_by_matching:,} rejected by matching + {orders.accepted:,} accepted: {_verdict(orders.ok)}"
     )
     lines.append(
-        f"lots: {lots.accepted} accepted + {lots.added} added by replaces = {lots.filled} filled + {lots.ended} "
+        f"lots: {lots.opening} at first + {lots.accepted} accepted + {lots.added} added by replaces = {lots.filled} filled + {lots.ended} "
         f"cancelled or expired + {lots.reduced} reduced + {lots.resting} resting: {_verdict(lots.ok)}"
     )
     return lines

@@ -18,6 +18,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
+from protocols.trading_day import parse_span_ns
 from stages.config_days import check_days
 from stages.config_model import (
     AUTO_PLANS,
@@ -61,6 +62,9 @@ BOUNDS: Final[tuple[tuple[str, int, int, bool], ...]] = (
     ("journal.segment_bytes", 1 << 19, 1 << 30, True),  # a block of stages.journaling is at most half of that
     ("journal.checkpoint_every", 16, 1 << 30, False),  # 1 would be due again because of itself
     ("journal.tick_ms", 0, 3_600_000, False),
+    ("snapshots.every_commands", 0, 1 << 40, False),
+    ("snapshots.every_bytes", 0, 1 << 50, False),
+    ("snapshots.keep", 1, 100, False),
 )
 
 
@@ -72,6 +76,10 @@ def check_config(config: VenueConfig, cores: Collection[int] | None = None) -> N
     check_word("venue.durability", config.venue.durability, DURABILITIES)
     check_word("plan.wait", config.plan.wait, WAITS)
     _check_bounds(config)
+    try:
+        parse_span_ns(config.snapshots.every)
+    except ValueError as error:
+        raise ConfigError("snapshots.every", str(error), config.snapshots.every) from error
     _check_list("instrument", [entry.symbol for entry in config.instruments], config.capacity.max_instruments)
     for index, instrument in enumerate(config.instruments):
         _check_instrument(f"instrument[{index}]", instrument)

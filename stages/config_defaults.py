@@ -64,6 +64,12 @@ tick_ms = 100                   # how late an idle venue may expire an order wit
 [risk]
 day_begin = "00:00:00"          # optional: when daily counters begin anew, UTC; without it that is the operator's
 
+[snapshots]                     # so that a start replays the end of the journal only (docs/snapshots.md)
+every_commands = 5000000        # whichever comes first; 0: never for this reason
+every_bytes = 1073741824        # of the journal
+every = "1h"
+keep = 2
+
 # Prices and sizes are decimals in quotes, with at most 8 decimals. The money of one tick of one lot must be a
 # whole number of millionths of the currency. An instrument's id is its place in this file, from 1.
 [[instrument]]

@@ -65,6 +65,7 @@ __all__ = [
     "Risk",
     "Schedule",
     "Session",
+    "Snapshots",
     "StageName",
     "TickTable",
     "Venue",
@@ -190,6 +191,20 @@ class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     segment_bytes: int = 64 << 20
     checkpoint_every: int = 65536
     tick_ms: int = 100
+
+
+class Snapshots(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[snapshots]``: after how many commands, bytes of journal, or how long, a snapshot is taken; 0 for never."""
+
+    every_commands: int = 5_000_000
+    every_bytes: int = 1 << 30
+    every: str = "1h"
+    keep: int = 2
+
+    @property
+    def every_s(self) -> float:
+        """Return after how many seconds a snapshot is taken if anything is new; 0 for never."""
+        return parse_span_ns(self.every) / 1e9
 
 
 class Instrument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -352,6 +367,7 @@ class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     capacity: Capacity = field(default_factory=Capacity)
     plan: Plan = field(default_factory=Plan)
     journal: Journal = field(default_factory=Journal)
+    snapshots: Snapshots = field(default_factory=Snapshots)
     instruments: tuple[Instrument, ...] = field(name="instrument")
     accounts: tuple[Account, ...] = field(name="account")
     tick_tables: tuple[TickTable, ...] = field(name="tick_table", default=())

@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from protocols.risk_terms import money_text
-from protocols.text import unpack_text
 from stages.core import Core
 from stages.definitions import directory_of
-from stages.limit_uses import exact_cash
+from stages.holdings import cash_of, currency_of, positions_of
 from stages.risk_report_model import LotsRow, MoneyRow, OrdersRow, Reconciliation, whole
-from stages.state_words import RW_POSITIONS
 from stages.tally import Tally
 
 __all__ = ["reconcile"]
@@ -31,38 +29,41 @@ def reconcile(core: Core, tally: Tally) -> Reconciliation:
 
 def _cash_rows(core: Core, tally: Tally) -> list[MoneyRow]:
     """Return for each currency the cash of all accounts, and what was deposited less withdrawn."""
-    risk = core.state.risk
-    held: dict[str, int] = {}
-    moved: dict[str, int] = {}
-    for identity in sorted(directory_of(risk).accounts):
-        row = risk.accounts[identity]
-        currency = unpack_text(int(row["currency"]), 0)
-        held[currency] = held.get(currency, 0) + exact_cash(row)
-        moved[currency] = moved.get(currency, 0) + tally.transfers.get((identity, 0), 0)
-    return [_money_row(name, held[name], moved[name], money_text) for name in sorted(held)]
+    held, moved = cash_of(core), dict[str, int]()
+    for (account, instrument), amount in sorted(tally.transfers.items()):
+        if not instrument:
+            currency = currency_of(core, account)
+            moved[currency] = moved.get(currency, 0) + amount
+    opening = tally.opening_cash
+    return [
+        _money_row(name, opening.get(name, 0), held[name], moved.get(name, 0), money_text)
+        for name in sorted(held)
+    ]
 
 
 def _position_rows(core: Core, tally: Tally) -> list[MoneyRow]:
     """Return for each instrument the sum of positions, and the lots that were deposited less withdrawn."""
-    risk = core.state.risk
-    held: dict[int, int] = {}
-    for row in risk.positions[: int(risk.words[RW_POSITIONS])]:
-        instrument = int(row["instrument"])
-        held[instrument] = held.get(instrument, 0) + int(row["position_lots"])
-    moved: dict[int, int] = {}
+    held, moved = positions_of(core), dict[int, int]()
     for (_, instrument), lots in sorted(tally.transfers.items()):
         moved[instrument] = moved.get(instrument, 0) + lots
+    opening = tally.opening_positions
     return [
-        _money_row(entry.symbol, held.get(identity, 0), moved.get(identity, 0), str)
-        for identity, entry in sorted(directory_of(risk).instruments.items())
+        _money_row(entry.symbol, opening.get(each, 0), held.get(each, 0), moved.get(each, 0), str)
+        for each, entry in sorted(directory_of(core.state.risk).instruments.items())
     ]
 
 
-def _money_row(what: str, held: int, moved: int, text: Callable[[int], str]) -> MoneyRow:
+def _money_row(what: str, opening: int, held: int, moved: int, text: Callable[[int], str]) -> MoneyRow:
     return MoneyRow(
-        what=what, held=whole(held), held_text=text(held), transferred=whole(moved), transferred_text=text(moved),
-        ok=held == moved,
-    )  # fmt: skip
+        what=what,
+        opening=whole(opening),
+        opening_text=text(opening),
+        held=whole(held),
+        held_text=text(held),
+        transferred=whole(moved),
+        transferred_text=text(moved),
+        ok=held == opening + moved,
+    )
 
 
 def _orders_row(tally: Tally) -> OrdersRow:
@@ -80,12 +81,14 @@ def _lots_row(core: Core, tally: Tally) -> LotsRow:
     books = core.dump_books().values()
     resting = sum(order[1] for levels in books for _, orders in levels for order in orders)
     gone = tally.filled_lots + tally.ended_lots + tally.reduced_lots
+    came = tally.opening_lots + tally.accepted_lots + tally.added_lots
     return LotsRow(
+        opening=whole(tally.opening_lots),
         accepted=whole(tally.accepted_lots),
         added=whole(tally.added_lots),
         filled=whole(tally.filled_lots),
         ended=whole(tally.ended_lots),
         reduced=whole(tally.reduced_lots),
         resting=whole(resting),
-        ok=tally.accepted_lots + tally.added_lots == gone + resting and tally.open_lots == resting,
+        ok=came == gone + resting and tally.open_lots == resting,
     )

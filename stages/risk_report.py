@@ -15,8 +15,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from journal.reader import JournalReader
 from protocols.codes import ENDING_REASONS, LIMIT_UNLIMITED, KillLevel, Limit, Reason
 from protocols.directory import Directory
+from protocols.layouts import COMMAND, layout_hash
 from protocols.risk_terms import SWITCH_WORDS, money_text
 from protocols.text import unpack_text
 from stages.core import Core
@@ -27,7 +29,7 @@ from stages.limit_uses import exact_cash, loss_of, seen_cash
 from stages.limits_view import LimitUse, limit_uses
 from stages.permissions_view import session_name
 from stages.reconcile import reconcile
-from stages.replay import Replayer
+from stages.replay import Replayer, journal_directory
 from stages.risk_report_model import (
     AccountReport,
     Engaged,
@@ -62,15 +64,27 @@ def read_risk(
     to_seq: int = 0,
     tally: Tally | None = None,
     on_progress: Callable[[int], None] | None = None,
+    *,
+    snapshots: bool = True,
 ) -> Replayer:
-    """Replay a journal up to a sequence (0: to its end); then let risk see all outcomes, as the next command would."""
-    replayer = Replayer(data_dir, to_seq=to_seq)
-    see_outcomes = None if tally is None else tally.see_outcomes
-    see_commands = None if tally is None else tally.see_commands
-    replayer.run(see_outcomes, on_progress, see_commands)
+    """Replay a journal up to a sequence (0: to its end); then let risk see all outcomes, as the next command would.
+
+    With ``snapshots`` it begins behind the newest one that holds; so it does where the first commands were pruned.
+    """
+    replayer = Replayer(data_dir, to_seq=to_seq, snapshots=snapshots or is_pruned(data_dir))
+    replayer.begin(keeps_outcomes=tally is not None)
+    if tally is not None:
+        tally.follow(replayer)
+    replayer.run(None if tally is None else tally.see, on_progress)
     if replayer.core is not None:
         apply_feed(replayer.core.state.risk, np.int64(replayer.core.last_seq))
     return replayer
+
+
+def is_pruned(data_dir: str | Path) -> bool:
+    """Tell whether a journal begins behind its first command."""
+    with JournalReader(journal_directory(data_dir), layout_hash(COMMAND)) as reader:
+        return reader.first_seq > 1
 
 
 def make_report(core: Core, tally: Tally, time_ns: int) -> RiskReport:
@@ -93,6 +107,7 @@ class _Maker:
     def report(self) -> RiskReport:
         return RiskReport(
             seq=self.core.last_seq,
+            since_seq=self.tally.since_seq,
             time_ns=self.time_ns,
             accounts=[self._account(identity) for identity in sorted(self.ids.accounts)],
             firms=[self._firm(int(identity)) for identity in np.nonzero(self.risk.firms["known"])[0]],

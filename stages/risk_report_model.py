@@ -134,6 +134,8 @@ class MoneyRow(msgspec.Struct, frozen=True, kw_only=True):
     """One currency, or one instrument in lots: what all accounts hold, and what was deposited less withdrawn."""
 
     what: str
+    opening: Whole  # what they held where the report began
+    opening_text: str
     held: Whole
     held_text: str
     transferred: Whole
@@ -154,6 +156,7 @@ class OrdersRow(msgspec.Struct, frozen=True, kw_only=True):
 class LotsRow(msgspec.Struct, frozen=True, kw_only=True):
     """Lots accepted, and what became of them."""
 
+    opening: Whole  # what rested where the report began
     accepted: Whole
     added: Whole  # by replaces
     filled: Whole
@@ -176,6 +179,7 @@ class RiskReport(msgspec.Struct, frozen=True, kw_only=True):
     """All that ``risk report --json`` prints."""
 
     seq: int
+    since_seq: int  # what is reconciled came after this one, and who engaged switches is known from there on
     time_ns: int
     accounts: list[AccountReport]
     firms: list[FirmReport]

@@ -1,8 +1,9 @@
 """What a journal says beside the state that it leads to: counts of orders and lots, transfers, who engaged a switch.
 
-Fed by a replay (:class:`stages.replay.Replayer`) with commands and then with their outcomes; read by
-:mod:`stages.risk_report`, which holds it against the state and the books. It takes nothing from them: lots are counted
-from what outcomes say, order by order, so that a book that lost one does not agree.
+Fed by a replay (:class:`stages.replay.Replayer`) with commands and their outcomes; read by :mod:`stages.risk_report`,
+which holds it against the state and the books. It takes nothing from them but what they held where the replay began,
+behind a snapshot perhaps: lots are counted from what outcomes say, order by order, so that a book that lost one does
+not agree.
 
 Invariants: the lots of an order after an outcome are those that the outcome tells; an order that has none left is
 forgotten. Sums are Python integers, which do not wrap.
@@ -27,6 +28,9 @@ from protocols.codes import (
     Side,
 )
 from protocols.text import unpack_text
+from stages.core import Core
+from stages.holdings import cash_of, positions_of
+from stages.replay import Replayer
 
 __all__ = ["Engagement", "Tally"]
 
@@ -56,6 +60,11 @@ class Tally:
         self.transfers: dict[tuple[int, int], int] = {}  # by (account, instrument): deposits less withdrawals
         self._engaged: dict[tuple[int, int, str, int], Engagement] = {}
         self._kills: dict[int, Engagement] = {}  # commands whose answers are not seen yet
+        self.since_seq = 0
+        self.opening_lots = 0
+        self.opening_cash: dict[str, int] = {}
+        self.opening_positions: dict[int, int] = {}
+        self._replayer: Replayer | None = None
         self._ids = np.zeros(0, np.int64)  # open orders, ascending, and their leaves
         self._leaves = np.zeros(0, np.int64)
 
@@ -68,6 +77,28 @@ class Tally:
     def open_lots(self) -> int:
         """How many lots rest, by what outcomes have told."""
         return exact_sum(self._leaves)
+
+    def follow(self, replayer: Replayer) -> None:
+        """Count what a replay does; to be called when it stands where it begins, before it runs."""
+        self._replayer = replayer
+        if replayer.core is not None:
+            self._open(replayer.core)
+
+    def see(self, outcomes: Any) -> None:
+        """Look at all outcomes of the commands that the replay was fed last."""
+        assert self._replayer is not None and self._replayer.core is not None
+        self.see_commands(self._replayer.fed)
+        self.see_outcomes(outcomes)
+
+    def _open(self, core: Core) -> None:
+        """Take what a core holds as what there was before the first command that is counted."""
+        self.since_seq = core.last_seq
+        self.opening_cash, self.opening_positions = cash_of(core), positions_of(core)
+        books = core.dump_books().values()
+        orders = sorted((order[0], order[1]) for levels in books for _, level in levels for order in level)
+        self._ids = np.array([order_id for order_id, _ in orders], np.int64)
+        self._leaves = np.array([leaves for _, leaves in orders], np.int64)
+        self.opening_lots = self.open_lots
 
     def see_commands(self, commands: Any) -> None:
         """Look at commands before they are carried out."""

@@ -132,12 +132,12 @@ def config_commands(
     risk: RiskState,
     books: Books | None = None,
     now_ns: int = 0,
-    references: Mapping[int, int] | None = None,
+    references: Mapping[str, int] | None = None,
 ) -> Any:
     """Return the commands that bring a state to the configuration; raise ConfigError for what cannot change.
 
     Without books nothing is known of bands and schedules. What is scheduled comes after ``now_ns``. ``references`` are
-    those that the configuration gave collars before (:class:`stages.venue_risk.ConfiguredReferences`).
+    those that the configuration gave collars before, in ticks by symbol (:mod:`stages.configured`).
     """
     days, ids = day_state_of(risk, books), assigned_ids(config, risk)
     limits = _limit_commands(config, ids, risk)
@@ -195,7 +195,7 @@ def _limit_commands(config: VenueConfig, ids: Directory, risk: RiskState) -> dic
 
 
 def _instrument_commands(
-    config: VenueConfig, ids: Directory, risk: RiskState, days: DayState, references: Mapping[int, int]
+    config: VenueConfig, ids: Directory, risk: RiskState, days: DayState, references: Mapping[str, int]
 ) -> Any:
     """Return definitions of instruments, each with its bands, its collars and its short sales behind it."""
     known = directory_of(risk)

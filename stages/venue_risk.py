@@ -5,8 +5,7 @@ sequenced again. What the file does not name at all (an instrument of an account
 limits are those of :mod:`stages.venue_limits`.
 
 The reference of a collar is given once, and when it changes in the file: later ones are an operator's, or trade
-prices, and a restart must not bring back that of a morning. What the file said last is in the journal: a COLLAR with a
-reference by ``venue.toml`` (:class:`ConfiguredReferences`).
+prices, and a restart must not bring back that of a morning. What the file said last is in :mod:`stages.configured`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from protocols.codes import KIND_COLLAR, Permit
+from protocols.codes import Permit
 from protocols.directory import Directory
 from protocols.layouts import COMMAND
 from protocols.risk_commands import collar, day_begin, define_firm, fees, permit, permit_session
@@ -31,7 +30,6 @@ from stages.state import ACCOUNT_SHORT_EXEMPT, INSTRUMENT_NO_SHORT_SALES, RiskSt
 from stages.state_words import RW_DAY_NS, RW_SESSIONS
 
 __all__ = [
-    "ConfiguredReferences",
     "access_commands",
     "collar_commands",
     "day_commands",
@@ -44,21 +42,6 @@ __all__ = [
 
 NONE = np.zeros(0, dtype=COMMAND)
 BY = CONFIGURED_BY
-
-
-class ConfiguredReferences:
-    """Which reference the configuration gave a collar last, by instrument: seen in the commands of a journal."""
-
-    def __init__(self) -> None:
-        self.ticks: dict[int, int] = {}
-        self._by = pack_text(BY)
-
-    def see(self, commands: Any) -> None:
-        """Look at commands as they come by."""
-        for row in commands[commands["kind"] == KIND_COLLAR]:
-            words = tuple(int(row[f"cl{word}"]) for word in range(3))
-            if words == self._by and row["price_ticks"]:
-                self.ticks[int(row["instrument"])] = int(row["price_ticks"])
 
 
 def firm_commands(config: VenueConfig, risk: RiskState) -> Any:
@@ -128,14 +111,18 @@ def short_sale_commands(entry: Instrument, identity: int, record: Any) -> Any:
     return permit(Permit.SHORT_SALES, int(allowed), instrument=identity, by=BY)
 
 
-def collar_commands(entry: Instrument, identity: int, record: Any, references: Mapping[int, int]) -> Any:
-    """Return the collars of an instrument if the state has others, or the file a reference that it did not have."""
+def collar_commands(entry: Instrument, identity: int, record: Any, references: Mapping[str, int]) -> Any:
+    """Return the collars of an instrument if the state has others, or the file a reference that it did not have.
+
+    Where nobody knows what the file had, a reference is given to an instrument that has none.
+    """
     wanted = entry.collar
     held = Collar(
         *(int(record[name]) for name in ("collar_unit", "static_width", "dynamic_width", "stale_ns"))
     )
     reference = entry.collar_reference_ticks
-    if references.get(identity, 0) == reference:
+    before = references.get(entry.symbol, reference)
+    if record["static_reference"] and before == reference:
         reference = 0
     if not reference and (wanted == held or not (wanted.is_on or held.is_on)):
         return NONE

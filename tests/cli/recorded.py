@@ -36,8 +36,8 @@ START_NS = 1_800_000_000_000_000_000
 class Recorder:
     """Takes commands one by one, keeps their outcomes and digests, and writes the journal at the end."""
 
-    def __init__(self) -> None:
-        venue = venue_command(CAPACITY)
+    def __init__(self, capacity: Capacity = CAPACITY) -> None:
+        venue = venue_command(capacity)
         self.core = Core(capacities_of(venue), input_slots=64, output_slots=256)
         self.commands: list[Any] = []
         self.outcomes: list[Any] = []

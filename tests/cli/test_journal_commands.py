@@ -14,6 +14,7 @@ import pytest
 from cli.app import main
 from cli.exit_codes import ExitCode
 from cli.journal_commands import command_fields
+from journal.reader import JournalReader
 from journal.segment import SEGMENT_HEADER_BYTES
 from journal.writer import JournalWriter
 from protocols.codes import FLAG_OFF_LOT, FLAG_OFF_TICK, CommandFlag, Kind, OrdType, Side
@@ -99,9 +100,12 @@ def test_verify_finds_nothing_in_a_sound_journal(
     out = capsys.readouterr().out
     assert out.startswith(f"{directory / 'journal'}: {recorder.last_seq} commands in ")
     assert out.endswith(" 0 findings, 0 fatal\n")
+    with JournalReader(directory / "journal") as reader:
+        blocks = reader.info().block_count
     assert main(["journal", "verify", str(directory), "--json"]) == ExitCode.OK
     assert json.loads(capsys.readouterr().out) == {
         "directory": str(directory / "journal"), "ok": True, "fatal": 0, "findings": [],
+        "segments": 1, "blocks": blocks, "records": recorder.last_seq, "sealed": 0, "chain": "",
     }  # fmt: skip
 
 

@@ -230,7 +230,7 @@ def day_venue(**changes: Any) -> VenueConfig:
     return msgspec.structs.replace(decode_config(example_toml(), cores={0, 1}), **without_days)
 
 
-def rest_of(config: VenueConfig, core: Core, references: dict[int, int] | None = None) -> Any:
+def rest_of(config: VenueConfig, core: Core, references: dict[str, int] | None = None) -> Any:
     """Return what a core does not hold yet of a configuration that has given these references to collars before."""
     return config_commands(config, core.state.risk, core.state.books, NOW_NS, references)
 
@@ -248,7 +248,7 @@ def test_trading_days_are_defined_once() -> None:
         Kind.SCHEDULE,
     ]
     send(core, commands)
-    assert len(rest_of(config, core, {1: 15_000})) == 0
+    assert len(rest_of(config, core, {"AAPL": 15_000})) == 0
     risk, books = core.state.risk, core.state.books
     assert traits_of(risk, 1) == Traits(100, 500_000, 500, 1, 1, 1)
     assert bands_of(risk, books, 1) == (config.instruments[0].bands, 15_000)
@@ -267,12 +267,12 @@ def test_only_what_changed_of_trading_days_is_sequenced() -> None:
     changed = with_instrument(changed, 0, dynamic_band="3.00", initial_state="closed")
     changed = with_account(changed, 1, firm=2)
     changed = msgspec.structs.replace(changed, schedules=config.schedules[:1])
-    commands = rest_of(changed, core, {1: 15_000})
+    commands = rest_of(changed, core, {"AAPL": 15_000})
     firm = [Kind.FIRM, Kind.LIMIT, Kind.LIMIT, Kind.LIMIT, Kind.LIMIT]
     expected = [*firm, Kind.BANDS, Kind.INSTRUMENT, Kind.ACCOUNT, Kind.SCHEDULE, Kind.SCHEDULE]
     assert kinds(commands) == expected and commands["side"][-2:].tolist() == [2, 1]
     send(core, commands)
-    assert len(rest_of(changed, core, {1: 15_000})) == 0
+    assert len(rest_of(changed, core, {"AAPL": 15_000})) == 0
     assert int(core.state.books[0].markets[1]["state"]) == TradingState.CONTINUOUS
 
 

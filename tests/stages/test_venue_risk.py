@@ -41,7 +41,6 @@ from stages.limit_rows import Holder, LimitRows
 from stages.state_words import RW_DAY
 from stages.venue import adjusted_limits, assigned_ids, config_commands, venue_command
 from stages.venue_limits import commands_of, differences_of, wanted_limits
-from stages.venue_risk import ConfiguredReferences
 
 pytestmark = pytest.mark.jitoff
 
@@ -81,25 +80,25 @@ class Venue:
 
     def __init__(self, config: VenueConfig) -> None:
         self.core = Core(capacities_of(venue_command(CAPACITY)), input_slots=256, output_slots=1024)
-        self.references = ConfiguredReferences()
+        self.references: dict[str, int] = {}
         self.send(np.array([venue_command(CAPACITY)], dtype=COMMAND))
         self.first = self.start(config)
 
     def due(self, config: VenueConfig, now_ns: int = NOW_NS) -> Any:
         """Return what a start would sequence."""
         state = self.core.state
-        return config_commands(config, state.risk, state.books, now_ns, self.references.ticks)
+        return config_commands(config, state.risk, state.books, now_ns, self.references)
 
     def start(self, config: VenueConfig, now_ns: int = NOW_NS) -> Any:
         """Start; all commands must be accepted, and a second start needs none."""
         commands = self.due(config, now_ns)
         self.send(commands, now_ns)
+        self.references = {entry.symbol: entry.collar_reference_ticks for entry in config.instruments}
         assert len(self.due(config, now_ns)) == 0
         return commands
 
     def send(self, commands: Any, now_ns: int = NOW_NS) -> Any:
         """Sequence commands, which must be accepted."""
-        self.references.see(commands)
         outcomes = self.core.process(self.core.stamp(commands, now_ns))
         rejected = outcomes[outcomes["type"] == OutcomeType.REJECTED]
         assert not len(rejected), [(Kind(row["kind"]).name, int(row["reason"])) for row in rejected]

@@ -19,7 +19,7 @@ from cli.history import WHEN_HELP
 from cli.render import DEFAULT_DATA, Data, Json, print_json, table
 
 if TYPE_CHECKING:
-    from stages.risk_report_model import AccountReport, FirmReport, RiskReport
+    from stages.risk_report_model import AccountReport, Engaged, FirmReport, RiskReport
 
 __all__ = ["app", "report"]
 
@@ -144,10 +144,16 @@ def _engaged(made: RiskReport) -> list[str]:
     if not made.venue.engaged:
         return ["switches: none is engaged"]
     return [
-        f"switch: {each.level}{f' {each.name}' if each.name else ''} {each.switch}, by {each.by or 'nobody named'}"
-        + (f", {_time(each.time_ns)}, sequence {each.seq:,}" if each.seq else "")
+        f"switch: {each.level}{f' {each.name}' if each.name else ''} {each.switch}, {_by(each, made.since_seq)}"
         for each in made.venue.engaged
     ]
+
+
+def _by(switch: Engaged, since_seq: int) -> str:
+    """Say who engaged a switch and when."""
+    if switch.seq:
+        return f"by {switch.by or 'nobody named'}, {_time(switch.time_ns)}, sequence {switch.seq:,}"
+    return f"by {switch.by}" if switch.by else f"at sequence {since_seq:,} or before"
 
 
 def _reconciliation(made: RiskReport) -> list[str]:
@@ -166,8 +172,9 @@ def _reconciliation(made: RiskReport) -> list[str]:
         f"{orders.rejected_by_matching:,} rejected by matching + {orders.accepted:,} accepted: {_verdict(orders.ok)}"
     )
     lines.append(
-        f"lots: {lots.opening} at first + {lots.accepted} accepted + {lots.added} added by replaces = {lots.filled} filled + {lots.ended} "
-        f"cancelled or expired + {lots.reduced} reduced + {lots.resting} resting: {_verdict(lots.ok)}"
+        f"lots: {lots.opening} at first + {lots.accepted} accepted + {lots.added} added by replaces = "
+        f"{lots.filled} filled + {lots.ended} cancelled or expired + {lots.reduced} reduced + {lots.resting} resting: "
+        f"{_verdict(lots.ok)}"
     )
     return lines
 

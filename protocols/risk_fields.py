@@ -1,7 +1,7 @@
 """Commands that set risk controls as people and scripts read them; part of :mod:`protocols.command_fields`.
 
-Whose a command is stands in the fields that it uses: a firm, an account, an instrument, a session by name. ``by`` is who
-gave it, null where nobody is named.
+Whose a command is stands in the fields that it uses: a firm, an account, an instrument, a session by name. ``by`` is
+who gave it, null where nobody is named.
 """
 
 from __future__ import annotations

@@ -56,6 +56,7 @@ __all__ = [
     "read_risk",
 ]
 
+THROTTLED: Final = "throttled"
 BY_RISK: Final = "risk"  # who engages the throttle
 
 
@@ -246,7 +247,7 @@ def _engaged(level: KillLevel, name: str, word: str, by: Engagement | None) -> E
         level=level.name.lower(),
         name=name,
         switch=word,
-        by=by.by if by else BY_RISK,
+        by=by.by if by else BY_RISK if word == THROTTLED else "",
         time_ns=by.time_ns if by else 0,
         seq=by.seq if by else 0,
     )

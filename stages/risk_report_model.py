@@ -110,7 +110,11 @@ class InstrumentReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Engaged(msgspec.Struct, frozen=True, kw_only=True):
-    """A switch that is engaged: where, by whom, when; of the throttle, which risk engages, the time is not known."""
+    """A switch that is engaged: where, by whom, when.
+
+    Of the throttle, which risk engages, the time is not known (0); nor is it, nor by whom, of a switch that was engaged
+    before a report that begins behind a snapshot.
+    """
 
     level: str
     name: str

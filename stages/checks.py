@@ -12,8 +12,6 @@ from protocols.codes import (
     FLAG_POST_REPRICE,
     FLAG_STP_MASK,
     FLAG_STP_SHIFT,
-    LIMIT_MAX_LONG,
-    LIMIT_MAX_SHORT,
     REASON_INVALID_DISPLAY_QTY,
     REASON_INVALID_EXPIRE_TIME,
     REASON_INVALID_MIN_QTY,
@@ -63,6 +61,24 @@ def session_is_open(s, session):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def is_known_instrument(s, instrument):  # type: ignore[no-untyped-def]
+    """Tell whether an instrument id is defined."""
+    return 0 < instrument < s.instruments.shape[0] and s.instruments[instrument].known != 0
+
+
+@inlined
+def is_known_account(s, account_id):  # type: ignore[no-untyped-def]
+    """Tell whether an account id is defined."""
+    return 0 < account_id < s.accounts.shape[0] and s.accounts[account_id].known != 0
+
+
+@inlined
+def is_known_firm(s, firm_id):  # type: ignore[no-untyped-def]
+    """Tell whether a firm id is defined."""
+    return 0 < firm_id < s.firms.shape[0] and s.firms[firm_id].known != 0
+
+
+@inlined
 def check_qty(command):  # type: ignore[no-untyped-def]
     """Judge a quantity."""
     if (np.int64(command.flags) & FLAG_OFF_LOT) != 0:
@@ -85,14 +101,6 @@ def check_price(s, command, instrument):  # type: ignore[no-untyped-def]
     if price < instrument.low_ticks or (instrument.high_ticks != 0 and price > instrument.high_ticks):
         return REASON_PRICE_OUT_OF_BAND
     return REASON_NONE
-
-
-@inlined
-def check_exposure(s, account_id, position_lots, open_lots, side, more_lots):  # type: ignore[no-untyped-def]
-    """Judge the worst-case position if ``more_lots`` are added to the open orders of a side."""
-    if side == SIDE_BUY:
-        return position_lots + open_lots + more_lots <= s.limits[account_id, LIMIT_MAX_LONG]
-    return open_lots - position_lots + more_lots <= s.limits[account_id, LIMIT_MAX_SHORT]
 
 
 @inlined
@@ -136,12 +144,6 @@ def use_cl_ord_id(s, command, session, order_id):  # type: ignore[no-untyped-def
     s.words[RW_CL_SUM] += blend(blend(np.int64(command.cl0), np.int64(command.cl1)), whose) ^ np.int64(
         order_id
     )
-
-
-@inlined
-def position_key(account, instrument):  # type: ignore[no-untyped-def]
-    """Return the map key of a position; never 0."""
-    return (np.int64(account) << 20) ^ np.int64(instrument)
 
 
 @inlined

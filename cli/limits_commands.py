@@ -245,7 +245,7 @@ def import_(
     from stages.definitions import directory_of
     from stages.limit_rows import LimitRows
     from stages.limits_file import read_limits
-    from stages.venue_limits import differences_of, holder_name
+    from stages.venue_limits import commands_of, differences_of, holder_name
 
     who = operator_name(by)
     about = None if dry_run else about_pipeline(data)
@@ -260,7 +260,7 @@ def import_(
     ]
     changes = []
     for each in differences:
-        answer = None if dry_run else ask(data, each.command(who))
+        answer = None if dry_run else ask(data, commands_of([each], who))
         old = each.old if answer is None else int(answer["leaves_lots"])
         name = holder_name(each.holder, ids)
         change = _change(name, key_of(each.limit), each.is_warning, old, each.new, answer, who)

@@ -69,37 +69,20 @@ def define_account(
 
 
 def set_limits(
-    limit: Any, value: Any, *, account: Any = 0, instrument: Any = 0, firm: Any = 0, configured: bool = False,
-    by: str = "", **columns: Any,
+    limit: Any, value: Any, *, account: Any = 0, instrument: Any = 0, firm: Any = 0, part: Any = LIMIT_PART_VALUE,
+    configured: bool = False, by: str = "", **columns: Any,
 ) -> Any:  # fmt: skip
     """Return limits (codes.Limit) of accounts, firms, instruments, or accounts in instruments."""
-    return _limits(LIMIT_PART_VALUE, limit, value, account, instrument, firm, configured, by, columns)
-
-
-def set_warnings(
-    limit: Any, percent: Any, *, account: Any = 0, instrument: Any = 0, firm: Any = 0, configured: bool = False,
-    by: str = "", **columns: Any,
-) -> Any:  # fmt: skip
-    """Return from how many percent of limits on risk warns, 0 for never."""
-    return _limits(LIMIT_PART_WARNING, limit, percent, account, instrument, firm, configured, by, columns)
-
-
-def _limits(
-    part: int,
-    limit: Any,
-    value: Any,
-    account: Any,
-    instrument: Any,
-    firm: Any,
-    configured: bool,
-    by: str,
-    columns: dict[str, Any],
-) -> Any:
     flags = int(CommandFlag.CONFIGURED) if configured else 0
     whose = {"account": account, "instrument": instrument, "aux0": firm}
     return make_commands(
         Kind.LIMIT, tif=part, ord_type=limit, qty_lots=value, flags=flags, cl=by, **whose, **columns
     )
+
+
+def set_warnings(limit: Any, percent: Any, **columns: Any) -> Any:
+    """Return from how many percent of limits on risk warns, 0 for never; whose as :func:`set_limits` has it."""
+    return set_limits(limit, percent, part=LIMIT_PART_WARNING, **columns)
 
 
 def kill(

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from protocols.codes import FLAG_MARKET_DATA, KIND_INSTRUMENT, KIND_VENUE
+from protocols.codes import FLAG_MARKET_DATA, FLAG_PREFUNDED, KIND_ACCOUNT, KIND_INSTRUMENT, KIND_VENUE
+from protocols.commands import make_commands
 from protocols.directory import AccountEntry, Directory, InstrumentEntry
 from protocols.layouts import COMMAND
-from protocols.risk_commands import define_account
 from protocols.text import pack_text, unpack_text
 from stages.config import Account, Capacity, ConfigError, Instrument, VenueConfig
 from stages.config_trading import Bands
@@ -24,6 +24,7 @@ from stages.state import ACCOUNT_PREFUNDED, RiskState
 from stages.state_words import RW_PARTITIONS
 from stages.venue_days import band_commands, schedule_commands, table_commands
 from stages.venue_limits import (
+    Difference,
     commands_of,
     differences_of,
     holder_name,
@@ -147,7 +148,9 @@ def config_commands(
         limits["firm"],
         _instrument_commands(config, ids, risk, days, references or {}),
         limits["instrument"],
-        _account_commands(config, ids, risk, limits),
+        _account_commands(config, ids, risk),
+        limits["account"],
+        *(permit_commands(config, each, ids.account_ids[each.name], risk) for each in config.accounts),
         access_commands(config, ids, risk),
         limits["position"],
         fee_commands(config, ids, risk),
@@ -172,26 +175,25 @@ def assigned_ids(config: VenueConfig, risk: RiskState) -> Directory:
     """Return the ids that the state has given, and those that what is new in the file gets: the next ones."""
     known = directory_of(risk)
     instruments, accounts = dict(known.instruments), dict(known.accounts)
-    for entry in config.instruments:
-        if entry.symbol not in known.instrument_ids:
-            identity = max(instruments, default=0) + 1
-            units = entry.tick_e8, entry.lot_e8, entry.currency
-            instruments[identity] = InstrumentEntry(identity, entry.symbol, *units)
-    for account in config.accounts:
-        if account.name not in known.account_ids:
-            identity = max(accounts, default=0) + 1
-            accounts[identity] = AccountEntry(identity, account.name)
+    next_id = max(instruments, default=0) + 1
+    new_instruments = [entry for entry in config.instruments if entry.symbol not in known.instrument_ids]
+    for identity, entry in enumerate(new_instruments, start=next_id):
+        units = entry.tick_e8, entry.lot_e8, entry.currency
+        instruments[identity] = InstrumentEntry(identity, entry.symbol, *units)
+    next_id = max(accounts, default=0) + 1
+    new_accounts = [account for account in config.accounts if account.name not in known.account_ids]
+    for identity, account in enumerate(new_accounts, start=next_id):
+        accounts[identity] = AccountEntry(identity, account.name)
     return Directory(instruments.values(), accounts.values())
 
 
-def _limit_commands(config: VenueConfig, ids: Directory, risk: RiskState) -> dict[Any, Any]:
-    """Return the limits that differ: of firms, instruments, positions by that word, of accounts by their ids."""
+def _limit_commands(config: VenueConfig, ids: Directory, risk: RiskState) -> dict[str, Any]:
+    """Return the limits that differ, by the kind of their holders."""
     rows = LimitRows(risk)
-    parts: dict[Any, list[Any]] = {"firm": [], "instrument": [], "position": []}
+    found: dict[str, list[Difference]] = {"firm": [], "instrument": [], "account": [], "position": []}
     for wanted in wanted_limits(config, ids):
-        place = wanted.holder.account if wanted.holder.kind == "account" else wanted.holder.kind
-        parts.setdefault(place, []).extend(differences_of(wanted, rows))
-    return {place: commands_of(differences) for place, differences in parts.items()}
+        found[wanted.holder.kind] += differences_of(wanted, rows)
+    return {kind: commands_of(differences) for kind, differences in found.items()}
 
 
 def _instrument_commands(
@@ -239,10 +241,11 @@ def _check_partition(key: str, entry: Instrument, record: Any) -> None:
         raise ConfigError(key, problem, entry.partition)
 
 
-def _account_commands(config: VenueConfig, ids: Directory, risk: RiskState, limits: Mapping[Any, Any]) -> Any:
-    """Return definitions of accounts, each with its limits and permissions behind it."""
+def _account_commands(config: VenueConfig, ids: Directory, risk: RiskState) -> Any:
+    """Return definitions of accounts that are new, or belong to another firm."""
     known = directory_of(risk)
-    parts = [np.zeros(0, dtype=COMMAND)]
+    rows: list[tuple[int, int, int, int]] = []
+    names: list[str] = []
     for row, account in enumerate(config.accounts):
         identity = ids.account_ids[account.name]
         is_new = account.name not in known.account_ids
@@ -251,10 +254,13 @@ def _account_commands(config: VenueConfig, ids: Directory, risk: RiskState, limi
         else:
             _check_account(f"account[{row}]", account, risk.accounts[identity])
         if is_new or firm_of(risk, identity) != account.firm:
-            traits = {"firm": account.firm, "prefunded": account.prefunded}
-            parts.append(define_account(identity, account.name, account.currency, **traits))
-        parts += [limits[identity], permit_commands(config, account, identity, risk)]
-    return np.concatenate(parts)
+            rows.append((identity, currency_code(account.currency), account.firm, account.prefunded))
+            names.append(account.name)
+    if not rows:
+        return np.zeros(0, dtype=COMMAND)
+    identities, currencies, firms, prefunded = np.array(rows, dtype=np.int64).T
+    traits = {"orig2": currencies, "instrument": firms, "flags": prefunded * FLAG_PREFUNDED}
+    return make_commands(KIND_ACCOUNT, account=identities, cl=names, **traits)
 
 
 def _check_account(key: str, account: Account, record: Any) -> None:

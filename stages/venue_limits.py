@@ -15,7 +15,7 @@ import numpy as np
 from protocols.codes import Limit
 from protocols.directory import Directory
 from protocols.layouts import COMMAND
-from protocols.risk_commands import set_limits, set_warnings
+from protocols.risk_commands import set_limits
 from protocols.risk_terms import CONFIGURED_BY, key_of, limit_text
 from stages.config_model import VenueConfig
 from stages.config_risk import percents_of
@@ -49,21 +49,12 @@ class Difference(NamedTuple):
     old: int
     new: int
 
-    def command(self, by: str) -> Any:
-        """Return the command that makes it so, marked as the configuration's."""
-        make = set_warnings if self.is_warning else set_limits
-        return make(int(self.limit), self.new, **_whose(self.holder), configured=True, by=by)
-
     def text(self) -> str:
         """Return it as ``max_long: 100 → 200``."""
         key = key_of(self.limit)
         if self.is_warning:
             return f"{key} warn: {self.old}% → {self.new}%"
         return f"{key}: {limit_text(self.limit, self.old)} → {limit_text(self.limit, self.new)}"
-
-
-def _whose(holder: Holder) -> dict[str, int]:
-    return {"account": holder.account, "instrument": holder.instrument, "firm": holder.firm}
 
 
 def wanted_limits(config: VenueConfig, ids: Directory) -> Iterator[WantedLimits]:
@@ -117,8 +108,15 @@ def _all_differences(wanted: WantedLimits, held: LimitRow) -> list[Difference]:
 
 
 def commands_of(differences: list[Difference], by: str = CONFIGURED_BY) -> Any:
-    """Return the commands that make differences vanish."""
-    return np.concatenate([np.zeros(0, dtype=COMMAND), *(each.command(by) for each in differences)])
+    """Return the commands that make differences vanish, marked as the configuration's; one array for all of them."""
+    if not differences:
+        return np.zeros(0, dtype=COMMAND)
+    rows = np.array(
+        [(*each.holder, each.limit, each.is_warning, each.new) for each in differences], dtype=np.int64
+    )
+    accounts, instruments, firms, limits, parts, values = rows.T
+    whose = {"account": accounts, "instrument": instruments, "firm": firms}
+    return set_limits(limits, values, part=parts, **whose, configured=True, by=by)
 
 
 def holder_name(holder: Holder, ids: Directory) -> str:

@@ -85,7 +85,7 @@ def permit_commands(config: VenueConfig, account: Account, identity: int, risk: 
         for which, value, was in zip(what, wanted, held, strict=True)
         if value != was
     ]
-    return np.concatenate([NONE, *parts])
+    return np.concatenate(parts) if parts else NONE
 
 
 def access_commands(config: VenueConfig, ids: Directory, risk: RiskState) -> Any:

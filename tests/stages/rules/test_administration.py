@@ -236,7 +236,7 @@ def test_invalid_kinds(desk: Desk, kind: int) -> None:
 def test_administrative_outcome(
     desk: Desk, kind: int, given: dict[str, Any], expected: dict[str, int]
 ) -> None:
-    """One outcome at index 0 with kind, session, texts, side, account, instrument; but for a few kinds all amounts are 0."""
+    """One outcome at index 0 with kind, session, texts, side, account, instrument; amounts of few kinds only."""
     command = make_command(kind, **{"session": 2 if kind != Kind.SESSION_CLOSE else 1, "orig1": 3, **given})
     expected = {"session": command.session, **expected}
     rejected = expected.get("reason", 0) != 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from protocols.codes import Kind, OrdType, OutcomeType, Reason, Tif
 from protocols.commands import make_commands
 from protocols.risk_commands import deposit
 from stages.configured import read_references
-from tests.e2e.harness import Lab, Pipeline, until
+from tests.cli.terminal import in_terminal, read_terminal
+from tests.e2e.harness import DEADLINE_S, Lab, Pipeline, until
 
 FIRM = '[[firm]]\nid = 7\nname = "SEVEN"\ncurrency = "USD"\ncredit = "1000000"\nwarn = { credit = 50 }\n'
 
@@ -136,6 +138,19 @@ def test_levels_of_a_kill(lab: Lab) -> None:
         assert wanted in operate(lab, "kill", *words, code=code)
     pipeline.stop()
     lab.replay()
+
+
+def test_a_kill_of_the_venue_is_asked_for(lab: Lab) -> None:
+    """In a terminal: no answer but yes does it; then it is done at once."""
+    lab.start(config=risk_venue(lab)).ready()
+    for answer, code in ((b"\n", ExitCode.FAILED), (b"n\n", ExitCode.FAILED), (b"yes\n", ExitCode.OK)):
+        process, terminal = in_terminal("kill", "venue", "--data", str(lab.data))
+        read_terminal(terminal, until=b"[y/N]")
+        os.write(terminal, answer)
+        told = read_terminal(terminal)
+        os.close(terminal)
+        assert process.wait(DEADLINE_S) == code
+        assert (b"not confirmed, nothing was done" if code else b"switches engaged now: killed") in told
 
 
 def test_limits_that_were_set_survive_kill_9_and_the_next_start(lab: Lab) -> None:

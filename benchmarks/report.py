@@ -19,6 +19,7 @@ from benchmarks.pipeline import LatencyRow, ThroughputRow
 from benchmarks.recovery import RecoveryRow, SnapshotRow
 from benchmarks.replay import ReplayRow
 from benchmarks.risk import CoreRow
+from benchmarks.risk_controls import ControlRow
 from benchmarks.start import StartRow
 from benchmarks.suite import Results
 
@@ -244,6 +245,7 @@ def _nanoseconds(runs: Runs) -> str:
 
 def _risk(section: Section) -> list[str]:
     rows = section.convert("rows", list[CoreRow])
+    controls = section.convert("controls", list[ControlRow])
     return [
         "Commands a second on one core.",
         "",
@@ -254,6 +256,13 @@ def _risk(section: Section) -> list[str]:
                  _rates(row.both), f"{row.risk_percent:.0f}%")
                 for row in rows
             ],
+        ),
+        "",
+        "Risk alone in a small venue, with one control on, and with all: nanoseconds a command.",
+        "",
+        *_table(
+            ("control", "rejects", "a command", "more than none"),
+            [(row.control, f"{row.rejects:,}", _nanoseconds(row.ns), f"{row.more_ns:.1f} ns") for row in controls],
         ),
     ]  # fmt: skip
 

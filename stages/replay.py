@@ -104,14 +104,18 @@ class Replayer:
         on_progress: Callable[[int], None] | None = None,
     ) -> ReplayResult:
         """Replay to the end, or to ``to_seq``; outcomes go to ``on_outcomes`` as they come, see ``fed``."""
-        if self._snapshots and self.core is None:
-            self._begin_behind_snapshot(keeps_outcomes=on_outcomes is not None)
+        self.begin(keeps_outcomes=on_outcomes is not None)
         with ReadAhead(self.reader, CHUNK, self.to_seq) as chunks:
             for rows in chunks:
                 self._replay(rows.reshape(-1).view(COMMAND), on_outcomes)
                 if on_progress is not None:
                     on_progress(self.last_seq)
         return self.result()
+
+    def begin(self, *, keeps_outcomes: bool) -> None:
+        """Stand behind the snapshot, if it is to begin there: for who looks at the state before it runs."""
+        if self._snapshots and self.core is None:
+            self._begin_behind_snapshot(keeps_outcomes=keeps_outcomes)
 
     @property
     def last_seq(self) -> int:

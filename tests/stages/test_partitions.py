@@ -17,15 +17,12 @@ from hypothesis import strategies as st
 
 from protocols.codes import Kind, OutcomeFlag, OutcomeType
 from protocols.commands import BUY, SELL
-from protocols.layouts import OUTCOME
 from ringbuffer.ring_words import store_word
-from stages.core import Core, collect_outcomes, feed_core
-from stages.matching import matching_step
-from stages.merge import merge_step
-from stages.risk import risk_step
+from stages.core import Core
 from stages.state import Capacities
 from stages.state_words import MW_OPEN, MW_REASON_COUNTS, MW_TYPE_COUNTS
 from stages.topology import CUR_OUTPUT_PUBLISH, CUR_WRITER
+from tests.stages.stepper import Stepper
 from tests.stages.steps import Sequence
 from tests.stages.strategies import SPECIAL, STATES, sequences
 from tests.twin.records import Outcome, from_row, make_command, to_array
@@ -34,55 +31,6 @@ pytestmark = pytest.mark.jitoff
 
 ANY_SEQUENCES = st.sampled_from([SPECIAL, STATES]).flatmap(sequences)
 ROOMY = {"max_levels": 400, "max_specials": 200, "max_orders": 400}
-
-
-class Stepper:
-    """The stages of a partitioned core, stepped one at a time in any order."""
-
-    def __init__(self, capacities: dict[str, int], slots: int, lane_slots: int) -> None:
-        core = Core(Capacities(**capacities), input_slots=slots, output_slots=slots, lane_slots=lane_slots)
-        self.core: Any = core
-        self.out = np.zeros((1 << 14, 16), dtype=np.int64)
-        self.position = 0
-        self.fed = 0
-
-    def step(self, which: int, commands: Any, budget: int) -> int:
-        """Let one stage do a little; return how much that was."""
-        core, p = self.core, self.core._partitions
-        if which == 0:
-            rows = commands.view(np.int64).reshape(-1, 16)
-            fed = int(feed_core(rows, self.fed, min(self.fed + budget, len(rows)), core._in_words,
-                                core._in_slot_words, 0))  # fmt: skip
-            self.fed += fed
-            return fed
-        if which == 1:
-            return int(
-                risk_step(core._in_words, core._in_slots, core._verdicts, core._out_words, core._out_slots,
-                          core.state.risk, budget)
-            )  # fmt: skip
-        if which == 2:
-            return int(
-                merge_step(core._in_words, core._in_slots, core._verdicts, core._out_words, core._out_slot_words,
-                           p, budget)
-            )  # fmt: skip
-        if which == 3:
-            before = self.position
-            self.position = int(collect_outcomes(core._out_words, core._out_slot_words, self.out, before))
-            return self.position - before
-        partition = (which - 4) % p.total
-        lane = p.lane_words[partition]
-        return int(
-            matching_step(
-                core._in_words, core._in_slots, core._verdicts, lane, lane, p.books[partition], budget
-            )
-        )
-
-    def finish(self, commands: Any) -> Any:
-        """Run all stages until nothing moves; return all outcomes."""
-        while sum(self.step(which, commands, 256) for which in range(4 + self.core._partitions.total)):
-            pass
-        assert self.fed == len(commands)
-        return self.out[: self.position].reshape(-1).view(OUTCOME)
 
 
 def partitioned(sequence: Sequence, partitions: int, **more: int) -> dict[str, int]:

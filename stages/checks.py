@@ -42,7 +42,7 @@ from protocols.codes import (
     TYPE_TRAILING_STOP,
 )
 from ringbuffer.kernel import inlined, kernel
-from stages.hashing import blend, text_find, text_insert
+from stages.hashing import blend, text_find, text_place
 from stages.state import MAX_LIMIT_TICKS, MAX_REFILLS
 from stages.state_words import (
     RW_CL_IDS,
@@ -116,9 +116,15 @@ def has_orig(command):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def is_duplicate(s, command, session):  # type: ignore[no-untyped-def]
-    """Tell whether a session used this ClOrdID before."""
-    return text_find(s.cl_map, s.cl_entries, command.cl0, command.cl1, command.cl2, session) >= 0
+def place_of_cl_ord_id(s, command, session):  # type: ignore[no-untyped-def]
+    """Return where a session's ClOrdID is kept, or would be: see :func:`is_used`."""
+    return text_place(s.cl_map, s.cl_entries, command.cl0, command.cl1, command.cl2, session)
+
+
+@inlined
+def is_used(place):  # type: ignore[no-untyped-def]
+    """Tell whether a session used the ClOrdID of that place before."""
+    return place >= 0
 
 
 @inlined
@@ -129,8 +135,8 @@ def resolve_orig(s, command, session):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def use_cl_ord_id(s, command, session, order_id):  # type: ignore[no-untyped-def]
-    """Mark a ClOrdID as used and let it name an order."""
+def use_cl_ord_id(s, command, session, order_id, place):  # type: ignore[no-untyped-def]
+    """Mark a ClOrdID, which has a place and was not used, as used and let it name an order."""
     row = s.words[RW_CL_IDS]
     entry = s.cl_entries[row]
     entry.cl0 = command.cl0
@@ -138,7 +144,7 @@ def use_cl_ord_id(s, command, session, order_id):  # type: ignore[no-untyped-def
     entry.cl2 = command.cl2
     entry.session = session
     entry.order_id = order_id
-    text_insert(s.cl_map, command.cl0, command.cl1, command.cl2, session, row)
+    s.cl_map[-1 - place] = row + 1
     s.words[RW_CL_IDS] = row + 1
     whose = (np.int64(session) << 32) ^ np.int64(command.cl2)
     s.words[RW_CL_SUM] += blend(blend(np.int64(command.cl0), np.int64(command.cl1)), whose) ^ np.int64(

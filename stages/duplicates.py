@@ -18,7 +18,7 @@ from protocols.codes import (
 from ringbuffer.kernel import inlined
 from stages.state import RECENT_ORDERS
 
-__all__ = ["is_duplicative", "named_price", "remember"]
+__all__ = ["is_duplicative", "is_same_again", "remember"]
 
 
 @inlined
@@ -47,31 +47,35 @@ def what_of(command):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def is_same_again(s, entry, command, price, window_ns):  # type: ignore[no-untyped-def]
-    """Tell whether an entry is this order, and its window has not ended."""
+def is_same_again(s, account_id, command):  # type: ignore[no-untyped-def]
+    """Tell whether an account sent this order before, and the window of that has not ended."""
+    price = named_price(command)
+    entry = s.recent[account_id, place_of(command, price)]
     return (
         entry.count > 0
         and entry.price_ticks == price
         and entry.qty_lots == command.qty_lots
         and entry.what == what_of(command)
-        and np.int64(command.time_ns) - np.int64(entry.start_ns) < window_ns
+        and np.int64(command.time_ns) - np.int64(entry.start_ns)
+        < s.limits[account_id, LIMIT_DUPLICATE_WINDOW]
     )
 
 
 @inlined
-def is_duplicative(s, account_id, command, price):  # type: ignore[no-untyped-def]
-    """Tell whether an order is the same as too many before it."""
+def is_duplicative(s, account_id, command, again):  # type: ignore[no-untyped-def]
+    """Tell whether an order, which may be the same again, is so too often."""
     most = s.limits[account_id, LIMIT_DUPLICATE_COUNT]
-    entry = s.recent[account_id, place_of(command, price)]
-    again = is_same_again(s, entry, command, price, s.limits[account_id, LIMIT_DUPLICATE_WINDOW])
-    return most == 0 or (again and entry.count >= most)
+    if not again:
+        return most == 0
+    return s.recent[account_id, place_of(command, named_price(command))].count >= most
 
 
 @inlined
-def remember(s, account_id, command, price):  # type: ignore[no-untyped-def]
+def remember(s, account_id, command, again):  # type: ignore[no-untyped-def]
     """Remember an order that was accepted."""
+    price = named_price(command)
     entry = s.recent[account_id, place_of(command, price)]
-    if is_same_again(s, entry, command, price, s.limits[account_id, LIMIT_DUPLICATE_WINDOW]):
+    if again:
         entry.count += 1
     else:
         entry.price_ticks = price

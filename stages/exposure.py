@@ -15,7 +15,6 @@ from protocols.codes import (
     LIMIT_GROSS_NOTIONAL,
     LIMIT_MAX_LONG,
     LIMIT_MAX_LOSS,
-    LIMIT_MAX_SHORT,
     LIMIT_UNLIMITED,
     REASON_CREDIT_LIMIT,
     REASON_FIRM_CREDIT_LIMIT,
@@ -111,18 +110,17 @@ def check_lots(
         reason = np.int64(_reducing_reason(position_lots, open_lots, side, more_lots, must_reduce))
         if reason != REASON_NONE:
             return reason
-    if side == SIDE_BUY:
-        most = narrowed(s, row, s.limits[account_id, LIMIT_MAX_LONG], LIMIT_MAX_LONG)
-        worst = position_lots + open_lots + more_lots
-    else:
-        asks = np.int64(instrument.marks) & INSTRUMENT_NO_SHORT_SALES
-        asks |= np.int64(account.marks) & ACCOUNT_PREFUNDED
-        if asks != 0:
-            reason = np.int64(_sale_problem(account, instrument, position_lots, open_lots, more_lots))
-            if reason != REASON_NONE:
-                return reason
-        most = narrowed(s, row, s.limits[account_id, LIMIT_MAX_SHORT], LIMIT_MAX_SHORT)
-        worst = open_lots - position_lots + more_lots
+    asks = np.int64(instrument.marks) & INSTRUMENT_NO_SHORT_SALES
+    asks |= np.int64(account.marks) & ACCOUNT_PREFUNDED
+    if asks != 0 and side != SIDE_BUY:
+        reason = np.int64(_sale_problem(account, instrument, position_lots, open_lots, more_lots))
+        if reason != REASON_NONE:
+            return reason
+    # sides come at random: a branch on them would be mispredicted
+    which = side + (LIMIT_MAX_LONG - SIDE_BUY)
+    most = narrowed(s, row, s.limits[account_id, which], which)
+    towards = 2 * SIDE_BUY + 1 - 2 * side  # 1 of a buy, -1 of a sell
+    worst = towards * position_lots + open_lots + more_lots
     return np.int64(REASON_NONE) if worst <= most else np.int64(REASON_POSITION_LIMIT)
 
 
@@ -145,15 +143,15 @@ def check_money(s, account_id, account, side, more_money):  # type: ignore[no-un
         reserved = np.int64(firm.reserved) + more_money
         if exceeds_gross(s.firm_limits[firm_id, LIMIT_GROSS_NOTIONAL], np.int64(firm.traded), reserved):
             return np.int64(REASON_FIRM_GROSS_NOTIONAL)
-    if side == SIDE_BUY:
-        used = reserved_buy + more_money - cash_of(account)
-        if np.int64(account.marks) & ACCOUNT_PREFUNDED != 0:
-            return np.int64(REASON_INSUFFICIENT_FUNDS) if used > 0 else np.int64(REASON_NONE)
-        if used > s.limits[account_id, LIMIT_CREDIT]:
-            return np.int64(REASON_CREDIT_LIMIT)
-        if firm_id != 0:
-            firm = s.firms[firm_id]
-            used = np.int64(firm.credit_reserved) + more_money - cash_of(firm)
-            if used > s.firm_limits[firm_id, LIMIT_CREDIT]:
-                return np.int64(REASON_FIRM_CREDIT_LIMIT)
+    is_buy = side == SIDE_BUY
+    used = reserved_buy + more_money - cash_of(account)
+    if np.int64(account.marks) & ACCOUNT_PREFUNDED != 0:
+        return np.int64(REASON_INSUFFICIENT_FUNDS) if is_buy and used > 0 else np.int64(REASON_NONE)
+    if (used > s.limits[account_id, LIMIT_CREDIT]) & is_buy:
+        return np.int64(REASON_CREDIT_LIMIT)
+    if firm_id != 0:
+        firm = s.firms[firm_id]
+        used = np.int64(firm.credit_reserved) + more_money - cash_of(firm)
+        if (used > s.firm_limits[firm_id, LIMIT_CREDIT]) & is_buy:
+            return np.int64(REASON_FIRM_CREDIT_LIMIT)
     return np.int64(REASON_NONE)

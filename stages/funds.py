@@ -26,9 +26,10 @@ from ringbuffer.kernel import inlined, kernel
 from stages.cash import cash_of, change_cash
 from stages.checks import (
     has_cl_ord_id,
-    is_duplicate,
     is_known_account,
     is_known_instrument,
+    is_used,
+    place_of_cl_ord_id,
     use_cl_ord_id,
 )
 from stages.marks import mark_position
@@ -44,13 +45,13 @@ NO_SESSION = 0  # whose ClOrdIDs are the references of transfers
 
 
 @inlined
-def transfer_problem(s, command):  # type: ignore[no-untyped-def]
+def transfer_problem(s, command, place):  # type: ignore[no-untyped-def]
     """Return what is wrong with a TRANSFER whatever the account has."""
     account_id = np.int64(command.account)
     instrument = np.int64(command.instrument)
     if not has_cl_ord_id(command):
         return REASON_MISSING_CL_ORD_ID
-    if is_duplicate(s, command, np.int64(NO_SESSION)):
+    if is_used(place):
         return REASON_DUPLICATE_CL_ORD_ID
     if not is_known_account(s, account_id):
         return REASON_UNKNOWN_ACCOUNT
@@ -93,7 +94,8 @@ def lots_problem(s, row, side, amount):  # type: ignore[no-untyped-def]
 @kernel
 def transfer(s, command, verdict):  # type: ignore[no-untyped-def]
     """Carry out a TRANSFER and tell what is there afterwards; return the reason if it cannot be."""
-    reason = transfer_problem(s, command)
+    place = place_of_cl_ord_id(s, command, np.int64(NO_SESSION))
+    reason = transfer_problem(s, command, place)
     if reason != REASON_NONE:
         return reason
     account_id = np.int64(command.account)
@@ -111,7 +113,7 @@ def transfer(s, command, verdict):  # type: ignore[no-untyped-def]
         return reason
     if (instrument != 0 and not has_position_room(s, row)) or s.words[RW_CL_IDS] >= s.cl_entries.shape[0]:
         return REASON_NO_ROOM
-    use_cl_ord_id(s, command, np.int64(NO_SESSION), np.int64(command.seq))
+    use_cl_ord_id(s, command, np.int64(NO_SESSION), np.int64(command.seq), place)
     change = amount if side == DEPOSIT else -amount
     if instrument == 0:
         change_cash(s, account, change)

@@ -37,15 +37,16 @@ from stages.checks import (
     check_qty,
     check_terms,
     has_cl_ord_id,
-    is_duplicate,
     is_known_account,
     is_known_instrument,
+    is_used,
+    place_of_cl_ord_id,
     resolve_orig,
     session_is_open,
     use_cl_ord_id,
 )
 from stages.collars import COLLARS, check_collars
-from stages.duplicates import is_duplicative, named_price, remember
+from stages.duplicates import is_duplicative, is_same_again, remember
 from stages.exposure import check_lots, check_money, narrowed
 from stages.fees import highest_rate
 from stages.money import MAX_AMOUNT, product_of, unit_of
@@ -64,14 +65,13 @@ ASKED_FOR_TERMS = ACCOUNT_HAS_PERMITS | ACCOUNT_PREFUNDED
 
 
 @inlined
-def identity_problem(s, command):  # type: ignore[no-untyped-def]
+def identity_problem(s, command, place):  # type: ignore[no-untyped-def]
     """Judge whether all that a NEW names is known, and its ClOrdID is new (1 to 5)."""
-    session = np.int64(command.session)
-    if not session_is_open(s, session):
+    if not session_is_open(s, np.int64(command.session)):
         return REASON_UNKNOWN_SESSION
     if not has_cl_ord_id(command):
         return REASON_MISSING_CL_ORD_ID
-    if is_duplicate(s, command, session):
+    if is_used(place):
         return REASON_DUPLICATE_CL_ORD_ID
     if not is_known_instrument(s, np.int64(command.instrument)):
         return REASON_UNKNOWN_INSTRUMENT
@@ -138,10 +138,11 @@ def has_room(s, row):  # type: ignore[no-untyped-def]
 @kernel
 def judge_new(s, command, verdict):  # type: ignore[no-untyped-def]
     """Decide a NEW and, if it passes, reserve what it may use; return the reason."""
-    reason = np.int64(identity_problem(s, command))
+    session_id = np.int64(command.session)
+    place = place_of_cl_ord_id(s, command, session_id)
+    reason = np.int64(identity_problem(s, command, place))
     if reason != REASON_NONE:
         return reason
-    session_id = np.int64(command.session)
     instrument_id = np.int64(command.instrument)
     account_id = np.int64(command.account)
     time_ns = np.int64(command.time_ns)
@@ -176,9 +177,9 @@ def judge_new(s, command, verdict):  # type: ignore[no-untyped-def]
         held = np.int64(position.position_lots)
         open_here = np.int64(position.open_orders)
         access = np.int64(position.access)
-        open_lots = (
-            np.int64(position.open_buy_lots) if side == SIDE_BUY else np.int64(position.open_sell_lots)
-        )
+        open_buy = np.int64(position.open_buy_lots)
+        open_sell = np.int64(position.open_sell_lots)
+        open_lots = open_buy if side == SIDE_BUY else open_sell
     if not is_permitted(account, access, instrument.group):
         return np.int64(REASON_INSTRUMENT_NOT_PERMITTED)
     qty = np.int64(command.qty_lots)
@@ -197,8 +198,11 @@ def judge_new(s, command, verdict):  # type: ignore[no-untyped-def]
     marks = np.int64(account.marks)
     if marks & ACCOUNT_ORDER_TO_TRADE != 0 and exceeds_order_to_trade(s, account_id, account):
         return np.int64(REASON_ORDER_TO_TRADE)
-    if marks & ACCOUNT_DUPLICATES != 0 and is_duplicative(s, account_id, command, named_price(command)):
-        return np.int64(REASON_DUPLICATIVE_ORDER)
+    again = False
+    if marks & ACCOUNT_DUPLICATES != 0:
+        again = is_same_again(s, account_id, command)
+        if is_duplicative(s, account_id, command, again):
+            return np.int64(REASON_DUPLICATIVE_ORDER)
     reason = check_lots(s, account_id, account, instrument, row, held, open_lots, side, qty, switches, access)
     if reason == REASON_NONE:
         reason = check_money(s, account_id, account, side, money)
@@ -210,11 +214,11 @@ def judge_new(s, command, verdict):  # type: ignore[no-untyped-def]
             return reason
     if not has_room(s, row):
         return np.int64(REASON_NO_ROOM)
-    use_cl_ord_id(s, command, session_id, np.int64(command.seq))
+    use_cl_ord_id(s, command, session_id, np.int64(command.seq), place)
     row = position_of(s, row, account_id, instrument_id)
     make_order(s, command, account, s.positions[row], row, price, money, fee_cap)
     account.messages += 1
     if marks & ACCOUNT_DUPLICATES != 0:
-        remember(s, account_id, command, named_price(command))
+        remember(s, account_id, command, again)
     verdict.warning = warn(s, account_id, account, firm, row, side)
     return np.int64(REASON_NONE)

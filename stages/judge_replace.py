@@ -31,7 +31,8 @@ from stages.checks import (
     check_price,
     check_qty,
     has_cl_ord_id,
-    is_duplicate,
+    is_used,
+    place_of_cl_ord_id,
     session_is_open,
     use_cl_ord_id,
 )
@@ -53,13 +54,13 @@ __all__ = ["judge_replace"]
 
 
 @inlined
-def names_problem(s, command, session, verdict):  # type: ignore[no-untyped-def]
+def names_problem(s, command, session, place, verdict):  # type: ignore[no-untyped-def]
     """Judge session, ClOrdID, and which order is named (1 to 3)."""
     if not session_is_open(s, session):
         return REASON_UNKNOWN_SESSION
     if not has_cl_ord_id(command):
         return REASON_MISSING_CL_ORD_ID
-    if is_duplicate(s, command, session):
+    if is_used(place):
         return REASON_DUPLICATE_CL_ORD_ID
     return resolve_target(s, command, session, verdict)
 
@@ -99,7 +100,8 @@ def new_check_price(s, command, record, instrument, has_price):  # type: ignore[
 def judge_replace(s, command, verdict):  # type: ignore[no-untyped-def]
     """Decide a REPLACE and, if it passes, reserve the larger of old and new; return the reason."""
     session_id = np.int64(command.session)
-    reason = np.int64(names_problem(s, command, session_id, verdict))
+    place = place_of_cl_ord_id(s, command, session_id)
+    reason = np.int64(names_problem(s, command, session_id, place, verdict))
     if reason != REASON_NONE:
         return reason
     target = np.int64(verdict.order_id)
@@ -171,7 +173,7 @@ def judge_replace(s, command, verdict):  # type: ignore[no-untyped-def]
             return reason
     if s.words[RW_CL_IDS] >= s.cl_entries.shape[0]:
         return np.int64(REASON_NO_ROOM)
-    use_cl_ord_id(s, command, session_id, target)
+    use_cl_ord_id(s, command, session_id, target, place)
     if not has_price:
         record.price_ticks = price
     record.pending += 1

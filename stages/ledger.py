@@ -33,7 +33,7 @@ from stages.hashing import home_cell, map_find
 from stages.marks import mark_position
 from stages.money import MAX_AMOUNT, MAX_CASH, money_of
 from stages.rates import count_execution
-from stages.reservations import release, reserve
+from stages.reservations import release, reserve, shrink
 from stages.state import ACCOUNT_EXECUTIONS, INSTRUMENT_HAS_FEES
 from stages.state_words import (
     RW_FEED_HEAD,
@@ -96,17 +96,7 @@ def settle_fill(s, order, fill):  # type: ignore[no-untyped-def]
     if fill.leaves_lots == 0:
         release(s, order, account, position, tick_value)
     else:
-        lots = np.int64(record.res_lots) - qty
-        reserve(
-            s,
-            order,
-            account,
-            position,
-            tick_value,
-            lots,
-            np.int64(record.res_price),
-            np.int64(record.fee_cap),
-        )
+        shrink(s, order, account, position, tick_value, qty)
 
 
 @inlined

@@ -27,31 +27,26 @@ FIRM_LIMIT = 32  # added to the code of a limit of a firm
 
 
 @inlined
-def is_near(use, threshold):  # type: ignore[no-untyped-def]
-    """Tell whether a use has reached its threshold."""
-    return use >= threshold and threshold != NO_WARNING
-
-
-@inlined
 def account_warning(s, account_id, account, position, side):  # type: ignore[no-untyped-def]
     """Return the first limit of an account that is nearly used up, 0 for none."""
     thresholds = s.warnings
     held = np.int64(position.position_lots)
     reserved_buy = np.int64(account.reserved_buy)
-    if is_near(np.int64(account.open_orders), thresholds[account_id, LIMIT_MAX_OPEN_ORDERS]):
+    if np.int64(account.open_orders) >= thresholds[account_id, LIMIT_MAX_OPEN_ORDERS]:
         return np.int64(LIMIT_MAX_OPEN_ORDERS)
     if side == SIDE_BUY:
-        if is_near(held + np.int64(position.open_buy_lots), thresholds[account_id, LIMIT_MAX_LONG]):
+        if held + np.int64(position.open_buy_lots) >= thresholds[account_id, LIMIT_MAX_LONG]:
             return np.int64(LIMIT_MAX_LONG)
         has_credit = np.int64(account.marks) & ACCOUNT_PREFUNDED == 0
-        if has_credit and is_near(reserved_buy - cash_of(account), thresholds[account_id, LIMIT_CREDIT]):
+        if has_credit and (reserved_buy - cash_of(account) >= thresholds[account_id, LIMIT_CREDIT]):
             return np.int64(LIMIT_CREDIT)
-    elif is_near(np.int64(position.open_sell_lots) - held, thresholds[account_id, LIMIT_MAX_SHORT]):
+    elif np.int64(position.open_sell_lots) - held >= thresholds[account_id, LIMIT_MAX_SHORT]:
         return np.int64(LIMIT_MAX_SHORT)
     gross = np.int64(account.traded) + reserved_buy + np.int64(account.reserved_sell)
-    if is_near(gross, thresholds[account_id, LIMIT_GROSS_NOTIONAL]):
+    if gross >= thresholds[account_id, LIMIT_GROSS_NOTIONAL]:
         return np.int64(LIMIT_GROSS_NOTIONAL)
-    if is_near(loss_of(account), thresholds[account_id, LIMIT_MAX_LOSS]):
+    most_loss = thresholds[account_id, LIMIT_MAX_LOSS]
+    if most_loss != NO_WARNING and loss_of(account) >= most_loss:
         return np.int64(LIMIT_MAX_LOSS)
     return np.int64(0)
 
@@ -61,10 +56,10 @@ def firm_warning(s, firm_id, has_credit, side):  # type: ignore[no-untyped-def]
     """Return the first limit of a firm that is nearly used up, 0 for none."""
     firm = s.firms[firm_id]
     used = np.int64(firm.credit_reserved) - cash_of(firm)
-    if has_credit and side == SIDE_BUY and is_near(used, s.firm_warnings[firm_id, LIMIT_CREDIT]):
+    if has_credit and side == SIDE_BUY and (used >= s.firm_warnings[firm_id, LIMIT_CREDIT]):
         return np.int64(FIRM_LIMIT + LIMIT_CREDIT)
     gross = np.int64(firm.traded) + np.int64(firm.reserved)
-    if is_near(gross, s.firm_warnings[firm_id, LIMIT_GROSS_NOTIONAL]):
+    if gross >= s.firm_warnings[firm_id, LIMIT_GROSS_NOTIONAL]:
         return np.int64(FIRM_LIMIT + LIMIT_GROSS_NOTIONAL)
     return np.int64(0)
 

@@ -50,7 +50,7 @@ LAST_GROUP = 63  # its bit stands for all groups from there on
 ACCOUNT_BITS = 63  # a word of a session's accounts has 64
 
 
-@kernel
+@inlined
 def session_acts_for(s, session, account_id):  # type: ignore[no-untyped-def]
     """Tell whether a session that does not act for all accounts acts for one."""
     return (s.session_accounts[session, account_id >> 6] >> (account_id & ACCOUNT_BITS)) & 1 != 0

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from protocols.codes import SIDE_BUY
+from protocols.codes import SIDE_BUY, SIDE_SELL
 from ringbuffer.kernel import inlined
 from stages.hashing import map_insert, map_remove
 from stages.money import unit_of
 from stages.state import ACCOUNT_PREFUNDED
 from stages.state_words import RW_ORDERS_FREE, RW_ORDERS_USED
 
-__all__ = ["has_order_room", "make_order", "release", "reserve"]
+__all__ = ["has_order_room", "make_order", "release", "reserve", "shrink"]
 
 
 @inlined
@@ -41,16 +41,19 @@ def take_row(s):  # type: ignore[no-untyped-def]
 def carry_into_sums(s, account, position, side, lots, money):  # type: ignore[no-untyped-def]
     """Add to what is reserved of a side."""
     firm_id = np.int64(account.firm)
-    if side == SIDE_BUY:
-        position.open_buy_lots += lots
-        account.reserved_buy += money
-        if firm_id != 0 and np.int64(account.marks) & ACCOUNT_PREFUNDED == 0:
-            s.firms[firm_id].credit_reserved += money
-    else:
-        position.open_sell_lots += lots
-        account.reserved_sell += money
+    # sides come at random: a branch on them would be mispredicted
+    bought = np.int64(SIDE_SELL) - side  # 1 of a buy, 0 of a sell
+    lots_bought = bought * lots
+    money_bought = bought * money
+    position.open_buy_lots += lots_bought
+    position.open_sell_lots += lots - lots_bought
+    account.reserved_buy += money_bought
+    account.reserved_sell += money - money_bought
     if firm_id != 0:
-        s.firms[firm_id].reserved += money
+        firm = s.firms[firm_id]
+        firm.reserved += money
+        if np.int64(account.marks) & ACCOUNT_PREFUNDED == 0:
+            firm.credit_reserved += money_bought
 
 
 @inlined
@@ -69,6 +72,17 @@ def reserve(s, order, account, position, tick_value, res_lots, res_price, fee_ca
     record.res_lots = res_lots
     record.res_price = res_price
     record.fee_cap = fee_cap
+
+
+@inlined
+def shrink(s, order, account, position, tick_value, lots):  # type: ignore[no-untyped-def]
+    """Free some of the lots that an order reserved."""
+    record = s.orders[order]
+    side = np.int64(record.side)
+    cap = np.int64(record.fee_cap) if side == SIDE_BUY else np.int64(0)
+    money = lots * unit_of(np.int64(record.res_price), tick_value, cap)
+    carry_into_sums(s, account, position, side, -lots, -money)
+    record.res_lots -= lots
 
 
 @inlined
@@ -101,12 +115,7 @@ def make_order(s, command, account, position, row, price, money, fee_cap):  # ty
 def release(s, order, account, position, tick_value):  # type: ignore[no-untyped-def]
     """Free all that an order reserved, and its row."""
     record = s.orders[order]
-    lots = np.int64(record.res_lots)
-    if lots != 0:
-        side = np.int64(record.side)
-        cap = np.int64(record.fee_cap) if side == SIDE_BUY else np.int64(0)
-        money = lots * unit_of(np.int64(record.res_price), tick_value, cap)
-        carry_into_sums(s, account, position, side, -lots, -money)
+    shrink(s, order, account, position, tick_value, np.int64(record.res_lots))
     account.open_orders -= 1
     position.open_orders -= 1
     map_remove(s.order_map, s.order_keys, np.int64(record.order_id))

@@ -31,7 +31,7 @@ from protocols.codes import (
 )
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
-from ringbuffer.native import prefetch
+from ringbuffer.native import prefetch, prefetch_line
 from stages.addresses import address
 from stages.administration import administer
 from stages.checks import has_orig
@@ -41,11 +41,12 @@ from stages.judge_replace import judge_replace
 from stages.judge_requests import judge_book_request, judge_cancel, judge_mass_cancel
 from stages.ledger import apply_feed, drain_output
 from stages.marks import sweep
-from stages.state_words import RW_CURSOR, RW_SEEN
+from stages.state_words import RW_CL_IDS, RW_CURSOR, RW_SEEN
 from stages.topology import CUR_INPUT_MATCHING, CUR_INPUT_RISK, CUR_WRITER
 
 PUBLISH_EVERY = 16
 LOOK_AHEAD = 16  # commands; about as many cache misses as a core can have in flight
+MANY_IDS = 1 << 13  # used ClOrdIDs: with fewer, a second-level cache has them anyway
 
 
 @inlined
@@ -91,6 +92,8 @@ def look_ahead(s, in_slots, first, count):  # type: ignore[no-untyped-def]
             prefetch(s.cl_map, text_home(command.cl0, command.cl1, command.cl2, session, cl_mask))
         if has_orig(command):
             prefetch(s.cl_map, text_home(command.orig0, command.orig1, command.orig2, session, cl_mask))
+        prefetch_line(in_slots, (seq + count) & mask, 0)
+        prefetch_line(in_slots, (seq + count) & mask, 1)
     for seq in range(first, first + count):
         command = in_slots[seq & mask]
         if has_orig(command):
@@ -114,7 +117,7 @@ def risk_step(in_words, in_slots, verdicts, out_words, out_slots, s, budget):  #
     first = seq
     stop = min(available, seq + budget)
     while seq < stop:
-        if (seq - first) & (LOOK_AHEAD - 1) == 0:
+        if (seq - first) & (LOOK_AHEAD - 1) == 0 and s.words[RW_CL_IDS] >= MANY_IDS:
             look_ahead(s, in_slots, seq + 1, min(stop - seq, np.int64(LOOK_AHEAD)))
         slot = (seq + 1) & mask
         command = in_slots[slot]

@@ -85,9 +85,9 @@ VALUES: dict[Limit, list[int]] = {
     Limit.ORDER_TO_TRADE: [0, 1, 2, 2**20],
     Limit.FREE_MESSAGES: [0, 2, 4, 8],
     Limit.DUPLICATE_COUNT: [0, 1, 1, 2, 2**20],
-    Limit.DUPLICATE_WINDOW: [0, 10, 50, 200, 1000, AMPLE],
+    Limit.DUPLICATE_WINDOW: [0, 10, 20, 30, 50, 200, 1000, AMPLE],
     Limit.EXECUTION_COUNT: [0, 1, 2, 3, 2**20],
-    Limit.EXECUTION_WINDOW: [0, 10, 50, 200, AMPLE],
+    Limit.EXECUTION_WINDOW: [0, 10, 20, 50, 200, AMPLE],
     Limit.ORDER_RATE: RATES,
     Limit.ORDER_BURST: BURSTS,
     Limit.CANCEL_RATE: RATES,
@@ -311,7 +311,7 @@ def collar_values(draw: st.DrawFn, *, extreme: bool) -> dict[str, int]:
         "order_id": draw(st.sampled_from(widths)),
         "orig0": draw(st.sampled_from(widths)),
         "price_ticks": draw(st.sampled_from([0, 0, *references])),
-        "aux0": draw(st.sampled_from([0, 0, 0, 20, 60, 200, 2**60])),
+        "aux0": draw(st.sampled_from([0, 0, 0, 10, 20, 30, 60, 200, 2**60])),
     }
 
 
@@ -339,7 +339,7 @@ def transfer_values(draw: st.DrawFn, *, extreme: bool) -> tuple[dict[str, int], 
         "side": side,
         "qty_lots": draw(st.sampled_from(EXTREME_AMOUNTS if extreme else small)),
     }
-    return values, draw(st.sampled_from([None, -1, 0, 0, 1])) if side == 2 else None
+    return values, draw(st.sampled_from([None, -20, -10, -10, -1, 0, 1])) if side == 2 else None
 
 
 @cache
@@ -353,7 +353,9 @@ def fortune_steps(draw: st.DrawFn) -> Step:
         "account": account,
         "instrument": 1,
         "side": Side.SELL if (account == 1) != odd else Side.BUY,
-        "ord_type": OrdType.LIMIT,
+        "ord_type": OrdType.LIMIT
+        if account == 1
+        else draw(st.sampled_from([OrdType.LIMIT] * 4 + [OrdType.MARKET])),
         "tif": draw(st.sampled_from([Tif.GTC] * 3 + [Tif.IOC])) if account == 1 else Tif.IOC,
         "price_ticks": draw(st.sampled_from([2**60, 2**60, 2**60 - 1, 2**59])),
         "qty_lots": draw(st.sampled_from([1, 1, 1, 1, 2])),

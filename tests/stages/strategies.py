@@ -29,10 +29,10 @@ from protocols.codes import (
 )
 from tests.stages.risk_steps import (
     EXTREME_RISK_KINDS,
+    FORTUNE_KINDS,
     RISK_KINDS,
     RISK_STEP_KINDS,
     firm_steps,
-    FORTUNE_KINDS,
     fortune_steps,
     fortune_transfers,
     opening_risk_steps,

@@ -21,6 +21,7 @@ from tests.twin.limits import (
 )
 from tests.twin.marks import value
 from tests.twin.rates import side_bit
+from tests.twin.records import Text
 from tests.twin.risk_state import RECENT_PLACES, Account, Firm, Instrument, Position, RiskState
 
 NO_THRESHOLD = 2**62
@@ -105,6 +106,7 @@ class InstrumentControls(NamedTuple):
 class SessionControls(NamedTuple):
     """One session that has an id; ``granted`` are the accounts that it acts for where it does not act for all."""
 
+    name: Text
     is_open: bool
     switches: int
     acts_for_all: bool
@@ -222,6 +224,7 @@ def controls_of_twin(state: RiskState) -> Controls:
         instruments={identity: _instrument(terms) for identity, terms in sorted(state.instruments.items())},
         sessions={
             identity: SessionControls(
+                session.name,
                 session.is_open,
                 int(session.switches),
                 session.acts_for_all,
@@ -326,8 +329,9 @@ def _kernel_session(risk: Any, identity: int) -> SessionControls:
     granted = [
         64 * word + bit for word, bits in enumerate(words) for bit in range(64) if int(bits) >> bit & 1
     ]
+    name = (int(row["name0"]), int(row["name1"]), int(row["name2"]))
     return SessionControls(
-        bool(row["is_open"]), int(row["switches"]), not row["is_restricted"], tuple(granted)
+        name, bool(row["is_open"]), int(row["switches"]), not row["is_restricted"], tuple(granted)
     )
 
 

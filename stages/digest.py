@@ -3,8 +3,8 @@
 Order of the walk: instruments by id, for each its definition and last price, its bids and asks from the best
 level, each level's orders first in the queue first, stop orders and those that wait after them; what each market has
 and says of itself; schedules; expiries as a sum; accounts and firms by id with all that they hold, limits included;
-sessions by id; tick tables; positions and used ClOrdIDs as sums of per-entry hashes. What is derived from limits, widths
-and rates is left out.
+sessions by id; tick tables; positions and used ClOrdIDs as sums of per-entry hashes. What is derived from limits,
+widths and rates is left out.
 """
 
 from __future__ import annotations

@@ -15,7 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.codes import Kind, OutcomeFlag, OutcomeType
+from protocols.codes import (
+    LIMIT_UNLIMITED,
+    KillLevel,
+    Kind,
+    Limit,
+    OutcomeFlag,
+    OutcomeType,
+    Reason,
+    Side,
+    Switch,
+)
 from protocols.commands import BUY, SELL
 from ringbuffer.ring_words import store_word
 from stages.core import Core
@@ -110,7 +120,7 @@ def opened(
         )
     commands.append(make_command(Kind.ACCOUNT, cl="A", account=1))
     commands += [
-        make_command(Kind.LIMIT, account=1, ord_type=which, qty_lots=1 << 59) for which in range(1, 7)
+        make_command(Kind.LIMIT, account=1, ord_type=which, qty_lots=LIMIT_UNLIMITED) for which in Limit
     ]
     commands.append(make_command(Kind.SESSION_OPEN, cl="S"))
     core.process(core.stamp(to_array(commands)))
@@ -138,6 +148,27 @@ def test_a_mass_cancel_is_answered_once_with_all_that_it_cancelled() -> None:
     assert told["type"].tolist() == [OutcomeType.CANCELLED] * 8 + [OutcomeType.MASS_CANCELLED]
     assert told["instrument"].tolist() == [1, 1, 4, 4, 2, 2, 3, 3, 0]
     assert told["index"].tolist() == list(range(9)) and told["qty_lots"][-1] == 8
+
+
+def test_a_kill_is_answered_once_with_all_that_it_cancelled() -> None:
+    """All partitions cancel, one answer counts; a kill of one instrument concerns its partition alone."""
+    core = opened(4)
+    for identity in range(1, 5):
+        send(
+            core,
+            order(identity, Side.BUY, 10, 1, f"A{identity}"),
+            order(identity, Side.BUY, 11, 1, f"B{identity}"),
+        )
+    kill = {"ord_type": Switch.KILLED, "side": 1}
+    told = send(core, make_command(Kind.KILL, tif=KillLevel.INSTRUMENT, instrument=3, **kill))
+    assert told["type"].tolist() == [OutcomeType.CANCELLED] * 2 + [OutcomeType.ACCEPTED]
+    assert told["qty_lots"][-1] == 2
+    told = send(core, make_command(Kind.KILL, tif=KillLevel.ACCOUNT, account=1, **kill))
+    assert told["type"].tolist() == [OutcomeType.CANCELLED] * 6 + [OutcomeType.ACCEPTED]
+    assert (told["qty_lots"][-1], told["leaves_lots"][-1]) == (6, 0)
+    assert set(told["reason"][:-1]) == {Reason.KILL_SWITCH}
+    told = send(core, make_command(Kind.KILL, tif=KillLevel.ACCOUNT, account=1, **kill))
+    assert (len(told), told["qty_lots"][0], told["leaves_lots"][0]) == (1, 0, Switch.KILLED)
 
 
 def test_trades_of_several_partitions_are_numbered_through() -> None:
@@ -179,7 +210,7 @@ def test_a_command_with_more_outcomes_than_a_lane_holds_wedges_nothing() -> None
     assert np.count_nonzero(told["type"] == OutcomeType.FILLED) == 600
     words = core.state.merged.words
     assert words[MW_TYPE_COUNTS + OutcomeType.FILLED] == 600
-    assert words[MW_TYPE_COUNTS + OutcomeType.ACCEPTED] == 300 + 1 + 4 + 1 + 6 + 1
+    assert words[MW_TYPE_COUNTS + OutcomeType.ACCEPTED] == 300 + 1 + 4 + 1 + len(Limit) + 1
     assert not words[MW_REASON_COUNTS : MW_REASON_COUNTS + 64].any()
     assert sum(books.words[MW_OPEN] for books in core.state.books) == 0
 

@@ -56,7 +56,8 @@ def test_new_checks_in_order(desk: Desk) -> None:
     define_firm(desk, value=0, currency=EUR)
     desk.account(4, "DAVE", currency=EUR, firm=1)
     for account in (3, 4):
-        desk.limits(0, account)
+        for which in Limit:
+            desk.limit(which, 0, account)
         switch(desk, KillLevel.ACCOUNT, Switch.REDUCING, account=account)
         permit(desk, Permit.GROUPS, 0, account=account)
     desk.limit(Limit.CREDIT, UNSET, account=3)

@@ -1,7 +1,7 @@
 """The state of a journal for commands that look at risk: a replay in the command's own process, with a progress bar.
 
 The risk state of a running pipeline belongs to its workers; looking at it there would need their time, or memory that
-others could read half written. So these commands rebuild it: docs/adr/0020-risk-reports.md. Of a pipeline that runs
+others could read half written. So these commands rebuild it: docs/adr/0021-risk-reports.md. Of a pipeline that runs
 they see what is durable; the pipeline is not disturbed.
 """
 

@@ -2,7 +2,7 @@
 
 Made of a core that a replay has brought to a sequence, and of the :class:`stages.tally.Tally` of that replay; written
 by nobody, printed by ``ringmatch risk report``. Live and from a journal it is the same function of the same commands:
-docs/adr/0020-risk-reports.md.
+docs/adr/0021-risk-reports.md.
 
 Risk has seen all outcomes up to that sequence, as it will have when the next command comes.
 """

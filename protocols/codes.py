@@ -170,6 +170,7 @@ FLAG_CANCEL_ON_CLOSE: Final = 512
 FLAG_MARKET_DATA: Final = 1024
 FLAG_PREFUNDED: Final = 2048
 FLAG_CONFIGURED: Final = 4096
+FLAG_NO_SPACE: Final = 8192
 
 
 class CommandFlag(IntFlag):
@@ -180,7 +181,8 @@ class CommandFlag(IntFlag):
     the checkpoint of a clean stop. POST_ONLY and POST_REPRICE: the order adds liquidity or is rejected, or
     repriced. CANCEL_ON_CLOSE, of a SESSION_OPEN: the session's orders end with it. MARKET_DATA, of an INSTRUMENT: its
     book is told change by change. PREFUNDED, of an ACCOUNT that is new: it has no credit. CONFIGURED, of a LIMIT: it
-    comes from the configuration, and not from an operator. Bits 6 to 8 of a NEW hold the :class:`SelfTradeMode`.
+    comes from the configuration, and not from an operator. NO_SPACE, of a NEW or REPLACE, by ingest alone: the disk of
+    the journal is full. Bits 6 to 8 of a NEW hold the :class:`SelfTradeMode`.
     """
 
     OFF_TICK = FLAG_OFF_TICK
@@ -193,6 +195,7 @@ class CommandFlag(IntFlag):
     MARKET_DATA = FLAG_MARKET_DATA
     PREFUNDED = FLAG_PREFUNDED
     CONFIGURED = FLAG_CONFIGURED
+    NO_SPACE = FLAG_NO_SPACE
 
 
 STP_NONE: Final = 0
@@ -527,7 +530,8 @@ REASON_CANCEL_RATE: Final = 74
 REASON_ORDER_TO_TRADE: Final = 75
 REASON_KILL_SWITCH: Final = 76
 REASON_LIMIT_WARNING: Final = 77
-REASON_COUNT: Final = 78
+REASON_JOURNAL_FULL: Final = 78
+REASON_COUNT: Final = 79
 
 
 class Reason(IntEnum):
@@ -611,6 +615,7 @@ class Reason(IntEnum):
     ORDER_TO_TRADE = REASON_ORDER_TO_TRADE
     KILL_SWITCH = REASON_KILL_SWITCH
     LIMIT_WARNING = REASON_LIMIT_WARNING
+    JOURNAL_FULL = REASON_JOURNAL_FULL
 
 
 ENDING_REASONS: Final = frozenset(

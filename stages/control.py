@@ -5,7 +5,7 @@ Layout of the segment's content, as int64 words; each group has one writer::
       0  header        magic, version, epoch, ports, workers, offset and size of the description (supervisor)
      16  state         the pipeline's State (supervisor)
      32  stop          the Stop word that all loops poll, and for which sequence digests are wanted (supervisor)
-     48  durable_seq   last input sequence that may be acknowledged (journal)
+     48  durable_seq   last input sequence that may be acknowledged, and whether there is room for more (journal)
      64  failure       which worker failed, and why (the worker that failed)
      72  feed_epoch    rises with each subscription to market data (compare-exchanged by gateways)
      80  bells         per worker 16 words: signal, waiting (see Wait.BLOCKING)
@@ -63,6 +63,8 @@ CW_DIGEST_SEQ: Final = (
     33  # the owners of risk and books are asked for their digests at this sequence; 0: not asked
 )
 CW_DURABLE: Final = 48
+CW_SPACE: Final = 49  # whether the journal has room: a space state of journal.spare (journal)
+NO_SPACE: Final = 2  # the one in which only cancels pass
 CW_FAILED_WORKER: Final = 64  # 1-based
 CW_FAILURE: Final = 65
 CW_FEED_EPOCH: Final = 72

@@ -7,6 +7,8 @@ that matching had at that cursor, so the journal carries its own proof. Orders w
 commands that follow: where none comes for a while and one of them is due, a TICK is sequenced, so that journaled
 time goes on. A venue without such orders has no TICKs.
 
+Where the journal's disk is full, ingest marks NEW and REPLACE, which risk then rejects: what is left is for cancels.
+
 Writes: input ring (cursor 0), the ports' reader cursors. Kinds that no gateway may send become INVALID,
 which risk rejects. Port 0 is the supervisor's; only there a MASS_CANCEL may be of all sessions.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from protocols.codes import (
+    FLAG_NO_SPACE,
     KIND_BOOK_REQUEST,
     KIND_CHECKPOINT,
     KIND_DAY_BEGIN,
@@ -23,6 +26,7 @@ from protocols.codes import (
     KIND_KILL,
     KIND_MASS_CANCEL,
     KIND_NEW,
+    KIND_REPLACE,
     KIND_SESSION_CLOSE,
     KIND_SESSION_OPEN,
     KIND_STATE,
@@ -32,7 +36,7 @@ from protocols.codes import (
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import clock_ns
-from stages.control import CO_CHECKPOINTS, CO_INVALID, CO_TICKS, CW_COUNTERS, CW_STOP
+from stages.control import CO_CHECKPOINTS, CO_INVALID, CO_TICKS, CW_COUNTERS, CW_SPACE, CW_STOP, NO_SPACE
 from stages.state_words import MW_TIMERS
 from stages.timers import WHEN
 from stages.topology import CUR_INPUT_JOURNAL, CUR_INPUT_MATCHING, CUR_PORT_READER, CUR_WRITER
@@ -55,6 +59,7 @@ KIND_MASK = 0xFF << KIND_SHIFT
 CHECKPOINT_WORD = KIND_CHECKPOINT << KIND_SHIFT
 TICK_WORD = KIND_TICK << KIND_SHIFT
 SESSION_MASK = 0xFFFF
+NO_SPACE_BIT = np.int64(FLAG_NO_SPACE << 48)
 WORD_KIND = 7
 WORD_PORT = 11  # orig0 of a SESSION_OPEN
 WORD_SENT = 15
@@ -154,6 +159,8 @@ def ingest_step(  # type: ignore[no-untyped-def]
         control[CW_COUNTERS + CO_CHECKPOINTS] += 1
     # pairs with the supervisor's store of the stop word: draining takes no more from gateways
     ports = port_count if load_acquire(control, CW_STOP) == 0 else 1
+    # pairs with the store of the thread that commits: the disk is full, and what is left is for cancels
+    has_space = load_acquire(control, CW_SPACE) != NO_SPACE
     port_mask = port_slots - 1
     start_port = w[IW_FIRST_PORT]
     for turn in range(ports):
@@ -175,6 +182,7 @@ def ingest_step(  # type: ignore[no-untyped-def]
             slot = stamp(in_slot_words, mask, seq, time_ns, seen_seq)
             for word in range(3, 16):
                 in_slot_words[slot, word] = ingress[source + word]
+            in_slot_words[slot, WORD_KIND] &= ~NO_SPACE_BIT  # it is ingest's to set
             kind = (in_slot_words[slot, WORD_KIND] & KIND_MASK) >> KIND_SHIFT
             if not is_allowed(kind, in_slot_words[slot, WORD_KIND] & SESSION_MASK, port):
                 in_slot_words[slot, WORD_KIND] = (in_slot_words[slot, WORD_KIND] & ~KIND_MASK) | (
@@ -183,6 +191,8 @@ def ingest_step(  # type: ignore[no-untyped-def]
                 control[CW_COUNTERS + CO_INVALID] += 1
             elif kind == KIND_SESSION_OPEN or kind == KIND_SESSION_CLOSE:
                 in_slot_words[slot, WORD_PORT] = port
+            elif not has_space and (kind == KIND_NEW or kind == KIND_REPLACE):
+                in_slot_words[slot, WORD_KIND] |= NO_SPACE_BIT
         w[IW_PORTS + port] = taken
         store_release(ingress, base + CUR_PORT_READER, taken)
     if seq == first and seq < stop and is_tick_due(w, partitions, control, seen_seq, time_ns):

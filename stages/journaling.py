@@ -22,6 +22,7 @@ import numpy as np
 from journal.blocks import BLOCK_HEADER_BYTES, open_block, seal_block
 from journal.compact import byte_spans, encode_ring, new_codec, next_seq
 from journal.disk import Disk
+from journal.spare import SPACE_RESERVE
 from journal.writer import JournalWriter
 from protocols.layouts import COMMAND, DETERMINED_WORDS, SLOT_WORDS, layout_hash
 from ringbuffer.atomics import load_acquire, store_release
@@ -32,18 +33,21 @@ from ringbuffer.scheduling import ask_for_short_slices
 from stages.bells import announce_durable
 from stages.control import (
     CW_JOURNAL,
+    CW_SPACE,
     JO_BLOCKS,
     JO_BYTES,
     JO_SEGMENTS,
     JO_SYNC_MAX_NS,
     JO_SYNC_NS,
     JO_SYNCS,
+    NO_SPACE,
 )
 from stages.topology import CUR_INPUT_JOURNAL, CUR_WRITER
 
 BLOCKS = 8
 BLOCK_BYTES = 1 << 18
 COMMIT_WAIT_NS = 50_000_000
+assert NO_SPACE == SPACE_RESERVE
 KEY_WORD = 7  # session, kind, side, type, tif, flags: records alike in kind resemble each other
 KEY_MASK = 0xFF << 16 | 0xFFFF
 
@@ -173,7 +177,7 @@ class CommitThread(threading.Thread):
             if filled == written:
                 if w[JW_STOP]:
                     return
-                self.writer.maintain()  # the meta file: tails learn from it that the last block is durable
+                self._maintain()  # the meta file: tails learn from it that the last block is durable
                 continue
             last_seq = 0
             started = time.monotonic_ns()
@@ -189,7 +193,12 @@ class CommitThread(threading.Thread):
             announce_durable(self.control, last_seq)
             store_word(w, JW_WRITTEN, written)
             self._count(time.monotonic_ns() - started)
-            self.writer.maintain()
+            self._maintain()
+
+    def _maintain(self) -> None:
+        """Do what is due beside commits, and tell ingest whether the disk has room."""
+        self.writer.maintain()
+        store_word(self.control, CW_SPACE, self.writer.space_state)
 
     def _count(self, took_ns: int) -> None:
         counters = self.control[CW_JOURNAL : CW_JOURNAL + 16]

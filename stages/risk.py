@@ -20,6 +20,7 @@ from __future__ import annotations
 import numpy as np
 
 from protocols.codes import (
+    FLAG_NO_SPACE,
     KIND_BOOK_REQUEST,
     KIND_CANCEL,
     KIND_MASS_CANCEL,
@@ -27,6 +28,7 @@ from protocols.codes import (
     KIND_REDUCE,
     KIND_REPLACE,
     KIND_STATUS,
+    REASON_JOURNAL_FULL,
     REASON_NONE,
 )
 from ringbuffer.atomics import load_acquire, store_release
@@ -56,7 +58,9 @@ def judge(s, command, verdict):  # type: ignore[no-untyped-def]
     verdict.order_id = 0
     verdict.session = command.session
     verdict.warning = 0
-    if kind == KIND_NEW:
+    if np.int64(command.flags) & FLAG_NO_SPACE != 0 and (kind == KIND_NEW or kind == KIND_REPLACE):
+        reason = REASON_JOURNAL_FULL
+    elif kind == KIND_NEW:
         reason = judge_new(s, command, verdict)
         if reason != REASON_NONE:
             verdict.order_id = 0

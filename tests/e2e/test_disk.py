@@ -11,6 +11,7 @@ import pytest
 
 from cli.exit_codes import ExitCode
 from journal.disk import Disk, FaultyDisk
+from journal.spare import SPACE_OK, SPACE_RESERVE
 from stages.config import load_config, overridden
 from stages.host import available_cores
 from stages.plan import make_plan
@@ -116,6 +117,31 @@ def test_no_room_for_the_next_segment(lab: Lab) -> None:
     trigger.unlink()
     lab.start().ready().stop()
     assert_contains(lab.replayed_lines(), lines_of(out))
+
+
+def test_a_full_disk_rejects_orders_and_lets_cancels_pass(lab: Lab) -> None:
+    """While there is no room for another segment new orders get a reason, cancels pass, and space brings all back."""
+    trigger = lab.directory / "trigger"
+    disk = TriggeredDisk(trigger, "fallocate", errno.ENOSPC)
+    pipeline = start_on(disk, lab, segment_bytes=1 << 20, checkpoint_every=1 << 20).ready()
+    trigger.touch()
+    seed = 0
+    while pipeline.snapshot().counters["journal.space"] != SPACE_RESERVE:
+        seed += 1
+        assert lab.inject("synthetic", "--orders", 1000, "--seed", seed).wait() == 0
+    full = lab.inject("synthetic", "--orders", 400, "--seed", seed + 1, "--rate", 4000)
+    assert full.wait() == 0
+    assert full.json["rejects"]["journal_full"] > 100
+    cancelled = lab.run("mass-cancel", "--all", "--data", lab.data, "--json")
+    assert cancelled.wait() == 0 and cancelled.json["cancelled"] > 0
+    trigger.unlink()
+    until(lambda: pipeline.snapshot().counters["journal.space"] == SPACE_OK, "space to be found")
+    again = lab.inject("synthetic", "--orders", 400, "--seed", seed + 2)
+    assert again.wait() == 0 and again.json["types"]["accepted"] > 100
+    assert "journal_full" not in again.json["rejects"]
+    last = pipeline.stop()
+    report = lab.replay()
+    assert report["verified"] is True and report["state_digest"] == last.state_digest
 
 
 def _opening_faults() -> list[tuple[str, int]]:

@@ -97,6 +97,8 @@ class RiskTwin:
         sweep(self.state, command.seq)
         verdict = Verdict(session=command.session)
         try:
+            if command.kind in (Kind.NEW, Kind.REPLACE):
+                require(not command.flags & CommandFlag.NO_SPACE, Reason.JOURNAL_FULL)
             match command.kind:
                 case Kind.NEW:
                     self._new(command, verdict)

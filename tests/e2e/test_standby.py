@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cli.exit_codes import ExitCode
 from stages.observe import look
+from stages.snapshots import list_snapshots
 from tests.e2e.harness import Lab, Pipeline, assert_contains, lines_of, segments_of, until
 
 
@@ -101,8 +102,10 @@ def test_a_standby_takes_snapshots_and_leaves_on_ctrl_c(lab: Lab) -> None:
     """Every so many commands it writes its state down, beside the running pipeline; Ctrl-C ends it and nothing else."""
     primary = lab.pipeline()
     standby = follow(lab, "--snapshot-every", 1000)
-    flow(lab, "flow", 3)
-    until(lambda: len(list((lab.data / "snapshots").glob("*.rms"))) == 2, "two snapshots")
+    flow(lab, "first", 3)
+    until(lambda: len(list_snapshots(lab.data)) == 1, "a snapshot")
+    flow(lab, "second", 4)
+    until(lambda: len(list_snapshots(lab.data)) == 2, "another snapshot")
     os.kill(standby.pid, signal.SIGINT)
     assert standby.wait() == 0
     assert not (lab.data / "standby.json").exists()

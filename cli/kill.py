@@ -45,7 +45,7 @@ def kill(
     ],
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="Which one; of a firm its number.", show_default=False),
+        typer.Argument(metavar="NAME", help="Which one; of a firm its number.", show_default=False),
     ] = None,
     reducing: Annotated[
         bool, typer.Option("--reducing", help="Let it make positions smaller, and cancel nothing.")

@@ -65,7 +65,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
 @app.command()
 def show(
     account: Annotated[
-        str | None, typer.Argument(metavar="[ACCOUNT]", help="Of one account.", show_default=False)
+        str | None, typer.Argument(metavar="ACCOUNT", help="Of one account.", show_default=False)
     ] = None,
     firm: Annotated[int | None, typer.Option(min=1, metavar="N", help="Of a firm.")] = None,
     instrument: Annotated[
@@ -124,7 +124,7 @@ def set_(
     settings: Annotated[
         list[str],
         typer.Argument(
-            metavar="KEY=VALUE...",
+            metavar="KEY=VALUE",
             help="Limits as in venue.toml; unlimited, or unset. With --warn also KEY alone.",
             show_default=False,
         ),

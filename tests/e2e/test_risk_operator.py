@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -78,13 +79,15 @@ def open_orders(pipeline: Pipeline) -> int:
 def test_kill_under_load_cancels_everything_and_rejects(lab: Lab) -> None:
     """In the midst of a flow the venue is killed: all that rests is cancelled, what follows has the reason."""
     pipeline = lab.start(config=risk_venue(lab)).ready()
-    flow = lab.inject("synthetic", "--orders", 60_000)
+    flow = lab.inject("synthetic", "--orders", 200_000, "--rate", 10_000)
     until(lambda: open_orders(pipeline) > 200, "orders that rest")
     killed = operate(lab, "kill", "venue", "--yes", "--by", "night desk")
     assert killed["cancelled"] > 0 and killed["switches"] == ["killed"] and killed["by"] == "night desk"
-    assert flow.wait() == 0, flow.text
-    assert open_orders(pipeline) == 0
-    assert flow.json["rejects"]["venue_killed"] > 0
+    until(
+        lambda: pipeline.snapshot().counters.get("reason.venue_killed", 0) > 100, "orders that are rejected"
+    )
+    assert flow.running and open_orders(pipeline) == 0
+    flow.kill()
     report = operate(lab, "risk", "report")
     assert all(account["reserved_buy"] == account["open_orders"] == 0 for account in report["accounts"])
     [engaged] = report["venue"]["engaged"]
@@ -277,15 +280,20 @@ def test_a_live_report_is_that_of_the_journal(lab: Lab) -> None:
 def test_a_day_begins_at_its_time(lab: Lab) -> None:
     """The supervisor begins a day at a start if its time has passed, and while it runs when it comes; once each."""
     second_ns = 1_000_000_000
-    soon = time.gmtime((time.time_ns() // second_ns) + 4)
-    config = risk_venue(lab, f'[risk]\nday_begin = "{soon.tm_hour:02}:{soon.tm_min:02}:{soon.tm_sec:02}"\n')
-    pipeline = lab.start(config=config).ready()
+    for lead_s in (4, 20, 60):  # until the start takes less than that
+        soon_s = time.time_ns() // second_ns + lead_s
+        soon = time.gmtime(soon_s)
+        at = f"{soon.tm_hour:02}:{soon.tm_min:02}:{soon.tm_sec:02}"
+        pipeline = lab.start(config=risk_venue(lab, f'[risk]\nday_begin = "{at}"\n')).ready()
+        if time.time_ns() < soon_s * second_ns:
+            break
+        pipeline.stop()
+        shutil.rmtree(lab.data)
 
     def days() -> int:
         return int(operate(lab, "risk", "report")["venue"]["day"])
 
-    begun = days()
-    assert begun in (1, 2)  # 2 if the start took until its time
+    assert days() in (1, 2)
     until(lambda: days() == 2, "the day to begin")
     pipeline.stop()
     pipeline = lab.start().ready()
@@ -295,6 +303,7 @@ def test_a_day_begins_at_its_time(lab: Lab) -> None:
     assert process.wait() == 0
     begins = [json.loads(line) for line in process.stdout.splitlines() if '"kind":"day_begin"' in line]
     assert [row["by"] for row in begins] == ["venue.toml", "venue.toml"]
+    assert begins[0]["time_ns"] < soon_s * second_ns <= begins[1]["time_ns"]
     lab.replay()
 
 

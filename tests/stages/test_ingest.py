@@ -10,9 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.codes import Kind
+from protocols.codes import CommandFlag, Kind
 from protocols.layouts import COMMAND
-from stages.control import CO_CHECKPOINTS, CO_INVALID, CO_TICKS, CONTROL_WORDS, CW_COUNTERS, CW_STOP, Stop
+from stages.control import (
+    CO_CHECKPOINTS,
+    CO_INVALID,
+    CO_TICKS,
+    CONTROL_WORDS,
+    CW_COUNTERS,
+    CW_SPACE,
+    CW_STOP,
+    NO_SPACE,
+    Stop,
+)
 from stages.ingest import (
     INGEST_WORDS,
     IW_CHECKPOINT,
@@ -212,7 +222,7 @@ def test_only_what_a_port_may_send_passes(port: int) -> None:
             255,
             254,
             253,
-            0xFFFF,
+            0xFFFF & ~CommandFlag.NO_SPACE,
         )
         stage.offer(port, sent)
         assert stage.step() == 64
@@ -223,6 +233,21 @@ def test_only_what_a_port_may_send_passes(port: int) -> None:
             assert got[name].tolist() == sent[name].tolist()
         refused = sum(kind not in allowed for kind in sent["kind"].tolist())
         assert stage.control[CW_COUNTERS + CO_INVALID] == refused
+
+
+@pytest.mark.parametrize("space", [0, 1, NO_SPACE])
+def test_a_full_disk_is_marked_on_what_would_grow(space: int) -> None:
+    """NEW and REPLACE carry flag NO_SPACE while the journal has none, whatever a client put there; no other does."""
+    stage = Ingest()
+    stage.control[CW_SPACE] = space
+    sent = orders(1, 0, 5)
+    sent["kind"] = [Kind.NEW, Kind.REPLACE, Kind.CANCEL, Kind.MASS_CANCEL, Kind.REDUCE]
+    sent["session"], sent["flags"] = 1, CommandFlag.NO_SPACE | CommandFlag.OFF_LOT
+    stage.offer(1, sent)
+    stage.step()
+    marked = int(CommandFlag.NO_SPACE) if space == NO_SPACE else 0
+    flags = [marked | CommandFlag.OFF_LOT] * 2 + [int(CommandFlag.OFF_LOT)] * 3
+    assert stage.read()["flags"].tolist() == flags
 
 
 @pytest.mark.parametrize("kind", sorted(FOR_GATEWAYS))

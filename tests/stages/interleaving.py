@@ -163,7 +163,9 @@ class EagerPipeline(TwinPipeline):
         return command.seq
 
 
-def run_live(maker: type[Pipeline], capacities: dict[str, int], commands: list[Command], schedule: Schedule) -> Record:
+def run_live(
+    maker: type[Pipeline], capacities: dict[str, int], commands: list[Command], schedule: Schedule
+) -> Record:
     """Run commands through a pipeline as a schedule says, and to the end."""
     pipeline = maker(capacities, commands)
     for which, budget in schedule:

@@ -27,7 +27,13 @@ from protocols.codes import (
 )
 from protocols.text import pack_text
 from tests.stages.steps import LARGEST, Step
-from tests.twin.limits import OF_ACCOUNTS_IN_INSTRUMENTS, OF_FIRMS, OF_INSTRUMENTS, WARNS_ACCOUNTS, WARNS_FIRMS
+from tests.twin.limits import (
+    OF_ACCOUNTS_IN_INSTRUMENTS,
+    OF_FIRMS,
+    OF_INSTRUMENTS,
+    WARNS_ACCOUNTS,
+    WARNS_FIRMS,
+)
 from tests.twin.risk_state import ALL_TIFS, ALL_TYPES
 from tests.twin.scenario import AMPLE, EUR, USD
 
@@ -52,7 +58,10 @@ EXTREME_RISK_KINDS = st.sampled_from(
 )
 
 FORTUNE_KINDS = st.sampled_from(
-    [Kind.NEW] * 14 + [Kind.TRANSFER] * 6 + [Kind.TICK] * 3 + [Kind.FEES, Kind.DAY_BEGIN, Kind.ACCOUNT, Kind.LIMIT]
+    [Kind.NEW] * 14
+    + [Kind.TRANSFER] * 6
+    + [Kind.TICK] * 3
+    + [Kind.FEES, Kind.DAY_BEGIN, Kind.ACCOUNT, Kind.LIMIT]
 )
 ACCOUNT_NAMES = {1: "ALICE", 2: "BOB", 3: "CAROL", 4: "DAVE", 5: "FEES"}
 PREFUNDED_ACCOUNT, FEE_ACCOUNT = 4, 5
@@ -76,9 +85,9 @@ VALUES: dict[Limit, list[int]] = {
     Limit.ORDER_TO_TRADE: [0, 1, 2, 2**20],
     Limit.FREE_MESSAGES: [0, 2, 4, 8],
     Limit.DUPLICATE_COUNT: [0, 1, 1, 2, 2**20],
-    Limit.DUPLICATE_WINDOW: [0, 10, 50, 200, 1000, AMPLE],
+    Limit.DUPLICATE_WINDOW: [0, 10, 20, 30, 50, 200, 1000, AMPLE],
     Limit.EXECUTION_COUNT: [0, 1, 2, 3, 2**20],
-    Limit.EXECUTION_WINDOW: [0, 10, 50, 200, AMPLE],
+    Limit.EXECUTION_WINDOW: [0, 10, 20, 50, 200, AMPLE],
     Limit.ORDER_RATE: RATES,
     Limit.ORDER_BURST: BURSTS,
     Limit.CANCEL_RATE: RATES,
@@ -210,7 +219,9 @@ def account_values(account: int, firm: int) -> dict[str, int]:
 @st.composite
 def limit_values(draw: st.DrawFn, *, extreme: bool) -> tuple[dict[str, int], int | None]:
     """Draw the fields of a LIMIT, and for a limit that is to be set beside its use, how far beside."""
-    holder = draw(st.sampled_from(["account"] * 5 + ["firm", "firm", "instrument", "in instrument", "in instrument"]))
+    holder = draw(
+        st.sampled_from(["account"] * 5 + ["firm", "firm", "instrument", "in instrument", "in instrument"])
+    )
     values: dict[str, int] = {"flags": draw(st.sampled_from([0, 0, CommandFlag.CONFIGURED]))}
     allowed: tuple[Limit, ...] = tuple(Limit)
     warns: tuple[Limit, ...] = ()
@@ -233,7 +244,9 @@ def limit_values(draw: st.DrawFn, *, extreme: bool) -> tuple[dict[str, int], int
     if extreme and limit <= Limit.FREE_MESSAGES:
         values["qty_lots"] = draw(st.sampled_from(EXTREME_VALUES))
         return values, draw(st.sampled_from([None, None, -1, 0, 1]))
-    values["qty_lots"] = draw(st.sampled_from([*VALUES[limit], AMPLE, AMPLE, AMPLE] + [-1] * (limit % 3 == 0)))
+    values["qty_lots"] = draw(
+        st.sampled_from([*VALUES[limit], AMPLE, AMPLE, AMPLE] + [-1] * (limit % 3 == 0))
+    )
     near = limit in (*WARNS_ACCOUNTS, Limit.FREE_MESSAGES) and draw(st.booleans())
     return values, draw(BESIDE) if near else None
 
@@ -298,7 +311,7 @@ def collar_values(draw: st.DrawFn, *, extreme: bool) -> dict[str, int]:
         "order_id": draw(st.sampled_from(widths)),
         "orig0": draw(st.sampled_from(widths)),
         "price_ticks": draw(st.sampled_from([0, 0, *references])),
-        "aux0": draw(st.sampled_from([0, 0, 0, 20, 60, 200, 2**60])),
+        "aux0": draw(st.sampled_from([0, 0, 0, 10, 20, 30, 60, 200, 2**60])),
     }
 
 
@@ -326,7 +339,7 @@ def transfer_values(draw: st.DrawFn, *, extreme: bool) -> tuple[dict[str, int], 
         "side": side,
         "qty_lots": draw(st.sampled_from(EXTREME_AMOUNTS if extreme else small)),
     }
-    return values, draw(st.sampled_from([None, -1, 0, 0, 1])) if side == 2 else None
+    return values, draw(st.sampled_from([None, -20, -10, -10, -1, 0, 1])) if side == 2 else None
 
 
 @cache
@@ -340,7 +353,9 @@ def fortune_steps(draw: st.DrawFn) -> Step:
         "account": account,
         "instrument": 1,
         "side": Side.SELL if (account == 1) != odd else Side.BUY,
-        "ord_type": OrdType.LIMIT,
+        "ord_type": OrdType.LIMIT
+        if account == 1
+        else draw(st.sampled_from([OrdType.LIMIT] * 4 + [OrdType.MARKET])),
         "tif": draw(st.sampled_from([Tif.GTC] * 3 + [Tif.IOC])) if account == 1 else Tif.IOC,
         "price_ticks": draw(st.sampled_from([2**60, 2**60, 2**60 - 1, 2**59])),
         "qty_lots": draw(st.sampled_from([1, 1, 1, 1, 2])),
@@ -377,7 +392,11 @@ def warning_steps(draw: st.DrawFn, account: int, limits: frozenset[Limit]) -> li
     """Draw thresholds for some of the limits of an account that warn."""
     warned = [limit for limit in WARNS_ACCOUNTS if limit in limits and draw(st.booleans())]
     return [
-        Step(Kind.LIMIT, {"account": account, "ord_type": limit, "tif": LimitPart.WARNING, "qty_lots": percent}, cl="")
+        Step(
+            Kind.LIMIT,
+            {"account": account, "ord_type": limit, "tif": LimitPart.WARNING, "qty_lots": percent},
+            cl="",
+        )
         for limit in warned
         for percent in (draw(st.sampled_from([1, 50, 80, 100])),)
     ]
@@ -411,7 +430,11 @@ def opening_risk_steps(draw: st.DrawFn) -> list[Step]:
     for firm in (1, 2):
         steps += firm_steps(firm, draw(tight(OF_FIRMS, 1)))
         if draw(st.booleans()):
-            warning = {"aux0": firm, "tif": LimitPart.WARNING, "qty_lots": draw(st.sampled_from([1, 50, 100]))}
+            warning = {
+                "aux0": firm,
+                "tif": LimitPart.WARNING,
+                "qty_lots": draw(st.sampled_from([1, 50, 100])),
+            }
             steps.append(Step(Kind.LIMIT, {**warning, "ord_type": draw(st.sampled_from(WARNS_FIRMS))}, cl=""))
     for account, name in ACCOUNT_NAMES.items():
         values = account_values(account, draw(st.sampled_from([0, 1, 1, 2])))

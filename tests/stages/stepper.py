@@ -1,4 +1,4 @@
-"""The stages of a core stepped one at a time, in any order and as far as one likes: what scheduling decides nothing of."""
+"""The stages of a core, stepped one at a time, in any order and as far as one likes."""
 
 from __future__ import annotations
 

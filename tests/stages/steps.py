@@ -34,7 +34,9 @@ class Step:
     own: set[str] = field(default_factory=set)  # the fields that are copied from the order that is meant
     opposite: bool = False  # take the other side than the order that is meant
     gap_ns: int = 0  # that passes before it, beside the usual step
-    beside_use: int | None = None  # of LIMIT and TRANSFER: the amount is what is used, or free, and so much more
+    beside_use: int | None = (
+        None  # of LIMIT and TRANSFER: the amount is what is used, or free, and so much more
+    )
     lives_ns: int = 0  # until the expiry of an order with GTD, or until a schedule row is due
 
 

@@ -29,10 +29,10 @@ from protocols.codes import (
 )
 from tests.stages.risk_steps import (
     EXTREME_RISK_KINDS,
+    FORTUNE_KINDS,
     RISK_KINDS,
     RISK_STEP_KINDS,
     firm_steps,
-    FORTUNE_KINDS,
     fortune_steps,
     fortune_transfers,
     opening_risk_steps,
@@ -89,7 +89,9 @@ EXTREME = "extreme"  # prices and quantities near the ends of what limits and in
 DEEP = "deep"  # many prices: books of tens of levels that grow and shrink
 SPECIAL = "special"  # stop orders, icebergs, self-trade groups and all else that is rare, few prices
 RISK = "risk"  # few prices and lots, two firms, a pre-funded account, fees, and a few of all controls on
-FORTUNES = "fortunes"  # each trade moves as much money as it can, to an account that gets richer than int64 holds
+FORTUNES = (
+    "fortunes"  # each trade moves as much money as it can, to an account that gets richer than int64 holds
+)
 STATES = "states"  # SPECIAL, with trading states, auctions, bands, schedules and tick tables
 
 PARTITIONED = [{**MUCH_ROOM, "partitions": 2}, {**MUCH_ROOM, "max_levels": 5, "partitions": 3}]
@@ -145,7 +147,9 @@ CHOICE_OF_INSTRUMENTS = {
 EXTREME_PRICES = st.sampled_from(
     [1, 1, 2**10, 2**20, 2**20, 2**20 + 1, 2**30, 2**59, 2**60, 2**62, LARGEST - 1, LARGEST]
 )
-RISK_STATES = st.sampled_from([TradingState.CONTINUOUS] * 3 + [TradingState.OPENING_AUCTION, TradingState.CLOSING_AUCTION])
+RISK_STATES = st.sampled_from(
+    [TradingState.CONTINUOUS] * 3 + [TradingState.OPENING_AUCTION, TradingState.CLOSING_AUCTION]
+)
 RISK_PRICES = st.sampled_from([9, 9, 10, 10, 10, 11, 11, 12])
 RISK_QUANTITIES = st.sampled_from([1, 1, 2, 2, 3, 5])
 DEEP_PRICES = {0: (1, 100), Side.BUY: (1, 52), Side.SELL: (49, 100)}
@@ -552,7 +556,9 @@ def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
         ample = account == 1 or shape in (EXTREME, DEEP, FORTUNES, STATES) or draw(st.booleans())
         steps += unlimited(
             account,
-            None if ample else {limit: draw(st.sampled_from(values_of)) for limit, values_of in tight.items()},
+            None
+            if ample
+            else {limit: draw(st.sampled_from(values_of)) for limit, values_of in tight.items()},
         )
     for name in ("GW1", "GW2"):
         flags = draw(st.sampled_from([0, CommandFlag.CANCEL_ON_CLOSE])) if shape in SPECIAL_SHAPES else 0
@@ -572,7 +578,11 @@ def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
 @st.composite
 def seldom_risk_steps(draw: st.DrawFn) -> Step:
     """Draw what is rare where risk controls are on: mostly a TICK, after which risk has seen everything."""
-    kind = draw(st.sampled_from([Kind.TICK] * 6 + [Kind.SESSION_OPEN] * 2 + [Kind.SESSION_CLOSE, Kind.INSTRUMENT, Kind.FIRM]))
+    kind = draw(
+        st.sampled_from(
+            [Kind.TICK] * 6 + [Kind.SESSION_OPEN] * 2 + [Kind.SESSION_CLOSE, Kind.INSTRUMENT, Kind.FIRM]
+        )
+    )
     if kind == Kind.FIRM:
         return draw(risk_steps(kind))
     return draw(administrative_steps(kind)) if kind != Kind.TICK else Step(kind, {})

@@ -71,7 +71,9 @@ def assert_same_state(twin: CoreTwin, compiled: CompiledCore) -> None:
     assert compiled.dump_schedules() == twin.dump_schedules()
     assert compiled.dump_positions() == twin.dump_positions()
     assert compiled.dump_accounts() == twin.dump_accounts()
-    for name, was, expected in zip(Controls._fields, compiled.dump_controls(), twin.dump_controls(), strict=True):
+    for name, was, expected in zip(
+        Controls._fields, compiled.dump_controls(), twin.dump_controls(), strict=True
+    ):
         assert was == expected, f"{name}: expected {expected}, was {was}"
 
 
@@ -168,7 +170,9 @@ def run(core: AnyCore, commands: list[Command]) -> list[Outcome]:
 
 def wind_up(core: AnyCore, commands: list[Command], *, at_once: bool) -> list[Outcome]:
     """Open all sessions, cancel every open order one by one or all at once, and let risk see all of it."""
-    rest = [make_command(Kind.SESSION_OPEN, cl=name) for name in ("GW1", "GW2", "GW3", "GW4", "GW3" + "x" * 17)]
+    rest = [
+        make_command(Kind.SESSION_OPEN, cl=name) for name in ("GW1", "GW2", "GW3", "GW4", "GW3" + "x" * 17)
+    ]
     for account in core.dump_accounts():  # nobody is kept from cancelling
         rest.append(
             make_command(Kind.LIMIT, account=account.account, ord_type=Limit.CANCEL_RATE, qty_lots=AMPLE)

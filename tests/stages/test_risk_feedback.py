@@ -58,7 +58,9 @@ def test_interleavings_of_the_twin_are_repeated(sequence: Sequence, schedule: Sc
 def test_the_property_fails_where_fills_are_applied_as_they_come() -> None:
     """A risk that looks at no stamp is caught by the same property."""
 
-    @settings(max_examples=300, database=None, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)
+    @settings(
+        max_examples=300, database=None, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False
+    )
     @given(sequence=ANY_SEQUENCES, schedule=SCHEDULES)
     def eager(sequence: Sequence, schedule: Schedule) -> None:
         check(EagerPipeline, sequence, schedule)

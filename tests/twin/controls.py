@@ -11,9 +11,17 @@ from typing import Any, NamedTuple
 
 from protocols.codes import LIMIT_UNSET, Limit
 from tests.twin.collars import edges
-from tests.twin.limits import OF_ACCOUNTS, OF_ACCOUNTS_IN_INSTRUMENTS, OF_FIRMS, WARNS_ACCOUNTS, WARNS_FIRMS, threshold
+from tests.twin.limits import (
+    OF_ACCOUNTS,
+    OF_ACCOUNTS_IN_INSTRUMENTS,
+    OF_FIRMS,
+    WARNS_ACCOUNTS,
+    WARNS_FIRMS,
+    threshold,
+)
 from tests.twin.marks import value
 from tests.twin.rates import side_bit
+from tests.twin.records import Text
 from tests.twin.risk_state import RECENT_PLACES, Account, Firm, Instrument, Position, RiskState
 
 NO_THRESHOLD = 2**62
@@ -98,6 +106,7 @@ class InstrumentControls(NamedTuple):
 class SessionControls(NamedTuple):
     """One session that has an id; ``granted`` are the accounts that it acts for where it does not act for all."""
 
+    name: Text
     is_open: bool
     switches: int
     acts_for_all: bool
@@ -207,13 +216,15 @@ def controls_of_twin(state: RiskState) -> Controls:
     return Controls(
         venue=(int(state.switches), state.day, state.day_ns),
         accounts={
-            identity: _account(state, identity, account) for identity, account in sorted(state.accounts.items())
+            identity: _account(state, identity, account)
+            for identity, account in sorted(state.accounts.items())
         },
         firms={identity: _firm(state, identity, firm) for identity, firm in sorted(state.firms.items())},
         positions={key: _position(row) for key, row in sorted(state.positions.items())},
         instruments={identity: _instrument(terms) for identity, terms in sorted(state.instruments.items())},
         sessions={
             identity: SessionControls(
+                session.name,
                 session.is_open,
                 int(session.switches),
                 session.acts_for_all,
@@ -305,7 +316,9 @@ def _kernel_instrument(risk: Any, identity: int) -> InstrumentControls:
         int(row["group"]),
         LimitRow(_ints(row, "max_order_qty", "max_order_notional"), int(row["adjusted"])),
         (int(row["collar_unit"]), *collars[0], *collars[1], *_ints(row, "reference_ns", "stale_ns")),
-        tuple((low, high) if all(collar) else None for collar, (low, high) in zip(collars, found, strict=True)),
+        tuple(
+            (low, high) if all(collar) else None for collar, (low, high) in zip(collars, found, strict=True)
+        ),
         rates,
         int(row["fee_account"]) if any(rates) else 0,
     )
@@ -316,8 +329,9 @@ def _kernel_session(risk: Any, identity: int) -> SessionControls:
     granted = [
         64 * word + bit for word, bits in enumerate(words) for bit in range(64) if int(bits) >> bit & 1
     ]
+    name = (int(row["name0"]), int(row["name1"]), int(row["name2"]))
     return SessionControls(
-        bool(row["is_open"]), int(row["switches"]), not row["is_restricted"], tuple(granted)
+        name, bool(row["is_open"]), int(row["switches"]), not row["is_restricted"], tuple(granted)
     )
 
 

@@ -106,7 +106,11 @@ class CoreTwin:
         """Return all accounts by id."""
         return [
             AccountRow(
-                identity, account.open_orders, account.exact_cash, account.reserved_buy, Switch.KILLED in account.switches
+                identity,
+                account.open_orders,
+                account.exact_cash,
+                account.reserved_buy,
+                Switch.KILLED in account.switches,
             )
             for identity, account in sorted(self.risk.state.accounts.items())
         ]

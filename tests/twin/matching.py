@@ -133,7 +133,9 @@ class MatchingTwin:
         if reason != Reason.NONE:
             return self._told.rejected(reason, order.order_id, flags=OutcomeFlag.NEW)
         flags = ANSWER | OutcomeFlag.REPRICED if order.price != asked else ANSWER
-        self._told.about(OutcomeType.ACCEPTED, order, qty=order.leaves, flags=flags, **marked(verdict.warning))
+        self._told.about(
+            OutcomeType.ACCEPTED, order, qty=order.leaves, flags=flags, **marked(verdict.warning)
+        )
         market = self.books.market(order.instrument)
         order.waits = order.tif == Tif.CLOSE and market.state != TradingState.CLOSING_AUCTION
         if order.is_stop:

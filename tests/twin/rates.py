@@ -31,16 +31,12 @@ def with_token_taken(tat: int, limits: Limits, rate: Limit, burst: Limit, time_n
 
 def take_order_token(state: RiskState, account: Account, time_ns: int) -> None:
     """Take a token of the account and one of its firm, if both have one (9 of NEW)."""
-    taken = with_token_taken(
-        account.order_tat, account.limits, Limit.ORDER_RATE, Limit.ORDER_BURST, time_ns
-    )
+    taken = with_token_taken(account.order_tat, account.limits, Limit.ORDER_RATE, Limit.ORDER_BURST, time_ns)
     require(taken is not None, Reason.ORDER_RATE)
     assert taken is not None
     if account.firm:
         firm = state.firms[account.firm]
-        of_firm = with_token_taken(
-            firm.order_tat, firm.limits, Limit.ORDER_RATE, Limit.ORDER_BURST, time_ns
-        )
+        of_firm = with_token_taken(firm.order_tat, firm.limits, Limit.ORDER_RATE, Limit.ORDER_BURST, time_ns)
         require(of_firm is not None, Reason.FIRM_ORDER_RATE)
         assert of_firm is not None
         firm.order_tat = of_firm

@@ -37,7 +37,13 @@ from tests.twin.permissions import (
     check_short_sale,
     permit,
 )
-from tests.twin.rates import check_duplicative, check_ratio, remember_order, take_cancel_token, take_order_token
+from tests.twin.rates import (
+    check_duplicative,
+    check_ratio,
+    remember_order,
+    take_cancel_token,
+    take_order_token,
+)
 from tests.twin.records import NO_TEXT, Command, Outcome
 from tests.twin.risk_state import Instrument, RiskOrder, RiskState
 from tests.twin.switches import change_switch, check_killed, must_reduce, reduces
@@ -113,7 +119,14 @@ class RiskTwin:
     def _administer(self, command: Command, verdict: Verdict) -> None:
         state = self.state
         match command.kind:
-            case Kind.SESSION_OPEN | Kind.SESSION_CLOSE | Kind.INSTRUMENT | Kind.ACCOUNT | Kind.FIRM | Kind.TICK_TABLE:
+            case (
+                Kind.SESSION_OPEN
+                | Kind.SESSION_CLOSE
+                | Kind.INSTRUMENT
+                | Kind.ACCOUNT
+                | Kind.FIRM
+                | Kind.TICK_TABLE
+            ):
                 verdict.session = define(state, command)
             case Kind.LIMIT:
                 verdict.before = set_limit(state, command)
@@ -224,7 +237,9 @@ class RiskTwin:
         """Check what an order adds in lots (24 to 27 of NEW)."""
         state, where = self.state, (order.account, order.instrument)
         if not reduces(state, *where, order.side, more):
-            require(not must_reduce(state, order.account, order.session, order.instrument), Reason.REDUCE_ONLY)
+            require(
+                not must_reduce(state, order.account, order.session, order.instrument), Reason.REDUCE_ONLY
+            )
             check_loss(state, order.account)
         check_short_sale(state, *where, order.side, more)
         check_lots(state, *where, order.side, more)

@@ -23,6 +23,7 @@ ALL_TYPES = sum(1 << code for code in (1, 2, 3, 4, 5, 16))
 ALL_TIFS = sum(1 << code for code in range(1, 8))
 ALL_GROUPS = -1
 RECENT_PLACES = 8
+NO_SWITCH = Switch(0)
 Limits = dict[Limit, int]
 
 
@@ -46,7 +47,7 @@ class Instrument:
     group: int = 0
     partition: int = 0
     last_price: int = 0
-    switches: Switch = Switch(0)
+    switches: Switch = NO_SWITCH
     restricted: bool = False  # short sales
     limits: Limits = field(default_factory=no_limits)
     adjusted: set[int] = field(default_factory=set)
@@ -84,7 +85,7 @@ class Account:
     currency: int
     prefunded: bool = False
     firm: int = 0
-    switches: Switch = Switch(0)
+    switches: Switch = NO_SWITCH
     limits: Limits = field(default_factory=no_limits)
     percents: Limits = field(default_factory=lambda: dict.fromkeys(Limit, 0))
     adjusted: set[int] = field(default_factory=set)
@@ -119,7 +120,7 @@ class Firm:
 
     name: Text
     currency: int
-    switches: Switch = Switch(0)
+    switches: Switch = NO_SWITCH
     limits: Limits = field(default_factory=no_limits)
     percents: Limits = field(default_factory=lambda: dict.fromkeys(Limit, 0))
     adjusted: set[int] = field(default_factory=set)
@@ -134,7 +135,7 @@ class Session:
 
     name: Text
     is_open: bool = False
-    switches: Switch = Switch(0)
+    switches: Switch = NO_SWITCH
     acts_for_all: bool = True
     granted: set[int] = field(default_factory=set)
 
@@ -182,7 +183,7 @@ class RiskState:
     max_cl_ord_ids: int
     max_sessions: int
     partitions: int = 1
-    switches: Switch = Switch(0)
+    switches: Switch = NO_SWITCH
     day: int = 0
     day_ns: int = 0
     session_ids: dict[Text, int] = field(default_factory=dict)
@@ -191,7 +192,9 @@ class RiskState:
     tick_tables: dict[int, TickTable] = field(default_factory=dict)
     accounts: dict[int, Account] = field(default_factory=dict)
     firms: dict[int, Firm] = field(default_factory=dict)
-    positions: dict[tuple[int, int], Position] = field(default_factory=dict)  # in the order in which they were made
+    positions: dict[tuple[int, int], Position] = field(
+        default_factory=dict
+    )  # in the order in which they were made
     cl_ord_ids: dict[tuple[int, Text], int] = field(default_factory=dict)
     orders: dict[int, RiskOrder] = field(default_factory=dict)
 

@@ -14,12 +14,10 @@ from typing import Any, Protocol
 from protocols.codes import (
     FLAG_STP_SHIFT,
     BandMode,
-    CollarUnit,
     CommandFlag,
     KillLevel,
     Kind,
     Limit,
-    LimitPart,
     OrdType,
     OutcomeFlag,
     OutcomeType,
@@ -32,7 +30,7 @@ from protocols.codes import (
 )
 from protocols.text import pack_text
 from tests.twin.book import STOP_BUY, STOP_SELL, WAITING_BUY, WAITING_SELL
-from tests.twin.controls import AccountControls, Controls
+from tests.twin.controls import Controls
 from tests.twin.records import Command, Outcome, Text, make_command
 from tests.twin.view import AccountRow, BookRow, PositionRow, draw_book, line
 
@@ -179,106 +177,26 @@ class Desk:
         )
 
     def account(
-        self,
-        account: int = 1,
-        name: str = "ALICE",
-        *,
-        currency: int = USD,
-        firm: int = 0,
-        prefunded: bool = False,
-        **fields: int,
+        self, account: int = 1, name: str = "ALICE", *, currency: int = USD, firm: int = 0
     ) -> list[Outcome]:
-        """Define an account, of which no limit is set, or give it another firm."""
-        flags = CommandFlag.PREFUNDED if prefunded else 0
-        values = {"account": account, "orig2": currency, "instrument": firm, "flags": flags, **fields}
-        return self.send(make_command(Kind.ACCOUNT, cl=name, **values))
+        """Define an account, of which no limit is set."""
+        return self.send(
+            make_command(Kind.ACCOUNT, account=account, cl=name, orig2=currency, instrument=firm)
+        )
 
-    def firm(self, firm: int = 1, name: str = "FIRM", *, currency: int = USD) -> list[Outcome]:
-        """Define a firm, of which no limit is set."""
-        return self.send(make_command(Kind.FIRM, aux0=firm, cl=name, orig2=currency))
-
-    def limit(
-        self, which: int, value: int, account: int = 1, *, instrument: int = 0, firm: int = 0, **fields: int
-    ) -> list[Outcome]:
-        """Set one limit: of an account unless ``firm`` is given, or of an instrument where the account is 0."""
-        values = {"account": 0 if firm else account, "instrument": instrument, "aux0": firm, **fields}
-        return self.send(make_command(Kind.LIMIT, ord_type=which, qty_lots=value, **values))
+    def limit(self, which: int, value: int, account: int = 1) -> list[Outcome]:
+        """Set one limit of an account."""
+        return self.send(make_command(Kind.LIMIT, account=account, ord_type=which, qty_lots=value))
 
     def limits(self, value: int = AMPLE, account: int = 1) -> None:
-        """Set the limits of single orders, positions and credit of an account to one value, all others unlimited."""
+        """Set all limits of an account to one value."""
         for which in Limit:
-            self.limit(which, value if which <= Limit.CREDIT else AMPLE, account)
+            self.limit(which, value, account)
 
-    def firm_limits(self, firm: int = 1) -> None:
-        """Set all limits of a firm to unlimited."""
-        for which in (Limit.CREDIT, Limit.GROSS_NOTIONAL, Limit.ORDER_RATE, Limit.ORDER_BURST):
-            self.limit(which, AMPLE, firm=firm)
-
-    def warn(self, which: int, percent: int, account: int = 1, *, firm: int = 0) -> list[Outcome]:
-        """Set at how many percent of a limit risk warns."""
-        return self.limit(which, percent, account, firm=firm, tif=LimitPart.WARNING)
-
-    def kill(
-        self,
-        account: int = 1,
-        side: int = 1,
-        *,
-        level: int = KillLevel.ACCOUNT,
-        switch: int = Switch.KILLED,
-        firm: int = 0,
-        session: str = "",
-        instrument: int = 0,
-        **fields: int,
-    ) -> list[Outcome]:
-        """Engage (side 1) or release (2) a switch, KILLED of an account unless said otherwise."""
-        whom = {"account": account, "aux0": firm, "instrument": instrument, **fields}
-        command = make_command(Kind.KILL, side=side, tif=level, ord_type=switch, orig=session, **whom)
-        return self.send(command)
-
-    def release(self, account: int = 1, **whom: Any) -> list[Outcome]:
-        """Release a switch."""
-        return self.kill(account, 2, **whom)
-
-    def permit(
-        self, what: int, value: int, account: int = 0, *, instrument: int = 0, session: str = "", **fields: int
-    ) -> list[Outcome]:
-        """Permit something, or take it back."""
-        whom = {"account": account, "instrument": instrument, **fields}
-        return self.send(make_command(Kind.PERMIT, ord_type=what, qty_lots=value, orig=session, **whom))
-
-    def collar(
-        self,
-        *,
-        static: int = 0,
-        dynamic: int = 0,
-        reference: int = 0,
-        age_ns: int = 0,
-        unit: int = CollarUnit.TICKS,
-        instrument: int = 1,
-    ) -> list[Outcome]:
-        """Set both collars of an instrument."""
-        widths = {"order_id": static, "orig0": dynamic}
-        values = {"instrument": instrument, "ord_type": unit, "price_ticks": reference, "aux0": age_ns}
-        return self.send(make_command(Kind.COLLAR, **widths, **values))
-
-    def fees(
-        self, account: int, *, maker: int = 0, taker: int = 0, auction: int = 0, instrument: int = 1
-    ) -> list[Outcome]:
-        """Set the fees of an instrument, and who gets them."""
-        rates = {"price_ticks": maker, "qty_lots": taker, "order_id": auction}
-        return self.send(make_command(Kind.FEES, account=account, instrument=instrument, **rates))
-
-    def transfer(
-        self, amount: int, account: int = 1, *, instrument: int = 0, side: int = 1, cl: str | None = None
-    ) -> list[Outcome]:
-        """Deposit (side 1) or withdraw (2) cash, or lots of an instrument."""
-        reference = f"T{self.seq}" if cl is None else cl
-        values = {"account": account, "instrument": instrument, "side": side, "qty_lots": amount}
-        return self.send(make_command(Kind.TRANSFER, cl=reference, **values))
-
-    def begin_day(self) -> list[Outcome]:
-        """Let daily counters begin anew."""
-        return self.send(make_command(Kind.DAY_BEGIN))
+    def kill(self, account: int = 1, side: int = 1) -> list[Outcome]:
+        """Engage (side 1) or release (2) KILLED of an account."""
+        whom = {"tif": KillLevel.ACCOUNT, "account": account}
+        return self.send(make_command(Kind.KILL, side=side, ord_type=Switch.KILLED, **whom))
 
     def tick(self) -> list[Outcome]:
         """Let risk see everything; nothing else happens."""
@@ -469,10 +387,6 @@ class Desk:
     def money(self, account: int = 1) -> AccountRow:
         """Return one account row as risk has it."""
         return next(row for row in self.core.dump_accounts() if row.account == account)
-
-    def controls(self, account: int = 1) -> AccountControls:
-        """Return what risk controls remember of one account."""
-        return self.core.dump_controls().accounts[account]
 
 
 MakeDesk = Callable[..., Desk]

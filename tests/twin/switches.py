@@ -73,7 +73,12 @@ def reduces(state: RiskState, account: int, instrument: int, side: int, more: in
 def must_reduce(state: RiskState, account: int, session: int, instrument: int) -> bool:
     """Tell whether one of those whom an order concerns may only reduce."""
     firm = state.accounts[account].firm
-    concerned: list[Holder] = [state, state.accounts[account], state.sessions[session], state.instruments[instrument]]
+    concerned: list[Holder] = [
+        state,
+        state.accounts[account],
+        state.sessions[session],
+        state.instruments[instrument],
+    ]
     if firm:
         concerned.append(state.firms[firm])
     if state.position(account, instrument).access == Access.REDUCING:

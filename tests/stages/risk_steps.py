@@ -48,7 +48,7 @@ RISK_STEP_KINDS = st.sampled_from(
     + [Kind.CANCEL, Kind.CANCEL, Kind.REDUCE, Kind.MASS_CANCEL]
     + [Kind.TICK] * 5
     + [Kind.LIMIT] * 5
-    + [Kind.KILL] * 3
+    + [Kind.KILL] * 2
     + [Kind.TRANSFER] * 4
     + [Kind.COLLAR, Kind.COLLAR, Kind.PERMIT, Kind.PERMIT, Kind.FEES, Kind.ACCOUNT, Kind.DAY_BEGIN]
     + [Kind.STATE] * 2
@@ -65,6 +65,7 @@ FORTUNE_KINDS = st.sampled_from(
 )
 ACCOUNT_NAMES = {1: "ALICE", 2: "BOB", 3: "CAROL", 4: "DAVE", 5: "FEES"}
 PREFUNDED_ACCOUNT, FEE_ACCOUNT = 4, 5
+AGAIN_THE_SAME = ("session", "account", "instrument", "side", "ord_type", "price_ticks", "qty_lots", "aux0")
 SESSION_NAMES = st.sampled_from(["GW1", "GW1", "GW1", "GW2", "GW2", "GW3"])
 ACCOUNTS = st.sampled_from([1, 1, 2, 2, 3, 4, 4, 5])
 INSTRUMENTS = st.sampled_from([1, 1, 1, 2])
@@ -339,7 +340,8 @@ def transfer_values(draw: st.DrawFn, *, extreme: bool) -> tuple[dict[str, int], 
         "side": side,
         "qty_lots": draw(st.sampled_from(EXTREME_AMOUNTS if extreme else small)),
     }
-    return values, draw(st.sampled_from([None, -20, -10, -10, -1, 0, 1])) if side == 2 else None
+    beside = [None, -1, 0, 0, 1] if instrument else [None, -20, -10, -10, -1, 0, 1]
+    return values, draw(st.sampled_from(beside)) if side == 2 else None
 
 
 @cache
@@ -415,10 +417,10 @@ def firm_steps(firm: int, but: dict[Limit, int] | None = None) -> list[Step]:
 
 @cache
 @st.composite
-def tight(draw: st.DrawFn, allowed: tuple[Limit, ...], most: int) -> dict[Limit, int]:
+def tight(draw: st.DrawFn, allowed: tuple[Limit, ...], least: int, most: int) -> dict[Limit, int]:
     """Draw a few limits that are on."""
     few = [limits for limits in TOGETHER if set(limits) <= set(allowed)]
-    chosen = draw(st.lists(st.sampled_from(few), max_size=most))
+    chosen = draw(st.lists(st.sampled_from(few), min_size=least, max_size=most))
     return {limit: draw(st.sampled_from(VALUES[limit])) for limits in chosen for limit in limits}
 
 
@@ -428,7 +430,7 @@ def opening_risk_steps(draw: st.DrawFn) -> list[Step]:
     """Draw firms and accounts with their limits, a pre-funded account with funds, and a few other controls."""
     steps: list[Step] = []
     for firm in (1, 2):
-        steps += firm_steps(firm, draw(tight(OF_FIRMS, 1)))
+        steps += firm_steps(firm, draw(tight(OF_FIRMS, 0, 1)))
         if draw(st.booleans()):
             warning = {
                 "aux0": firm,
@@ -439,7 +441,7 @@ def opening_risk_steps(draw: st.DrawFn) -> list[Step]:
     for account, name in ACCOUNT_NAMES.items():
         values = account_values(account, draw(st.sampled_from([0, 1, 1, 2])))
         steps.append(Step(Kind.ACCOUNT, values, cl=name))
-        limits = draw(tight(tuple(Limit), 3)) if account in (1, 2) else {}
+        limits = draw(tight(tuple(Limit), 3 - account, 4)) if account in (1, 2) else {}
         steps += unlimited(account, limits)
         steps += draw(warning_steps(account, frozenset(limits)))
     order = {"session": 1, "account": 3, "instrument": 1, "ord_type": OrdType.LIMIT, "tif": Tif.GTC}

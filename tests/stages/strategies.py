@@ -28,6 +28,7 @@ from protocols.codes import (
     TradingState,
 )
 from tests.stages.risk_steps import (
+    AGAIN_THE_SAME,
     EXTREME_RISK_KINDS,
     FORTUNE_KINDS,
     RISK_KINDS,
@@ -342,6 +343,8 @@ def new_steps(draw: st.DrawFn, shape: str = TIGHT) -> Step:
     step = Step(Kind.NEW, values, lag=draw(LAGS), named="nothing")
     if shape == RISK:
         step.gap_ns = draw(GAPS_NS)
+        if draw(st.integers(0, 4)) == 0:
+            step.own, step.back = set(AGAIN_THE_SAME), draw(st.sampled_from([0, 0, 1]))
     if values["ord_type"] == OrdType.DIRECTED:
         step.named, step.back, step.resting = draw(NAMED), draw(BACK), draw(st.booleans())
         if draw(st.booleans()):

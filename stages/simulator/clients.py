@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from protocols.codes import KIND_SESSION_OPEN, OUT_ACCEPTED, OUT_BOOK, OUTFLAG_ANSWER, Kind
+from protocols.codes import KIND_SESSION_CLOSE, KIND_SESSION_OPEN, OUT_ACCEPTED, OUT_BOOK, OUTFLAG_ANSWER, Kind
 from protocols.layouts import OUTCOME
 from protocols.text import pack_text, unpack_text
 from ringbuffer.ring_words import store_word, take_word
@@ -52,9 +52,9 @@ class Client:
         self.heard_seq = 0  # the last input that it was told of in this life of the pipeline
         self.pending: list[tuple[Text, Any]] = []  # commands without an answer, as they were sent first
         self.sent = 0  # how many of them on this port
-        self.is_opening = False
+        self.is_opening = self.is_closing = False  # whether that is asked for and not answered
         self.asks = True  # whether it thinks of new commands
-        self.disconnect_rate = 0
+        self.disconnect_rate = self.close_rate = 0
         self.orders: list[tuple[int, str]] = []
         self.answered = self.retries = 0
         self._count = 0
@@ -78,7 +78,7 @@ class Client:
             store_word(control, block + ctl.PW_STATE, PortState.OPEN)  # pairs with publish's load_acquire
             self._control, self._block = control, block
             self.port, self.token, self.session, self.sent = port, token, 0, 0
-            self.is_opening = False
+            self.is_opening = self.is_closing = False
             if self.chance.random() < 0.3:
                 self._subscribe()
             return True
@@ -124,6 +124,9 @@ class Client:
             if text == pack_text(self.name):
                 self.session = int(outcome["session"]) if outcome["type"] == OUT_ACCEPTED else 0
                 self.is_opening = self.session != 0
+            return
+        if outcome["kind"] == KIND_SESSION_CLOSE and self.is_closing:
+            self.session, self.is_opening, self.is_closing, self.sent = 0, False, False, 0
             return
         for place, (waiting, _) in enumerate(self.pending):
             if waiting == text:
@@ -171,6 +174,11 @@ class Client:
                 return None
             self.is_opening = True
             return self.workload.session_open(self.name).reshape(1).view(np.int64)
+        if self.is_closing:
+            return None
+        if self.chance.randrange(1000) < self.close_rate:
+            self.is_closing = True
+            return self.workload.session_close(self.session).reshape(1).view(np.int64)
         if self.sent < len(self.pending):
             _, command = self.pending[self.sent]
             self.retries += 1

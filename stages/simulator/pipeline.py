@@ -6,12 +6,11 @@ that a start runs. What it has in memory is gone with it.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
-
-import numpy as np
+from typing import Any
 
 from journal.disk import Disk
 from journal.errors import JournalError
@@ -40,8 +39,6 @@ from stages.venue import venue_command
 
 __all__ = ["Pipeline", "RecoveryFailed"]
 
-DIGEST_WORD: Final = 0
-
 
 class RecoveryFailed(Exception):
     """A journal was recovered, and its replay is not what the live run was."""
@@ -52,7 +49,7 @@ class _Segment:
 
     def __init__(self, name: str, size: int, purpose: str) -> None:
         self.name, self.purpose = name, purpose
-        self.buffer = np.zeros(size // 8, dtype=np.int64).view(np.uint8).data
+        self.buffer = mmap.mmap(-1, size)
 
     def unlink(self) -> None:
         """Nobody else has it."""

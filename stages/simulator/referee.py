@@ -35,6 +35,7 @@ from stages.topology import CUR_INPUT_MATCHING, CUR_WRITER
 __all__ = ["PromiseBroken", "Referee"]
 
 CHUNK: Final = 4096
+STRAIGHT_SLOTS: Final = 1 << 10
 FROM_CLIENT: Final = 3  # words before it are ingest's stamps
 INDEX_WORD: Final = 13
 OnReplayed = Callable[[Capacities, Any, Any], None]
@@ -44,10 +45,10 @@ class PromiseBroken(AssertionError):
     """Something that must hold did not."""
 
 
-def expect(holds: Any, what: str, was: Any = "") -> None:
+def expect(holds: Any, what: str, was: Any = None) -> None:
     """Raise PromiseBroken unless ``holds``."""
     if not holds:
-        raise PromiseBroken(f"{what}{f', was {was}' if was != '' else ''}")
+        raise PromiseBroken(what if was is None else f"{what}, was {was}")
 
 
 def key_of(row: Any) -> tuple[int, int]:
@@ -77,7 +78,7 @@ class Referee:
 
     def __init__(self, data_dir: Path, capacities: Capacities, on_replayed: OnReplayed | None = None) -> None:
         self.data_dir, self.capacities, self._on_replayed = data_dir, capacities, on_replayed
-        self.core = Core(capacities)
+        self.core = Core(capacities, input_slots=STRAIGHT_SLOTS, output_slots=STRAIGHT_SLOTS)
         self.recovered_seq = 0  # what the last look at the journal found
         self.told_seq = 0
         self.outcomes = 0  # of the straight replay
@@ -190,9 +191,9 @@ class Referee:
         outcomes = self.core.process(np.ascontiguousarray(rows).reshape(-1).view(COMMAND))
         told = outcomes.view(np.int64).reshape(-1, SLOT_WORDS)
         self.outcomes += len(told)
-        expect(self.core.diverged_seq == 0, "expected the journaled digests in a replay", self.core.diverged_seq)
         self._compare(told, self._live, "live")
         self._compare(told, self._told, "told")
+        expect(self.core.diverged_seq == 0, "expected the journaled digests in a replay", self.core.diverged_seq)
         for seq in sorted(self._early):
             count, room = int(np.count_nonzero(told[:, 0] == seq)), self._output_slots
             expect(count > room, f"expected all outcomes of {seq} to wait for its last: they fit into {room} slots", count)

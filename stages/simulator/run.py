@@ -29,7 +29,7 @@ from stages.definitions import capacities_of
 from stages.journaling import JW_POSITION
 from stages.simulator.clients import Client
 from stages.simulator.disk import SimulatedCrash, SimulatedDisk
-from stages.simulator.pipeline import Pipeline
+from stages.simulator.pipeline import Pipeline, RecoveryFailed
 from stages.simulator.referee import OnReplayed, PromiseBroken, Referee, expect
 from stages.simulator.settings import Settings, draw_settings
 from stages.simulator.steps import Steps
@@ -138,12 +138,20 @@ class Simulation:
             for number in range(1, settings.clients + 1)
         ]
         for client in self.clients:
-            client.disconnect_rate = settings.disconnect_rate
+            client.disconnect_rate, client.close_rate = settings.disconnect_rate, settings.close_rate
         self._actors = [
             ("ingest", self._ingest), ("journal", self._journal), ("commit", self._commit), ("risk", self._risk),
             ("matching", self._matching), ("merge", self._merge), ("publish", self._publish),
             ("supervisor", self._supervise), ("clients", self._client),
         ]  # fmt: skip
+        self._disturbances = (
+            (settings.crash_rate, self._disturb_life),
+            (settings.disk_fault_rate, self._disturb_disk),
+            (settings.full_rate, self._disturb_room),
+            (settings.clock_rate, self._disturb_clock),
+            (settings.stall_rate, self._disturb_actor),
+            (settings.snapshot_rate, self._take_snapshot),
+        )
         self._weights = [settings.weights[name] for name, _ in self._actors]
         self._weights[4] *= settings.partitions
         self._start()
@@ -174,6 +182,8 @@ class Simulation:
                 self.counts["crashes"] += 1
             except (JournalIOError, OSError) as error:
                 self._check_fault(error)
+            except (JournalError, RecoveryFailed) as error:
+                raise PromiseBroken(f"expected the next start to recover, was {error}") from error
             else:
                 break
         pipeline = self.pipeline
@@ -330,28 +340,40 @@ class Simulation:
 
     def _disturb(self, step: int) -> None:
         """Let something go wrong, seldom."""
-        chance, settings = self.chance, self.settings
+        chance = self.chance
         for actor in [actor for actor, until in self._stalled.items() if until <= step]:
             del self._stalled[actor]
-        if chance.randrange(RATE) < settings.crash_rate:
-            if chance.random() < 0.5:
-                self._crash("killed")
-            else:
-                self.disk.crash_after = chance.randrange(12)
-        if chance.randrange(RATE) < settings.disk_fault_rate:
-            self.disk.arm()
-        if chance.randrange(RATE) < settings.full_rate:
-            self.disk.is_full = not self.disk.is_full
-            self.trace("full", self.disk.is_full)
-        if chance.randrange(RATE) < settings.clock_rate:
-            self._disturb_clock()
-        if chance.randrange(RATE) < settings.stall_rate:
-            names = [name for name, _ in self._actors] + [f"client {client.number}" for client in self.clients]
-            self._stalled[chance.choice(names)] = step + chance.randrange(STALL_STEPS)
-        if chance.randrange(RATE) < settings.snapshot_rate:
-            self._turn("snapshot", self._snapshot, 0)
+        drawn = chance.randrange(RATE)
+        for rate, disturb in self._disturbances:
+            if drawn < rate:
+                disturb(step)
+                return
+            drawn -= rate
 
-    def _disturb_clock(self) -> None:
+    def _disturb_life(self, step: int) -> None:
+        """Kill everything, between two turns or in the midst of what the journal does."""
+        if self.chance.random() < 0.5:
+            self._crash("killed")
+        else:
+            self.disk.crash_after = self.chance.randrange(12)
+
+    def _disturb_disk(self, step: int) -> None:
+        self.disk.arm()
+
+    def _disturb_room(self, step: int) -> None:
+        self.disk.is_full = not self.disk.is_full
+        self.trace("full", self.disk.is_full)
+
+    def _disturb_actor(self, step: int) -> None:
+        names = [name for name, _ in self._actors] + [f"client {client.number}" for client in self.clients]
+        name = self.chance.choice(names)
+        self._stalled[name] = step + self.chance.randrange(STALL_STEPS)
+        self.trace("stall", name)
+
+    def _take_snapshot(self, step: int) -> None:
+        self._turn("snapshot", self._snapshot, 0)
+
+    def _disturb_clock(self, step: int) -> None:
         self._stands_still = self.chance.random() < 0.3
         leap_ns = self.chance.choice(LEAPS_NS)
         self._now_ns += leap_ns
@@ -377,7 +399,7 @@ class Simulation:
         self._is_healed, self._stands_still = True, False
         self._stalled.clear()
         for client in self.clients:
-            client.asks, client.disconnect_rate = False, 0
+            client.asks, client.disconnect_rate, client.close_rate = False, 0, 0
         self.trace("healed")
         for number in range(HEALED_ROUNDS):
             self._now_ns += STEP_NS
@@ -406,11 +428,18 @@ class Simulation:
 
     def _is_done(self) -> bool:
         desk = self.pipeline.control[ctl.CW_DESK : ctl.CW_DESK + 2]
-        return desk[0] == desk[1] and all(client.session and not client.pending for client in self.clients)
+        if desk[0] != desk[1] or not all(client.session and not client.pending for client in self.clients):
+            return False
+        return self._free_ports() == self.settings.ports - 1 - len(self.clients)
+
+    def _free_ports(self) -> int:
+        blocks = (ctl.CW_PORT_BLOCKS + port * ctl.PORT_WORDS for port in range(1, self.settings.ports))
+        return sum(int(self.pipeline.control[block + ctl.PW_STATE]) == ctl.PortState.FREE for block in blocks)
 
     def _waiting(self) -> str:
         """Say who waits for what."""
         words = [f"client {client.number} on port {client.port}, session {client.session}, waits for {[unpack_text(*text) + ' ' + str(int(command['kind'])) for text, command in client.pending[:3]]}" for client in self.clients]
+        words.append(f"{self._free_ports()} ports of {self.settings.ports - 1} free")
         memory = self.pipeline.memory
         return f"; {'; '.join(words)}; settled {self.pipeline.is_settled}; durable {self.pipeline.durable_seq}, state {self.pipeline.control[ctl.CW_STATE]}, input {memory.in_words[64]}"
 
@@ -424,6 +453,3 @@ class Simulation:
         finally:
             pipeline.crash()
 
-
-def _errors() -> tuple[type[Exception], ...]:
-    return JournalError, PromiseBroken

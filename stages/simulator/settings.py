@@ -52,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clock_rate: int
     stall_rate: int
     disconnect_rate: int
+    close_rate: int
     read_rate: int
     operator_rate: int
     weights: dict[str, int]
@@ -100,6 +101,7 @@ def draw_settings(seed: int) -> Settings:
         clock_rate=_rate(chance, 5, 50),
         stall_rate=_rate(chance, 2, 10),
         disconnect_rate=_rate(chance, 2, 10),
+        close_rate=_rate(chance, 10, 50),
         read_rate=chance.choice((100, 500, 1000)),
         operator_rate=_rate(chance, 20, 100),
         weights=weights,

@@ -149,6 +149,10 @@ class Workload:
         set_text(command, name)
         return command
 
+    def session_close(self, session: int) -> Any:
+        """Return the command that closes a session."""
+        return new_command(Kind.SESSION_CLOSE, session=session)
+
     def _of_orders(self, kind: int, orders: list[tuple[int, str]]) -> Any:
         chance = self.chance
         command = new_command(

@@ -1,7 +1,7 @@
 """Simulated clients: gateways of one session each, that retry what was not answered, in the order in which it was sent.
 
-A client knows what it has sent and what it was told; neither is lost when the pipeline crashes, when it was cut off, or when
-its own process ends. It then takes a port again, opens the session of the same name, and sends again, with the
+A client knows what it has sent and what it was told; neither is lost when the pipeline crashes, when it was cut off,
+or when its own process ends. It then takes a port again, opens the session of the same name, and sends again, with the
 same ClOrdIDs, whatever has no answer. It reads when it pleases, or not at all.
 
 Reads and writes a port's rings and its words in the control segment, as :mod:`gateway.port` does.
@@ -15,7 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from protocols.codes import KIND_SESSION_CLOSE, KIND_SESSION_OPEN, OUT_ACCEPTED, OUT_BOOK, OUTFLAG_ANSWER, Kind
+from protocols.codes import (
+    KIND_SESSION_CLOSE,
+    KIND_SESSION_OPEN,
+    OUT_ACCEPTED,
+    OUT_BOOK,
+    OUTFLAG_ANSWER,
+    Kind,
+)
 from protocols.layouts import OUTCOME
 from protocols.text import pack_text, unpack_text
 from ringbuffer.ring_words import store_word, take_word
@@ -59,6 +66,17 @@ class Client:
         self.answered = self.retries = 0
         self._count = 0
 
+    def calm_down(self) -> None:
+        """Think of nothing new, and leave no more."""
+        self.asks, self.disconnect_rate, self.close_rate = False, 0, 0
+
+    def describe(self) -> str:
+        """Say what it waits for."""
+        waits = [
+            f"{unpack_text(*text)} ({Kind(int(command['kind'])).name})" for text, command in self.pending[:3]
+        ]
+        return f"client {self.number} on port {self.port}, session {self.session}, waits for {waits}"
+
     # Its port
 
     def attach(self, pipeline: Pipeline, token: int) -> bool:
@@ -73,7 +91,9 @@ class Client:
             control[block + ctl.PW_OWNER] = token
             self._in, self._in_slots = memory.ingress.ring_words(port), memory.ingress.slot_words(port)
             self._out, self._out_slots = memory.egress.ring_words(port), memory.egress.slot_words(port)
-            store_word(self._out, CUR_PORT_READER, int(self._out[CUR_WRITER]))  # pairs with publish's load_acquire
+            store_word(
+                self._out, CUR_PORT_READER, int(self._out[CUR_WRITER])
+            )  # pairs with publish's load_acquire
             control[block + ctl.PW_FEED] = 0
             store_word(control, block + ctl.PW_STATE, PortState.OPEN)  # pairs with publish's load_acquire
             self._control, self._block = control, block
@@ -134,7 +154,10 @@ class Client:
                 self.sent -= place < self.sent
                 self.answered += 1
                 if outcome["kind"] == Kind.NEW and outcome["type"] == OUT_ACCEPTED:
-                    self.orders = [*self.orders[-KNOWN_ORDERS:], (int(outcome["order_id"]), unpack_text(*text))]
+                    self.orders = [
+                        *self.orders[-KNOWN_ORDERS:],
+                        (int(outcome["order_id"]), unpack_text(*text)),
+                    ]
                 return
 
     # Sending
@@ -193,7 +216,9 @@ class Client:
     def _think(self) -> Any:
         """Return a new command."""
         self._count += 1
-        text = f"{self.number}-{self._count}-" + "".join(self.chance.choices("ABCDEFGHXYZ", k=self.chance.randint(0, 9)))
+        text = f"{self.number}-{self._count}-" + "".join(
+            self.chance.choices("ABCDEFGHXYZ", k=self.chance.randint(0, 9))
+        )
         known = [*self.orders, *((0, unpack_text(*waiting)) for waiting, _ in self.pending[-3:])]
         command = self.workload.client_command(self.session, text, known)
         self.pending.append((pack_text(text), command))

@@ -1,9 +1,9 @@
 """A simulated disk: real files in a temporary directory, and what may become of them when the power fails.
 
-Until a file is synced each byte written to it may be lost, kept, or neither (garbled), sector by sector; until a directory
-is synced the last names given or taken in it may be undone, the latest first. After a sync that failed the page cache calls
-clean what the disk does not have: no later sync helps, only writing it again does. Sectors are not torn across
-what was synced before: bytes that a write did not touch stay.
+Until a file is synced each byte written to it may be lost, kept, or neither (garbled), sector by sector; until a
+directory is synced the last names given or taken in it may be undone, the latest first. After a sync that failed the
+page cache calls clean what the disk does not have: no later sync helps, only writing it again does. Sectors are not
+torn across what was synced before: bytes that a write did not touch stay.
 
 Also here: calls that fail when they were told to, a disk without room, and a crash in the midst of anything that the
 journal or a snapshot does.
@@ -158,10 +158,11 @@ class SimulatedDisk(Disk):
         old, new = str(source.resolve()), str(target.resolve())
         backup = self._back_up(new)
         super().rename(source, target)
-        for table in (self._unsynced, self._doomed):
-            table.pop(new, None)  # type: ignore[attr-defined]
+        tables: list[dict[str, Any]] = [self._unsynced, self._doomed]
+        for table in tables:
+            table.pop(new, None)
             if old in table:
-                table[new] = table.pop(old)  # type: ignore[attr-defined]
+                table[new] = table.pop(old)
         self._names.setdefault(os.path.dirname(new), []).append((old, new, backup))
 
     def fsync_dir(self, directory: Path) -> None:
@@ -186,8 +187,8 @@ class SimulatedDisk(Disk):
         name = str(path.resolve())
         backup = self._back_up(name)
         super().unlink(path)
-        for table in (self._unsynced, self._doomed):
-            table.pop(name, None)  # type: ignore[attr-defined]
+        self._unsynced.pop(name, None)
+        self._doomed.pop(name, None)
         self._names.setdefault(os.path.dirname(name), []).append((name, "", backup))
 
     def _back_up(self, path: str) -> str:
@@ -213,7 +214,9 @@ class SimulatedDisk(Disk):
         if not os.path.exists(path):
             return 0
         images = self._unsynced.get(path, [])
-        images = [(start, old, SECTOR_BYTES) for start, old in sorted(self._doomed.get(path, {}).items())] + images
+        images = [
+            (start, old, SECTOR_BYTES) for start, old in sorted(self._doomed.get(path, {}).items())
+        ] + images
         fates: dict[int, str] = {}
         favourite = self.chance.choice((*FATES, ""))
         with open(path, "r+b") as file:

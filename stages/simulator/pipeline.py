@@ -17,6 +17,7 @@ from journal.errors import JournalError
 from journal.writer import JournalWriter
 from stages.config import VenueConfig
 from stages.context import new_context
+from stages.control import CW_DURABLE
 from stages.core import Core, CoreState
 from stages.definitions import capacities_of
 from stages.digest import state_digest
@@ -34,7 +35,6 @@ from stages.topology import (
     CUR_OUTPUT_RISK,
     CUR_WRITER,
 )
-from stages.control import CW_DURABLE
 from stages.venue import venue_command
 
 __all__ = ["Pipeline", "RecoveryFailed"]
@@ -143,7 +143,11 @@ class Pipeline:
         seq, told = int(in_words[CUR_WRITER]), int(out_words[CUR_WRITER])
         reached = (in_words[CUR_INPUT_RISK], in_words[CUR_INPUT_MATCHING], in_words[CUR_INPUT_JOURNAL])
         read = (out_words[CUR_OUTPUT_PUBLISH], out_words[CUR_OUTPUT_RISK])
-        return all(cursor == seq for cursor in reached) and self.durable_seq >= seq and all(c == told for c in read)
+        return (
+            all(cursor == seq for cursor in reached)
+            and self.durable_seq >= seq
+            and all(c == told for c in read)
+        )
 
     def digest(self) -> int:
         """Return the digest of the state, which must rest."""

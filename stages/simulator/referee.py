@@ -7,7 +7,7 @@ Looked at as it happens:
 
 Looked at after each recovery, and at the end, with what the journal then holds:
   * it is a prefix of what was sequenced, and holds what had been told, and what an earlier recovery had found;
-  * a straight replay in a core of its own makes the outcomes that the live stages made and clients were told, byte for byte;
+  * a straight replay in a core of its own makes the outcomes that were made live, and told, byte for byte;
   * the recovered state has its digests; no ClOrdID of a session was accepted for two orders.
 """
 
@@ -20,57 +20,37 @@ from typing import Any, Final
 
 import numpy as np
 
-from journal.reader import JournalReader
-from protocols.codes import KIND_CHECKPOINT, KIND_INVALID, KIND_NEW, KIND_SESSION_CLOSE, KIND_SESSION_OPEN, OUT_ACCEPTED
-from protocols.layouts import COMMAND, DETERMINED_WORDS, OUTCOME, SLOT_WORDS, layout_hash
+from protocols.codes import (
+    KIND_CHECKPOINT,
+    KIND_INVALID,
+    KIND_NEW,
+    KIND_SESSION_CLOSE,
+    KIND_SESSION_OPEN,
+    OUT_ACCEPTED,
+)
+from protocols.layouts import COMMAND, DETERMINED_WORDS, SLOT_WORDS
 from stages.core import Core
 from stages.digest import state_digest
-from stages.ingest import IW_FIRST_PORT, IW_PORTS, KIND_MASK, KIND_SHIFT, SESSION_MASK, WORD_KIND, WORD_PORT, is_allowed
+from stages.ingest import (
+    IW_FIRST_PORT,
+    IW_PORTS,
+    SESSION_MASK,
+    WORD_KIND,
+    WORD_PORT,
+    is_allowed,
+)
 from stages.simulator.pipeline import Pipeline
-from stages.replay import journal_directory
+from stages.simulator.promises import expect, key_of, kind_of, read_journal, show
 from stages.state import Capacities
 from stages.state_words import MW_DIGEST
 from stages.topology import CUR_INPUT_MATCHING, CUR_WRITER
 
-__all__ = ["PromiseBroken", "Referee"]
+__all__ = ["OnReplayed", "Referee"]
 
-CHUNK: Final = 4096
 STRAIGHT_SLOTS: Final = 1 << 10
 FROM_CLIENT: Final = 3  # words before it are ingest's stamps
-INDEX_WORD: Final = 13
+# capacities, commands that follow those of before, their outcomes
 OnReplayed = Callable[[Capacities, Any, Any], None]
-
-
-class PromiseBroken(AssertionError):
-    """Something that must hold did not."""
-
-
-def expect(holds: Any, what: str, was: Any = None) -> None:
-    """Raise PromiseBroken unless ``holds``."""
-    if not holds:
-        raise PromiseBroken(what if was is None else f"{what}, was {was}")
-
-
-def key_of(row: Any) -> tuple[int, int]:
-    """Return input sequence and index of an outcome (a row of words)."""
-    return int(row[0]), int(row[INDEX_WORD]) & 0xFFFFFFFF
-
-
-def kind_of(row: Any) -> int:
-    """Return the kind of a command (a row of words)."""
-    return int(row[WORD_KIND] & KIND_MASK) >> KIND_SHIFT
-
-
-def read_journal(data_dir: Path, first_seq: int) -> Any:
-    """Return all commands of a journal from ``first_seq`` on, as rows of words."""
-    out = np.zeros((CHUNK, SLOT_WORDS), dtype=np.int64)
-    parts = [out[:0].copy()]
-    with JournalReader(journal_directory(data_dir), layout_hash(COMMAND)) as reader:
-        if first_seq > 1:
-            reader.seek(first_seq)
-        while count := reader.read(out):
-            parts.append(out[:count].copy())
-    return np.concatenate(parts)
 
 
 class Referee:
@@ -111,7 +91,7 @@ class Referee:
         self._taken = words[IW_PORTS : IW_PORTS + ports].copy()
 
     def after_ingest(self, count: int) -> None:
-        """Check what ingest has just sequenced: its own checkpoint, what ports were sent in their turn, its own tick."""
+        """Check what ingest has sequenced: its own checkpoint, what ports were sent in their turn, its own tick."""
         memory, words = self._pipeline.memory, self._pipeline.context.ingest_words
         slots, last = memory.in_slot_words, int(memory.in_words[CUR_WRITER])
         rows = [slots[seq & (len(slots) - 1)] for seq in range(last - count + 1, last + 1)]
@@ -136,7 +116,11 @@ class Referee:
         expected = self.recovered_seq + len(self._sequenced) + 1
         expect(seq == expected, f"expected sequence {expected}", seq)
         expect(time_ns >= self._stamps[0], f"expected a time from {self._stamps[0]} on", time_ns)
-        expect(self._stamps[1] <= seen_seq < seq, f"expected a stamp from {self._stamps[1]} to {seq - 1}", seen_seq)
+        expect(
+            self._stamps[1] <= seen_seq < seq,
+            f"expected a stamp from {self._stamps[1]} to {seq - 1}",
+            seen_seq,
+        )
         self._stamps = time_ns, seen_seq
 
     @staticmethod
@@ -147,8 +131,14 @@ class Referee:
             expected[WORD_KIND - FROM_CLIENT] = was[WORD_KIND - FROM_CLIENT]
         if kind in (KIND_SESSION_OPEN, KIND_SESSION_CLOSE):
             expected[WORD_PORT - FROM_CLIENT] = was[WORD_PORT - FROM_CLIENT]
-        expect(np.array_equal(was, expected), f"expected sequence {row[0]} to be as it was sent: {expected}", was)
-        expect(int(row[2]) >= heard_seq, f"expected the stamp of {row[0]} to cover {heard_seq}, which its sender knew", row[2])
+        expect(
+            np.array_equal(was, expected), f"expected sequence {row[0]} to be as it was sent: {expected}", was
+        )
+        expect(
+            int(row[2]) >= heard_seq,
+            f"expected the stamp of {row[0]} to cover {heard_seq}, which its sender knew",
+            row[2],
+        )
 
     def after_matching(self) -> None:
         """Note what is new in the output ring."""
@@ -184,7 +174,11 @@ class Referee:
         pipeline = self._pipeline
         rows = read_journal(self.data_dir, self.recovered_seq + 1)
         last_seq = self.recovered_seq + len(rows)
-        expect(last_seq >= self.told_seq, f"expected a journal with {self.told_seq}, which somebody was told of", last_seq)
+        expect(
+            last_seq >= self.told_seq,
+            f"expected a journal with {self.told_seq}, which somebody was told of",
+            last_seq,
+        )
         expect(len(rows) <= len(self._sequenced), "expected nothing that was not sequenced", last_seq)
         for row, was in zip(rows, self._sequenced, strict=False):
             expect(row[:DETERMINED_WORDS].tobytes() == was, f"expected sequence {row[0]} as it was sequenced")
@@ -193,14 +187,20 @@ class Referee:
         self.outcomes += len(told)
         self._compare(told, self._live, "live")
         self._compare(told, self._told, "told")
-        expect(self.core.diverged_seq == 0, "expected the journaled digests in a replay", self.core.diverged_seq)
+        expect(
+            self.core.diverged_seq == 0, "expected the journaled digests in a replay", self.core.diverged_seq
+        )
         for seq in sorted(self._early):
             count, room = int(np.count_nonzero(told[:, 0] == seq)), self._output_slots
-            expect(count > room, f"expected all outcomes of {seq} to wait for its last: they fit into {room} slots", count)
+            expect(
+                count > room,
+                f"expected all outcomes of {seq} to wait for its last: they fit into {room} slots",
+                count,
+            )
         self._early = set()
         self._check_orders(outcomes)
         if self._on_replayed is not None and len(rows):
-            self._on_replayed(self.capacities, rows, told)
+            self._on_replayed(self.capacities, rows.reshape(-1).view(COMMAND), outcomes)
         self.recovered_seq, self._sequenced, self._live = last_seq, [], {}
         self._told = {key: said for key, said in self._told.items() if key[0] > last_seq}
         if recovered or pipeline.is_settled:
@@ -211,9 +211,15 @@ class Referee:
         self._stamps = self._recovered_stamps  # those of what was lost are lost too
 
     def _check_digests(self, pipeline: Pipeline) -> None:
-        expect(int(pipeline.state.merged.words[MW_DIGEST]) == self.core.outcome_digest, "expected the outcome digest of a straight replay")
+        expect(
+            int(pipeline.state.merged.words[MW_DIGEST]) == self.core.outcome_digest,
+            "expected the outcome digest of a straight replay",
+        )
         state = self.core.state
-        expect(pipeline.digest() == state_digest(state.risk, state.books), "expected the state digest of a straight replay")
+        expect(
+            pipeline.digest() == state_digest(state.risk, state.books),
+            "expected the state digest of a straight replay",
+        )
 
     def _compare(self, rows: Any, others: dict[tuple[int, int], bytes], which: str) -> None:
         """Hold the outcomes of the replay against those that were seen under the same inputs."""
@@ -222,17 +228,19 @@ class Referee:
         for key, said in others.items():
             if self.recovered_seq < key[0] <= last_seq:
                 expect(key in replayed, f"expected outcome {key}, {which}, in the replay")
-                expect(replayed[key] == said, f"expected outcome {key}, {which}, as the replay has it", show(said))
+                expect(
+                    replayed[key] == said,
+                    f"expected outcome {key}, {which}, as the replay has it",
+                    show(said),
+                )
 
     def _check_orders(self, outcomes: Any) -> None:
         accepted = outcomes[(outcomes["type"] == OUT_ACCEPTED) & (outcomes["kind"] == KIND_NEW)]
         for outcome in accepted:
             name = tuple(int(outcome[field]) for field in ("session", "cl0", "cl1", "cl2"))
             order = self._orders.setdefault(name, int(outcome["order_id"]))  # type: ignore[arg-type]
-            expect(order == outcome["order_id"], f"expected one order for {name}, not {order} and another", outcome["order_id"])
-
-
-def show(said: bytes) -> str:
-    """Return the fields of an outcome that are not 0."""
-    row = np.frombuffer(said + bytes(8), dtype=OUTCOME)[0]
-    return ", ".join(f"{name} {row[name]}" for name in OUTCOME.names or () if row[name])
+            expect(
+                order == outcome["order_id"],
+                f"expected one order for {name}, not {order} and another",
+                outcome["order_id"],
+            )

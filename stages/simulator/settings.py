@@ -70,7 +70,17 @@ def draw_settings(seed: int) -> Settings:
     clients = chance.randint(1, 4)
     weights: dict[str, Any] = {
         name: chance.choice((1, 2, 4, 8, 8, 16))
-        for name in ("ingest", "journal", "commit", "risk", "matching", "merge", "publish", "supervisor", "clients")
+        for name in (
+            "ingest",
+            "journal",
+            "commit",
+            "risk",
+            "matching",
+            "merge",
+            "publish",
+            "supervisor",
+            "clients",
+        )
     }
     return Settings(
         durability=durability,

@@ -1,7 +1,7 @@
 """The stages of one simulated pipeline, a turn at a time: the kernels that run live, over memory of this process.
 
-Each method is one stage's turn and returns how much it did. ``commit`` stands for the thread that makes blocks durable: it
-does what that thread does, at a moment that the scheduler chooses.
+Each method is one stage's turn and returns how much it did. ``commit`` stands for the thread that makes blocks durable:
+it does what that thread does, at a moment that the scheduler chooses.
 
 A subclass may do something wrong; whether the simulator notices is tested with such mutants.
 """
@@ -41,7 +41,16 @@ class Steps:
         """Sequence commands at ``now_ns``."""
         c = self.context
         return int(
-            ingest_at(c.in_words, c.in_slot_words, *c.ingress, c.partitions, c.control, c.ingest_words, now_ns, budget)
+            ingest_at(
+                c.in_words,
+                c.in_slot_words,
+                *c.ingress,
+                c.partitions,
+                c.control,
+                c.ingest_words,
+                now_ns,
+                budget,
+            )
         )
 
     def journal(self) -> int:
@@ -79,7 +88,9 @@ class Steps:
         if self.partitions == 1:
             return 0
         return int(
-            merge_step(c.in_words, c.in_slots, c.verdicts, c.out_words, c.out_slot_words, c.partitions, budget)
+            merge_step(
+                c.in_words, c.in_slots, c.verdicts, c.out_words, c.out_slot_words, c.partitions, budget
+            )
         )
 
     def publish(self, budget: int) -> int:

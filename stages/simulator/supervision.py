@@ -2,7 +2,7 @@
 
 ::
 
-    VENUE ─► configuration, sessions that a crash left open are closed ─► READY ─► ports of the dead, operator's commands
+    VENUE ─► configuration, sessions left open are closed ─► READY ─► ports of the dead, operator's commands
           ─► DRAIN: nothing more from gateways ─► all settles ─► final checkpoint ─► STOPPED
 
 Port 0 is its own: it reads what comes there in every turn, for the ring must not fill up.

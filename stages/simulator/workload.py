@@ -57,7 +57,7 @@ def set_text(command: Any, text: str, field: str = "cl") -> None:
 
 
 def venue_of(settings: Settings, data_dir: str, chance: random.Random) -> VenueConfig:
-    """Return the configuration of a small venue: instruments in groups, bands, a tick table, days that change states."""
+    """Return the configuration of a small venue: groups, bands, a tick table, and days that change states."""
     instruments = [
         Instrument(
             symbol=f"SYM{number}",
@@ -67,9 +67,9 @@ def venue_of(settings: Settings, data_dir: str, chance: random.Random) -> VenueC
             group=chance.choice(("", "A", "B")),
             tick_table=chance.choice(("", "", "coarse")),
             market_data=chance.random() < 0.7,
-            initial_state=chance.choice(("continuous", "continuous", "pre-open")),  # type: ignore[arg-type]
+            initial_state=chance.choice(("continuous", "continuous", "pre-open")),
             dynamic_band=chance.choice((None, None, "0.03")),
-            band_mode=chance.choice(("reject", "halt")),  # type: ignore[arg-type]
+            band_mode=chance.choice(("reject", "halt")),
             volatility_auction="1s",
         )
         for number in range(1, INSTRUMENTS + 1)
@@ -89,7 +89,9 @@ def venue_of(settings: Settings, data_dir: str, chance: random.Random) -> VenueC
     ]
     groups = {entry.group for entry in instruments} - {""}
     schedules = [
-        Schedule(group=group, state=chance.choice(("continuous", "halt", "closing-auction")), at=f"{hour:02}:30:00")  # type: ignore[arg-type]
+        Schedule(
+            group=group, state=chance.choice(("continuous", "halt", "closing-auction")), at=f"{hour:02}:30:00"
+        )
         for group in sorted(groups)
         for hour in chance.sample(range(24), chance.randint(0, 2))
     ]
@@ -204,7 +206,9 @@ class Workload:
 
     def _administrative(self, kind: int) -> Any:
         chance = self.chance
-        command = new_command(kind, instrument=chance.choice((0, 1, 2, 3)), account=chance.randint(0, ACCOUNTS))
+        command = new_command(
+            kind, instrument=chance.choice((0, 1, 2, 3)), account=chance.randint(0, ACCOUNTS)
+        )
         match kind:
             case Kind.LIMIT:
                 command["instrument"], command["account"] = 0, chance.randint(1, ACCOUNTS)
@@ -223,7 +227,11 @@ class Workload:
                 command["instrument"], command["account"] = 0, 1
                 command["side"], command["price_ticks"], command["qty_lots"] = 1, chance.choice((0, 20)), 1
             case Kind.SCHEDULE:
-                command["instrument"], command["account"], command["side"] = 0, chance.randint(0, 2), chance.choice((1, 1, 2))
+                command["instrument"], command["account"], command["side"] = (
+                    0,
+                    chance.randint(0, 2),
+                    chance.choice((1, 1, 2)),
+                )
                 command["ord_type"] = chance.choice([int(state) for state in STATES])
                 command["aux1"] = self.wall_ns + chance.choice((0, 10_000_000, 10**10))
                 command["aux0"] = chance.choice((0, 0, 10**12))
@@ -234,6 +242,8 @@ class Workload:
     def _spoil(self, command: Any) -> None:
         """Put anything into one field."""
         chance = self.chance
-        field = chance.choice(("price_ticks", "qty_lots", "order_id", "aux0", "aux1", "orig0", "orig2", "account"))
+        field = chance.choice(
+            ("price_ticks", "qty_lots", "order_id", "aux0", "aux1", "orig0", "orig2", "account")
+        )
         value = chance.choice(STRANGE)
         command[field] = max(min(value, 2**31 - 1), -(2**31)) if field in ("orig2", "account") else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from protocols.codes import KIND_CANCEL, KIND_CHECKPOINT, KIND_STATUS, KIND_TICK
+from protocols.codes import KIND_CANCEL, KIND_CHECKPOINT, KIND_STATUS
 from stages.bells import announce_durable
 from stages.ingest import KIND_MASK, KIND_SHIFT, WORD_KIND
 from stages.journaling import JW_ENCODED
@@ -14,7 +14,7 @@ from stages.simulator.steps import Steps
 from stages.state_words import RW_CURSOR
 from stages.topology import CUR_INPUT_MATCHING, CUR_WRITER
 
-AUX0_WORD, AUX1_WORD, SEEN_WORD, CL_WORD = 13, 14, 2, 8
+SEEN_WORD, CL_WORD, AUX0_WORD = 2, 8, 13
 
 
 def kind_of(row: Any) -> int:
@@ -52,7 +52,7 @@ class CancelIgnored(Steps):
 
     def matching(self, partition: int, budget: int) -> int:
         """Let matching take each CANCEL for a STATUS."""
-        with _changed(self, KIND_CANCEL, KIND_STATUS):
+        with Changed(self, KIND_CANCEL, KIND_STATUS):
             return super().matching(partition, budget)
 
 
@@ -75,7 +75,9 @@ class FeedbackAsItComes(Steps):
         """Let each command see what has been matched."""
         c = self.context
         mask = len(c.in_slot_words) - 1
-        slots = [seq & mask for seq in range(int(c.risk.words[RW_CURSOR]) + 1, int(c.in_words[CUR_WRITER]) + 1)]
+        slots = [
+            seq & mask for seq in range(int(c.risk.words[RW_CURSOR]) + 1, int(c.in_words[CUR_WRITER]) + 1)
+        ]
         before = c.in_slot_words[slots, SEEN_WORD].copy()
         c.in_slot_words[slots, SEEN_WORD] = c.in_words[CUR_INPUT_MATCHING]
         try:
@@ -111,7 +113,7 @@ class Wedged(Steps):
         return super().publish(budget) if waiting != 1 else 0
 
 
-class _changed:
+class Changed:
     """Within the block, commands of one kind in the input ring are of another."""
 
     def __init__(self, steps: Steps, kind: int, other: int) -> None:
@@ -119,10 +121,12 @@ class _changed:
         self._change = (kind ^ other) << KIND_SHIFT
 
     def __enter__(self) -> None:
+        """Change them."""
         for row in self._rows:
             row[WORD_KIND] ^= self._change
 
     def __exit__(self, *_: object) -> None:
+        """Change them back."""
         for row in self._rows:
             row[WORD_KIND] ^= self._change
 
@@ -131,6 +135,3 @@ def _newest(steps: Steps, count: int) -> list[Any]:
     """Return the commands that ingest has just sequenced."""
     slots, last = steps.context.in_slot_words, int(steps.context.in_words[CUR_WRITER])
     return [slots[seq & (len(slots) - 1)] for seq in range(last - count + 1, last + 1)]
-
-
-assert KIND_TICK

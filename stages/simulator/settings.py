@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_every: int
     tick_ms: int
     keep_snapshots: int
+    market_data: bool
     clients: int
     window: int  # most commands of a client that have no answer
     max_orders: int
@@ -96,6 +97,7 @@ def draw_settings(seed: int) -> Settings:
         checkpoint_every=chance.choice((2, 7, 20, 100)),
         tick_ms=chance.choice((0, 1, 50)),
         keep_snapshots=chance.randint(1, 3),
+        market_data=chance.random() < 0.5,
         clients=clients,
         window=chance.choice((1, 2, 8, 32)),
         max_orders=chance.choice((8, 40, 200)),

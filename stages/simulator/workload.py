@@ -66,7 +66,7 @@ def venue_of(settings: Settings, data_dir: str, chance: random.Random) -> VenueC
             currency="USD",
             group=chance.choice(("", "A", "B")),
             tick_table=chance.choice(("", "", "coarse")),
-            market_data=chance.random() < 0.7,
+            market_data=settings.market_data and chance.random() < 0.8,
             initial_state=chance.choice(("continuous", "continuous", "pre-open")),
             dynamic_band=chance.choice((None, None, "0.03")),
             band_mode=chance.choice(("reject", "halt")),
@@ -125,14 +125,16 @@ def venue_of(settings: Settings, data_dir: str, chance: random.Random) -> VenueC
 class Workload:
     """Draws commands; ``wall_ns`` is the time that ingest would stamp now."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, market_data: bool) -> None:
         self.chance = chance
+        self._kinds = [kind for kind, _ in KINDS if market_data or kind != Kind.BOOK_REQUEST]
+        self._weights = [weight for kind, weight in KINDS if kind in self._kinds]
         self.wall_ns = 0
 
     def client_command(self, session: int, text: str, orders: list[tuple[int, str]]) -> Any:
         """Return a command of a client with ``text`` as its ClOrdID; ``orders`` are (id, ClOrdID) that it may mean."""
         chance = self.chance
-        kind = chance.choices([kind for kind, _ in KINDS], [weight for _, weight in KINDS])[0]
+        kind = chance.choices(self._kinds, self._weights)[0]
         command = self._administrative(kind) if kind >= Kind.SESSION_OPEN else self._of_orders(kind, orders)
         command["session"] = session
         set_text(command, text)

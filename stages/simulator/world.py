@@ -83,7 +83,7 @@ class World:
             directory.mkdir()
         self.disk = make_disk(random.Random(f"disk {seed}"), root / "backup")
         self.config = venue_of(settings, str(self.data_dir), random.Random(f"venue {seed}"))
-        self.workload = Workload(random.Random(f"workload {seed}"))
+        self.workload = Workload(random.Random(f"workload {seed}"), settings.market_data)
         capacities = capacities_of(venue_command(self.config.capacity))
         self.referee = Referee(self.data_dir, capacities, on_replayed)
         self.clients = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from protocols.codes import KIND_CANCEL, KIND_CHECKPOINT, KIND_STATUS
+from protocols.codes import FLAG_FINAL, KIND_CANCEL, KIND_CHECKPOINT, KIND_STATUS
 from stages.bells import announce_durable
 from stages.ingest import KIND_MASK, KIND_SHIFT, WORD_KIND
 from stages.journaling import JW_ENCODED
@@ -14,7 +14,7 @@ from stages.simulator.steps import Steps
 from stages.state_words import RW_CURSOR
 from stages.topology import CUR_INPUT_MATCHING, CUR_WRITER
 
-SEEN_WORD, CL_WORD, AUX0_WORD = 2, 8, 13
+SEEN_WORD, AUX0_WORD, FLAGS_SHIFT = 2, 13, 48
 
 
 def kind_of(row: Any) -> int:
@@ -63,7 +63,7 @@ class CheckpointOffByOne(Steps):
         """Shift the sequence of a checkpoint."""
         done = super().ingest(now_ns, budget)
         for row in _newest(self, done):
-            if kind_of(row) == KIND_CHECKPOINT and row[CL_WORD] == 0:
+            if kind_of(row) == KIND_CHECKPOINT and row[WORD_KIND] >> FLAGS_SHIFT & FLAG_FINAL == 0:
                 row[AUX0_WORD] += 1
         return done
 

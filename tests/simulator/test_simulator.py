@@ -31,14 +31,19 @@ def kept_seeds() -> list[tuple[int, int]]:
 def commit_seed() -> int:
     """Return a seed that changes with each commit, 1 where there is no repository."""
     try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, check=True, text=True)
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, check=True, text=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return 1
     return int(found.stdout.strip()[:12], 16)
 
 
 def survive(seed: int, steps: int) -> Survived:
-    """Run one seed, beside the naive twin if it is without market data, of which that knows nothing; the failure is shown as the command line shows it."""
+    """Run one seed; the failure is shown as the command line shows it.
+
+    The naive twin decides everything once more, if the run is without market data, of which it knows nothing.
+    """
     witness = None if draw_settings(seed).market_data else TwinWitness()
     found = next(run_seeds(seed, steps, lambda runs: runs == 0, on_replayed=witness))
     assert isinstance(found, Survived), f"\n{found}"
@@ -69,7 +74,7 @@ def test_the_same_seed_is_the_same_run() -> None:
 
 
 def test_runs_meet_what_they_are_for() -> None:
-    """Taken together, few runs meet crashes, power cuts, failing disks, snapshots, retries and ports that are cut off."""
+    """A few runs meet crashes, power cuts, failing disks, snapshots, retries and ports that are cut off."""
     total: dict[str, int] = {}
     for seed in range(100, 115):
         for name, value in msgspec.structs.asdict(Simulation(seed, STEPS).run()).items():
@@ -121,10 +126,14 @@ def test_without_a_mistake_nothing_is_noticed(changes: dict[str, Any]) -> None:
 def test_a_failure_says_how_to_see_it_again(tmp_path: Path) -> None:
     """It names seed, step, settings, what broke and one command; the trace ends where it broke, one line an event."""
     path = tmp_path / "trace.txt"
-    found = list(run_seeds(2, 1500, lambda runs: runs < MOST_RUNS, path, make_steps=mutants.CheckpointOffByOne))
+    found = list(
+        run_seeds(2, 1500, lambda runs: runs < MOST_RUNS, path, make_steps=mutants.CheckpointOffByOne)
+    )
     failure = found[-1]
     assert isinstance(failure, Failure) and all(isinstance(run, Survived) for run in found[:-1])
-    assert failure.command == f"ringmatch simulate --seed {failure.seed} --steps 1500 --runs 1 --trace trace.txt"
+    assert (
+        failure.command == f"ringmatch simulate --seed {failure.seed} --steps 1500 --runs 1 --trace trace.txt"
+    )
     assert failure.error.startswith("PromiseBroken: expected the journaled digests")
     assert path.read_text("ascii").splitlines()[-len(failure.events) :] == list(failure.events)
     again = Simulation(failure.seed, 1500, trace=Trace(), make_steps=mutants.CheckpointOffByOne)

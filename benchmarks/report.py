@@ -16,8 +16,10 @@ from benchmarks.matching import BookEntry, BookRate, MatchingRow, fastest_peer
 from benchmarks.matching_scale import ScaleRow, SweepRow
 from benchmarks.measure import Goal, Runs, Section
 from benchmarks.pipeline import LatencyRow, ThroughputRow
+from benchmarks.recovery import RecoveryRow, SnapshotRow
 from benchmarks.replay import ReplayRow
 from benchmarks.risk import CoreRow
+from benchmarks.risk_controls import ControlRow
 from benchmarks.start import StartRow
 from benchmarks.suite import Results
 
@@ -243,6 +245,7 @@ def _nanoseconds(runs: Runs) -> str:
 
 def _risk(section: Section) -> list[str]:
     rows = section.convert("rows", list[CoreRow])
+    controls = section.convert("controls", list[ControlRow])
     return [
         "Commands a second on one core.",
         "",
@@ -253,6 +256,13 @@ def _risk(section: Section) -> list[str]:
                  _rates(row.both), f"{row.risk_percent:.0f}%")
                 for row in rows
             ],
+        ),
+        "",
+        "Risk alone in a small venue, with one control on, and with all: nanoseconds a command.",
+        "",
+        *_table(
+            ("control", "rejects", "a command", "more than none"),
+            [(row.control, f"{row.rejects:,}", _nanoseconds(row.ns), f"{row.more_ns:.1f} ns") for row in controls],
         ),
     ]  # fmt: skip
 
@@ -325,6 +335,26 @@ def _replay(section: Section) -> list[str]:
             for row in rows
         ],
     )  # fmt: skip
+
+
+def _recovery(section: Section) -> list[str]:
+    return [
+        *_table(
+            ("commands", "from the journal alone", "behind a snapshot at nine tenths"),
+            [
+                (f"{row.commands:,}", _seconds(row.journal), _seconds(row.snapshot))
+                for row in section.convert("rows", list[RecoveryRow])
+            ],
+        ),
+        "",
+        *_table(
+            ("open orders", "write a snapshot", "load it", "bytes"),
+            [
+                (f"{row.open_orders:,}", _seconds(row.write), _seconds(row.load), f"{row.file_bytes:,}")
+                for row in section.convert("snapshots", list[SnapshotRow])
+            ],
+        ),
+    ]
 
 
 def _start(section: Section) -> list[str]:
@@ -412,6 +442,7 @@ RENDERERS: Final[dict[str, tuple[str, Callable[[Section], list[str]]]]] = {
     "risk": ("Risk alone, risk and matching on one core", _risk),
     "pipeline": ("Pipeline", _pipeline),
     "replay": ("Replay", _replay),
+    "recovery": ("Recovery", _recovery),
     "start": ("Start", _start),
     "journal": ("Journal", _journal),
 }

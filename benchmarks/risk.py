@@ -8,6 +8,7 @@ Both on one core is :meth:`stages.core.Core.digest`; its digest must be the refe
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,8 @@ from msgspec import Struct
 from benchmarks import core_kernels as kernels
 from benchmarks.machine import pinned
 from benchmarks.measure import Measured, NotVerified, Runs, expect_equal, repeat
-from benchmarks.workload import OUTPUT_SLOTS, Bench, Reference, make_workload, reference, touch
+from benchmarks.risk_controls import goals_of, measure_controls
+from benchmarks.workload import OUTPUT_SLOTS, Bench, Reference, Workload, make_workload, reference, touch
 from protocols.flow import PROFILES
 from stages.core import Core, CoreState
 from stages.ingest import QUOTA
@@ -25,6 +27,8 @@ __all__ = ["CoreRow", "run"]
 
 COMMANDS: Final = {"full": 2_000_000, "quick": 300_000}
 RUNS: Final = {"full": 7, "quick": 3}
+CONTROL_COMMANDS: Final = {"full": 500_000, "quick": 100_000}
+CONTROL_RUNS: Final = {"full": 9, "quick": 5}
 INPUT_SLOTS: Final = 1 << 14
 
 
@@ -50,7 +54,8 @@ def run(cores: tuple[int, int], mode: str = "full", profiles: tuple[str, ...] = 
         "feedback": f"stamps in groups of {QUOTA}, as ingest gives them to one port",
         "durability": "no journal",
     }
-    return {"rows": rows}, [], setup
+    controls = measure_controls(cores[0], CONTROL_COMMANDS[mode], _prepare, CONTROL_RUNS[mode])
+    return {"rows": rows, "controls": controls}, goals_of(controls), setup
 
 
 def measure(cores: tuple[int, int], profile: str, count: int, runs: int) -> CoreRow:
@@ -68,6 +73,13 @@ def measure(cores: tuple[int, int], profile: str, count: int, runs: int) -> Core
             both=repeat(runs, lambda: _both(bench, wanted)),
             risk_percent=round(100 * _share(bench, wanted), 1),
         )
+
+
+def _prepare(workload: Workload) -> tuple[Callable[[], float], int]:
+    """Return how a workload is measured, in commands a second, and how many of its commands are rejected."""
+    bench = Bench(workload)
+    wanted = reference(bench)
+    return lambda: _risk(bench, wanted), wanted.rejects
 
 
 def _risk(bench: Bench, wanted: Reference) -> float:

@@ -94,12 +94,13 @@ def make_workload(
     config: VenueConfig | None = None,
     *,
     market_data: bool = False,
+    controls: Any = None,
     **changes: Any,
 ) -> Workload:
     """Generate ``count`` commands of a profile behind those that define a venue (None: the default one).
 
     Without ``market_data`` no instrument has it, as in the engines that ours is compared with. ``changes`` are those of
-    :func:`protocols.flow.flow_config`.
+    :func:`protocols.flow.flow_config`. ``controls`` are commands behind those that define the venue.
     """
     config = config or default_config()
     venue = venue_command(config.capacity)
@@ -110,6 +111,8 @@ def make_workload(
     flow = _generate(config.directory(), made)
     if not market_data:
         definitions["flags"] &= ~np.uint16(FLAG_MARKET_DATA)
+    if controls is not None:
+        definitions = np.concatenate([definitions, controls])
     commands = np.concatenate([np.atleast_1d(venue), definitions, np.atleast_1d(session), flow])
     setup = len(commands) - count
     seqs = np.arange(1, len(commands) + 1, dtype=np.int64)

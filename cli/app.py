@@ -44,6 +44,15 @@ COMMANDS: Final[dict[str, Row]] = {
     "schedule": Row("cli.schedule_commands:app", "List, add or clear what is scheduled for groups."),
     "bands": Row("cli.bands_commands:app", "Show or set price bands."),
     "mass-cancel": Row("cli.mass_cancel:mass_cancel", "Cancel orders, of whatever session, as the operator."),
+    "limits": Row("cli.limits_commands:app", "Show, set or import limits of accounts, firms, instruments."),
+    "kill": Row(
+        "cli.kill:kill", "Kill the venue, a firm, an account, a session, an instrument; or release it."
+    ),
+    "risk": Row("cli.risk_commands:app", "Report positions, money, use of limits, switches; and reconcile."),
+    "standby": Row(
+        "cli.standby:standby", "Follow a pipeline with the same kernels, and take its place when it is gone."
+    ),
+    "promote": Row("cli.standby:promote", "Let the standby of a data directory take over now."),
     "stop": Row("cli.stop:stop", "Drain and stop the pipeline."),
     "replay": Row("cli.replay:replay", "Rebuild the state from the journal and verify its digests."),
     "book": Row("cli.book:book", "Show a book as it was: at a sequence, or at a time."),

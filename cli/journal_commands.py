@@ -17,7 +17,7 @@ import msgspec
 import typer
 
 from cli.exit_codes import CommandError, ExitCode
-from cli.journal_keeping import archive, compress, prune, seal
+from cli.journal_keeping import archive, compress, prune, restore, seal
 from cli.journal_place import Directory, journal_place
 from cli.render import Json, ProgressBar, print_json, size_text, table
 from protocols.command_fields import command_fields
@@ -31,7 +31,7 @@ __all__ = ["VerifyReport", "app", "command_fields", "dump", "info", "verify"]
 CHUNK: Final = 1 << 12
 
 app = typer.Typer(
-    help="Look into a journal: facts, records, verification; seal, archive, compress and prune it.",
+    help="Look into a journal: facts, records, verification; seal, archive, restore, compress, prune it.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -151,7 +151,7 @@ def verify(
     return int(ExitCode.JOURNAL if fatal else ExitCode.OK)
 
 
-for keep in (seal, archive, compress, prune):
+for keep in (seal, archive, restore, compress, prune):
     app.command()(keep)
 
 

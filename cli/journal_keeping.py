@@ -1,4 +1,4 @@
-"""``ringmatch journal seal``, ``archive``, ``compress``, ``prune``: what becomes of segments that are complete.
+"""``ringmatch journal seal``, ``archive``, ``restore``, ``compress``, ``prune``: what becomes of complete segments.
 
 All may run beside the pipeline that writes the journal, one at a time; each can be interrupted, and goes on where it
 was when it is called again. The segment that is being written is left alone.
@@ -17,7 +17,7 @@ import typer
 from cli.journal_place import Directory, journal_place
 from cli.render import Json, ProgressBar, print_json, size_text
 
-__all__ = ["archive", "compress", "prune", "seal"]
+__all__ = ["archive", "compress", "prune", "restore", "seal"]
 
 
 def seal(directory: Directory, json: Json = False) -> None:
@@ -57,6 +57,27 @@ def archive(
             f"{size_text(done.file_bytes)}), {done.found:,} were there"
         )
         print(f"chain: {done.chain}")
+
+
+def restore(
+    directory: Annotated[Path, typer.Argument(metavar="DIR2", help="An archive.", show_default=False)],
+    to: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Where the journal is made: DATA/journal, for a data directory."),
+    ],
+    json: Json = False,
+) -> None:
+    """Make a journal of all that an archive holds; goes on where it was interrupted."""
+    from journal.restoring import restore as restore_all
+
+    with ProgressBar("restoring segments") as bar:
+        done = restore_all(directory, to, on_progress=bar.update)
+    if json:
+        print_json(done)
+    else:
+        print(
+            f"{to}: {done.segments:,} segments restored ({size_text(done.file_bytes)}), {done.found:,} were there"
+        )
 
 
 def compress(

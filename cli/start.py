@@ -55,13 +55,16 @@ def start(
     return serve(venue, plan)
 
 
-def serve(venue: Any, plan: Any, ready_fd: int | None = None, disk: Any = None) -> int:
-    """Run a supervisor to its end; tell a detaching parent through ``ready_fd``. ``disk`` is for tests."""
+def serve(venue: Any, plan: Any, ready_fd: int | None = None, disk: Any = None, standby: Any = None) -> int:
+    """Run a supervisor to its end; tell a detaching parent through ``ready_fd``. ``disk`` is for tests.
+
+    ``standby`` is the replay of a standby that is promoted.
+    """
     say = _Say(ready_fd)
     _warm(say)
     from stages.supervisor import Supervisor, WorkerDied
 
-    supervisor = Supervisor(venue, plan, disk)
+    supervisor = Supervisor(venue, plan, disk, standby)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, supervisor.ask_to_stop)
     try:

@@ -23,7 +23,16 @@ from journal.sealing import seal_locked
 from journal.segment import find_segment, packed_path, segment_name
 from journal.verify import CHUNK_BYTES, content_chunks, content_digest
 
-__all__ = ["Copied", "archive", "compress", "find_copy", "remove_files"]
+__all__ = [
+    "Copied",
+    "archive",
+    "compress",
+    "copy_segment",
+    "find_copy",
+    "make_directory",
+    "remove_files",
+    "remove_unfinished",
+]
 
 Progress = Callable[[int, int], None]  # segments done, and of how many
 
@@ -56,9 +65,9 @@ def archive(
     disk = disk or Disk()
     if target.exists() and target.samefile(directory):
         raise JournalError(f"{target}: expected another directory than that of the journal, was the same")
-    _make_directory(disk, target)
+    make_directory(disk, target)
     with keeping(directory), keeping(target):
-        _remove_unfinished(disk, target)
+        remove_unfinished(disk, target)
         manifest = seal_locked(disk, directory)
         theirs = read_manifest(target) or Manifest(manifest.layout, manifest.kept_seq)
         _check_same_history(target, theirs, manifest)
@@ -70,7 +79,7 @@ def archive(
             source = _source(directory, entry)
             copy = target / segment_name(entry.first_seq)
             if find_copy(target, entry) is None:
-                files += _copy(disk, source, packed_path(copy) if packed else copy, entry, packed)
+                files += copy_segment(disk, source, packed_path(copy) if packed else copy, entry, packed)
                 content += entry.content_bytes
             # lines of segments that were pruned before there was an archive go in with the first that was not
             written = manifest.entries[: manifest.entries.index(entry) + 1]
@@ -90,7 +99,7 @@ def compress(
     """Replace sealed segments, all but the newest ``keep``, by compressed files of the same content."""
     disk = disk or Disk()
     with keeping(directory):
-        _remove_unfinished(disk, directory)
+        remove_unfinished(disk, directory)
         manifest = seal_locked(disk, directory)
         kept = manifest.kept()
         wanted = [entry for entry in kept[: len(kept) - keep] if _plain(directory, entry).exists()]
@@ -98,7 +107,7 @@ def compress(
         for done, entry in enumerate(wanted, start=1):
             plain = _plain(directory, entry)
             if not _is_copy(packed_path(plain), entry):
-                files += _copy(disk, plain, packed_path(plain), entry, True)
+                files += copy_segment(disk, plain, packed_path(plain), entry, True)
                 content += entry.content_bytes
             remove_files(disk, directory, [plain])
             if on_progress is not None:
@@ -142,7 +151,7 @@ def _source(directory: Path, entry: Entry) -> Path:
 
 
 def _is_copy(path: Path, entry: Entry) -> bool:
-    """Tell whether a file is there and holds what was sealed, and no block more."""
+    """Tell whether a file is there and holds what was sealed."""
     if not path.exists():
         return False
     try:
@@ -174,7 +183,8 @@ def _check_gap(directory: Path, target: Path, ours: Manifest, theirs: Manifest) 
         raise JournalMissing(f"{target}: expected segment {gone} next, but {directory} has pruned it")
 
 
-def _make_directory(disk: Disk, target: Path) -> None:
+def make_directory(disk: Disk, target: Path) -> None:
+    """Make a directory for copies, durably, unless it is there."""
     if target.is_dir():
         return
     with io_errors("mkdir", target):
@@ -183,7 +193,7 @@ def _make_directory(disk: Disk, target: Path) -> None:
         disk.fsync_dir(target.absolute().parent)
 
 
-def _copy(disk: Disk, source: Path, target: Path, entry: Entry, packed: bool) -> int:
+def copy_segment(disk: Disk, source: Path, target: Path, entry: Entry, packed: bool) -> int:
     """Copy the content of a segment, verified; return the size of the copy."""
     temporary = target.with_name(UNFINISHED + target.name)
     with io_errors("open", temporary):
@@ -234,6 +244,6 @@ def _compare(copy: Path, entry: Entry) -> None:
         )  # fmt: skip
 
 
-def _remove_unfinished(disk: Disk, directory: Path) -> None:
+def remove_unfinished(disk: Disk, directory: Path) -> None:
     """Remove what a copy that was cut off has left."""
     remove_files(disk, directory, sorted(directory.glob(f"{UNFINISHED}journal-*")))

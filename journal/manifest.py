@@ -27,6 +27,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -45,6 +46,7 @@ __all__ = [
     "kept_segments",
     "pack_manifest",
     "parse_manifest",
+    "read_kept_seq",
     "read_manifest",
     "write_manifest",
 ]
@@ -194,17 +196,31 @@ def is_archive(directory: Path) -> bool:
     return (directory / MANIFEST_NAME).exists() and not (directory / META_NAME).exists()
 
 
+def read_kept_seq(directory: Path) -> int:
+    """Return the first sequence that is kept, 0 if the manifest says nothing; one that has not changed is not read."""
+    try:
+        facts = os.stat(directory / MANIFEST_NAME)
+    except FileNotFoundError:
+        return 0
+    return _kept_seq(directory, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=16)
+def _kept_seq(directory: Path, *identity: int) -> int:
+    try:
+        manifest = read_manifest(directory)
+    except (JournalCorrupt, JournalLayout):
+        return 0
+    return manifest.kept_seq if manifest else 0
+
+
 def kept_segments(directory: Path) -> tuple[list[tuple[int, Path]], int]:
     """Return the segments that were not pruned, and the first sequence that is kept, 0 if the manifest says nothing.
 
     A segment that was pruned may still be there, after a crash amid the pruning. A damaged manifest says nothing: then
     what was pruned counts as missing.
     """
-    try:
-        manifest = read_manifest(directory)
-    except (JournalCorrupt, JournalLayout):
-        manifest = None
-    kept_seq = manifest.kept_seq if manifest else 0
+    kept_seq = read_kept_seq(directory)
     return [found for found in list_segments(directory) if found[0] >= kept_seq], kept_seq
 
 

@@ -27,11 +27,11 @@ from typing import Any, Self
 from journal.blockwalk import DURABLE_SEQ
 from journal.errors import JournalCorrupt, JournalMissing
 from journal.log import LogPosition
-from journal.manifest import kept_segments
+from journal.manifest import read_kept_seq
 from journal.meta import META_NAME, Meta, read_meta
 from journal.reader import JournalReader
 from journal.scan import CHECK_ONLY, NO_ROWS, SegmentWalk
-from journal.segment import read_header
+from journal.segment import find_segment, list_segments, read_header
 
 __all__ = ["JournalTail"]
 
@@ -76,12 +76,12 @@ class JournalTail:
         meta = self._read_meta()
         if meta.epoch != self._epoch:
             self._begin_epoch(meta)
-        segments, _ = kept_segments(self.directory)
-        durable_seq = max(self._durable_seq, meta.durable_seq, self._scout_ahead(*segments[-1]))
+        durable_seq = max(self._durable_seq, meta.durable_seq, self._scout_ahead())
         if self._vouched is not None:
             durable_seq = max(durable_seq, self._vouched())
         self._durable_seq = durable_seq
-        return LogPosition(segments[0][0], durable_seq, meta.epoch, meta.clean)
+        first_seq = max(self._reader.first_seq, read_kept_seq(self.directory))
+        return LogPosition(first_seq, durable_seq, meta.epoch, meta.clean)
 
     def _read_meta(self) -> Meta:
         meta = read_meta(self.directory)
@@ -102,13 +102,24 @@ class JournalTail:
         self._epoch, self._durable_seq = meta.epoch, meta.durable_seq
         self._drop_scout()
 
-    def _scout_ahead(self, first_seq: int, path: Path) -> int:
+    def _scout_ahead(self) -> int:
         """Return what the last segment, and the valid blocks in it, say is durable."""
-        if self._scout is None or self._scout.header.first_seq != first_seq:
-            self._drop_scout()
-            self._scout = SegmentWalk(path, read_header(path, first_seq))
-        self._scout.walk(NO_ROWS, 0, CHECK_ONLY)
-        return int(self._scout.walker[DURABLE_SEQ])
+        if self._scout is None:
+            self._enter_last()
+        while True:
+            scout = self._scout
+            assert scout is not None
+            scout.walk(NO_ROWS, 0, CHECK_ONLY)
+            if find_segment(self.directory, scout.expected_seq) in (None, scout.path):
+                return int(scout.walker[DURABLE_SEQ])
+            self._enter_last()
+
+    def _enter_last(self) -> None:
+        """Go to the last segment; all before it are durable."""
+        first_seq, path = list_segments(self.directory)[-1]
+        scout = SegmentWalk(path, read_header(path, first_seq))
+        self._drop_scout()
+        self._scout = scout
 
     def _drop_scout(self) -> None:
         if self._scout is not None:

@@ -27,12 +27,15 @@ from journal.segment import RecordLayout, open_segment
 __all__ = ["Finding", "Verification", "content_chunks", "content_digest", "verify_journal"]
 
 CHUNK_BYTES: Final = 1 << 20
-BYTES_A_PROCESS: Final = 256 << 20  # a process has to be worth its start
+BYTES_A_PROCESS: Final = 1 << 30  # two seconds of work: a process takes one and a half to start
 JOBS_MAX: Final = 64
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something that is not as it was written. ``fatal``: a writer would refuse the journal for it."""
+    """Something that is not as it was written.
+
+    ``fatal``: a writer would refuse the journal for it, or the manifest or a sealed segment is not what it was.
+    """
 
     file: str
     offset: int

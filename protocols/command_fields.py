@@ -16,7 +16,6 @@ from protocols.codes import (
     BandMode,
     CommandFlag,
     Kind,
-    Limit,
     OrdType,
     SelfTradeMode,
     Side,
@@ -24,6 +23,7 @@ from protocols.codes import (
     TradingState,
 )
 from protocols.instants import time_text
+from protocols.risk_fields import RISK_FIELDS
 from protocols.text import unpack_text
 
 __all__ = ["command_fields"]
@@ -53,9 +53,7 @@ _KINDS: Final = _names(Kind)
 _SIDES: Final = _names(Side)
 _ORD_TYPES: Final = _names(OrdType)
 _TIFS: Final = _names(Tif)
-_LIMITS: Final = _names(Limit)
 _MODES: Final = _names(SelfTradeMode)
-_SWITCHES: Final = {1: "engage", 2: "release"}
 _ROWS: Final = {1: "add", 2: "clear"}
 _STATES: Final = _names(TradingState)
 _BAND_MODES: Final = _names(BandMode)
@@ -150,16 +148,8 @@ def _account_fields(command: Mapping[str, int]) -> dict[str, Any]:
         "name": _text(command, "cl"),
         "currency": currency,
         "firm": command["instrument"],
+        "prefunded": bool(command["flags"] & CommandFlag.PREFUNDED),
     }
-
-
-def _limit_fields(command: Mapping[str, int]) -> dict[str, Any]:
-    which = command["ord_type"]
-    return {"account": command["account"], "limit": _LIMITS.get(which, which), "value": command["qty_lots"]}
-
-
-def _kill_fields(command: Mapping[str, int]) -> dict[str, Any]:
-    return {"account": command["account"], "switch": _SWITCHES.get(command["side"], command["side"])}
 
 
 def _open_fields(command: Mapping[str, int]) -> dict[str, Any]:
@@ -224,8 +214,6 @@ _FIELDS: Final[dict[int, Callable[[Mapping[str, int]], dict[str, Any]]]] = {
     Kind.VENUE: _venue_fields,
     Kind.INSTRUMENT: _instrument_fields,
     Kind.ACCOUNT: _account_fields,
-    Kind.LIMIT: _limit_fields,
-    Kind.KILL: _kill_fields,
     Kind.SESSION_OPEN: _open_fields,
     Kind.SESSION_CLOSE: _close_fields,
     Kind.CHECKPOINT: _checkpoint_fields,
@@ -234,4 +222,5 @@ _FIELDS: Final[dict[int, Callable[[Mapping[str, int]], dict[str, Any]]]] = {
     Kind.SCHEDULE: _schedule_fields,
     Kind.BANDS: _bands_fields,
     Kind.TICK_TABLE: _tick_table_fields,
+    **RISK_FIELDS,
 }

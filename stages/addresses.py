@@ -15,6 +15,7 @@ from protocols.codes import (
     KIND_BOOK_REQUEST,
     KIND_CANCEL,
     KIND_INSTRUMENT,
+    KIND_KILL,
     KIND_MASS_CANCEL,
     KIND_NEW,
     KIND_REDUCE,
@@ -24,6 +25,7 @@ from protocols.codes import (
     KIND_STATE,
     KIND_STATUS,
     KIND_TICK_TABLE,
+    LEVEL_INSTRUMENT,
     REASON_NONE,
 )
 from ringbuffer.kernel import inlined, kernel
@@ -72,6 +74,10 @@ def find_partition(s, command, order_id):  # type: ignore[no-untyped-def]
         return partition_of_instrument(s, np.int64(command.instrument))
     if kind == KIND_MASS_CANCEL or kind == KIND_STATE:
         return partition_of_instrument(s, np.int64(command.instrument))
+    if kind == KIND_KILL and command.tif == LEVEL_INSTRUMENT:
+        return partition_of_instrument(s, np.int64(command.instrument))
+    if kind == KIND_KILL:
+        return np.int64(EVERY_PARTITION)
     if kind == KIND_SESSION_CLOSE or kind == KIND_ACCOUNT or kind == KIND_SCHEDULE or kind == KIND_TICK_TABLE:
         return np.int64(EVERY_PARTITION)
     return np.int64(FIRST)

@@ -1,7 +1,8 @@
-"""Administrative commands: sessions, instruments, accounts, limits, kill switches ("Sessions and administration").
+"""Administrative commands: who decides and carries out which ("Sessions and administration" of docs/rules.md).
 
 Carried out by the risk stage, which owns what they define; matching only answers them. Those about trading states
-("Commands" of docs/trading-states.md) are judged here and carried out by matching.
+("Commands" of docs/trading-states.md) are judged here and carried out by matching; instruments are defined here,
+sessions in :mod:`stages.sessions`, firms and accounts in :mod:`stages.members`, each control in a module of its own.
 """
 
 from __future__ import annotations
@@ -10,69 +11,53 @@ import numpy as np
 
 from protocols.codes import (
     BANDS_HALT,
-    FLAG_CANCEL_ON_CLOSE,
     KIND_ACCOUNT,
     KIND_BANDS,
     KIND_CHECKPOINT,
+    KIND_COLLAR,
+    KIND_DAY_BEGIN,
+    KIND_FEES,
+    KIND_FIRM,
     KIND_INSTRUMENT,
     KIND_KILL,
     KIND_LIMIT,
+    KIND_PERMIT,
     KIND_SCHEDULE,
     KIND_SESSION_CLOSE,
     KIND_SESSION_OPEN,
     KIND_STATE,
     KIND_TICK,
     KIND_TICK_TABLE,
+    KIND_TRANSFER,
     KIND_VENUE,
-    LIMIT_COUNT,
+    LIMIT_UNSET,
     REASON_INVALID_COMMAND,
     REASON_INVALID_EXPIRE_TIME,
     REASON_INVALID_SIDE,
-    REASON_NO_ROOM,
     REASON_NONE,
-    REASON_UNKNOWN_ACCOUNT,
     REASON_UNKNOWN_INSTRUMENT,
-    REASON_UNKNOWN_SESSION,
     STATE_COUNT,
 )
 from ringbuffer.kernel import inlined, kernel
 from stages.addresses import home_partition
-from stages.checks import has_cl_ord_id, session_is_open
+from stages.checks import is_known_instrument
+from stages.collars import set_collar
+from stages.fees import set_fees
+from stages.funds import transfer
+from stages.limits import set_limit
+from stages.marks import begin_day
+from stages.members import define_account, define_firm
+from stages.money import MAX_AMOUNT
+from stages.permissions import permit
+from stages.sessions import close_session, open_session
 from stages.state import TICK_TABLES
-from stages.state_words import RW_PARTITIONS, RW_SESSIONS
+from stages.state_words import RW_PARTITIONS
+from stages.switches import switch
 from stages.tick_tables import ADD, CLEAR, add_tick_row, table_problem
 
-MAX_LIMIT = 1 << 60
 MAX_TICK_VALUE = 1 << 40
 MAX_PROTECTION_TICKS = 1 << 60
-MAX_AMOUNT = 1 << 60
 MIN_PERIOD_NS = 1_000_000_000
-
-
-@inlined
-def open_session(s, command, verdict):  # type: ignore[no-untyped-def]
-    """Give a session name its id, the same as ever; return the reason."""
-    if not has_cl_ord_id(command):
-        return REASON_INVALID_COMMAND
-    known = s.words[RW_SESSIONS]
-    session = np.int64(1)
-    while session <= known:
-        record = s.sessions[session]
-        if record.name0 == command.cl0 and record.name1 == command.cl1 and record.name2 == command.cl2:
-            break
-        session += 1
-    if session > known:
-        if session >= s.sessions.shape[0]:
-            return REASON_NO_ROOM
-        fresh = s.sessions[session]
-        fresh.name0 = command.cl0
-        fresh.name1 = command.cl1
-        fresh.name2 = command.cl2
-        s.words[RW_SESSIONS] = session
-    s.sessions[session].is_open = 1
-    s.sessions[session].cancels_on_close = 1 if command.flags & FLAG_CANCEL_ON_CLOSE != 0 else 0
-    verdict.session = session
-    return REASON_NONE
 
 
 @inlined
@@ -106,6 +91,8 @@ def define_instrument(s, command):  # type: ignore[no-untyped-def]
         record.tick_value = tick_value
         record.currency = command.orig2
         record.initial_state = command.ord_type
+        record.max_order_qty = LIMIT_UNSET
+        record.max_order_notional = LIMIT_UNSET
         record.known = 1
     elif (
         record.symbol0 != command.cl0
@@ -124,30 +111,6 @@ def define_instrument(s, command):  # type: ignore[no-untyped-def]
     record.tick_table = command.orig1
     record.flags = command.flags
     return REASON_NONE
-
-
-@inlined
-def define_account(s, command):  # type: ignore[no-untyped-def]
-    """Define an account, or change its firm; return the reason."""
-    identity = np.int64(command.account)
-    if not (0 < identity < s.accounts.shape[0]) or command.cl0 == 0 or command.instrument < 0:
-        return REASON_INVALID_COMMAND
-    record = s.accounts[identity]
-    if record.known == 0:
-        record.name0 = command.cl0
-        record.name1 = command.cl1
-        record.currency = command.orig2
-        record.known = 1
-    elif record.name0 != command.cl0 or record.name1 != command.cl1 or record.currency != command.orig2:
-        return REASON_INVALID_COMMAND
-    record.firm = command.instrument
-    return REASON_NONE
-
-
-@inlined
-def is_known_instrument(s, instrument):  # type: ignore[no-untyped-def]
-    """Tell whether an instrument id is defined."""
-    return 0 < instrument < s.instruments.shape[0] and s.instruments[instrument].known != 0
 
 
 @inlined
@@ -203,47 +166,44 @@ def administer_market(s, command):  # type: ignore[no-untyped-def]
     return reason
 
 
-@inlined
-def is_known_account(s, account_id):  # type: ignore[no-untyped-def]
-    """Tell whether an account id is defined."""
-    return 0 < account_id < s.accounts.shape[0] and s.accounts[account_id].known != 0
+@kernel
+def administer_controls(s, command, verdict):  # type: ignore[no-untyped-def]
+    """Decide and carry out a command that sets a control; return the reason."""
+    kind = np.int64(command.kind)
+    if kind == KIND_LIMIT:
+        return np.int64(set_limit(s, command, verdict))
+    if kind == KIND_KILL:
+        return np.int64(switch(s, command, verdict))
+    if kind == KIND_PERMIT:
+        return np.int64(permit(s, command, verdict))
+    if kind == KIND_COLLAR:
+        return np.int64(set_collar(s, command))
+    if kind == KIND_FEES:
+        return np.int64(set_fees(s, command))
+    if kind == KIND_TRANSFER:
+        return np.int64(transfer(s, command, verdict))
+    if kind == KIND_DAY_BEGIN:
+        verdict.order_id = begin_day(s, np.int64(command.time_ns))
+        return np.int64(REASON_NONE)
+    return np.int64(REASON_INVALID_COMMAND)
 
 
 @kernel
 def administer(s, command, verdict):  # type: ignore[no-untyped-def]
     """Decide and carry out an administrative command; return the reason."""
     kind = np.int64(command.kind)
-    account_id = np.int64(command.account)
     if kind == KIND_SESSION_OPEN:
-        return open_session(s, command, verdict)
+        return np.int64(open_session(s, command, verdict))
     if kind == KIND_SESSION_CLOSE:
-        session = np.int64(command.session)
-        if not session_is_open(s, session):
-            return REASON_UNKNOWN_SESSION
-        s.sessions[session].is_open = 0
-        verdict.order_id = s.sessions[session].cancels_on_close  # tells matching to cancel its orders
-        return REASON_NONE
+        return np.int64(close_session(s, command, verdict))
     if kind == KIND_INSTRUMENT:
-        return define_instrument(s, command)
+        return np.int64(define_instrument(s, command))
     if kind == KIND_ACCOUNT:
-        return define_account(s, command)
-    if kind == KIND_LIMIT:
-        which = np.int64(command.ord_type)
-        if not is_known_account(s, account_id):
-            return REASON_UNKNOWN_ACCOUNT
-        if not (0 < which < LIMIT_COUNT) or command.qty_lots < 0 or command.qty_lots > MAX_LIMIT:
-            return REASON_INVALID_COMMAND
-        s.limits[account_id, which] = command.qty_lots
-        return REASON_NONE
-    if kind == KIND_KILL:
-        if not is_known_account(s, account_id):
-            return REASON_UNKNOWN_ACCOUNT
-        if command.side != 1 and command.side != 2:
-            return REASON_INVALID_SIDE
-        s.accounts[account_id].killed = 1 if command.side == 1 else 0
-        return REASON_NONE
+        return np.int64(define_account(s, command))
+    if kind == KIND_FIRM:
+        return np.int64(define_firm(s, command))
     if KIND_STATE <= kind <= KIND_TICK_TABLE:
-        return administer_market(s, command)
+        return np.int64(administer_market(s, command))
     if kind == KIND_CHECKPOINT or kind == KIND_TICK or (kind == KIND_VENUE and command.seq == 1):
-        return REASON_NONE
-    return REASON_INVALID_COMMAND
+        return np.int64(REASON_NONE)
+    return np.int64(administer_controls(s, command, verdict))

@@ -12,8 +12,6 @@ from protocols.codes import (
     FLAG_POST_REPRICE,
     FLAG_STP_MASK,
     FLAG_STP_SHIFT,
-    LIMIT_MAX_LONG,
-    LIMIT_MAX_SHORT,
     REASON_INVALID_DISPLAY_QTY,
     REASON_INVALID_EXPIRE_TIME,
     REASON_INVALID_MIN_QTY,
@@ -44,7 +42,7 @@ from protocols.codes import (
     TYPE_TRAILING_STOP,
 )
 from ringbuffer.kernel import inlined, kernel
-from stages.hashing import blend, text_find, text_insert
+from stages.hashing import blend, text_find, text_place
 from stages.state import MAX_LIMIT_TICKS, MAX_REFILLS
 from stages.state_words import (
     RW_CL_IDS,
@@ -60,6 +58,24 @@ MAX_STOP_TICKS = 1 << 60
 def session_is_open(s, session):  # type: ignore[no-untyped-def]
     """Tell whether a session id is known and open."""
     return 0 < session <= s.words[RW_SESSIONS] and s.sessions[session].is_open != 0
+
+
+@inlined
+def is_known_instrument(s, instrument):  # type: ignore[no-untyped-def]
+    """Tell whether an instrument id is defined."""
+    return 0 < instrument < s.instruments.shape[0] and s.instruments[instrument].known != 0
+
+
+@inlined
+def is_known_account(s, account_id):  # type: ignore[no-untyped-def]
+    """Tell whether an account id is defined."""
+    return 0 < account_id < s.accounts.shape[0] and s.accounts[account_id].known != 0
+
+
+@inlined
+def is_known_firm(s, firm_id):  # type: ignore[no-untyped-def]
+    """Tell whether a firm id is defined."""
+    return 0 < firm_id < s.firms.shape[0] and s.firms[firm_id].known != 0
 
 
 @inlined
@@ -88,14 +104,6 @@ def check_price(s, command, instrument):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def check_exposure(s, account_id, position_lots, open_lots, side, more_lots):  # type: ignore[no-untyped-def]
-    """Judge the worst-case position if ``more_lots`` are added to the open orders of a side."""
-    if side == SIDE_BUY:
-        return position_lots + open_lots + more_lots <= s.limits[account_id, LIMIT_MAX_LONG]
-    return open_lots - position_lots + more_lots <= s.limits[account_id, LIMIT_MAX_SHORT]
-
-
-@inlined
 def has_cl_ord_id(command):  # type: ignore[no-untyped-def]
     """Tell whether a command names itself."""
     return command.cl0 != 0 or command.cl1 != 0 or command.cl2 != 0
@@ -108,9 +116,15 @@ def has_orig(command):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def is_duplicate(s, command, session):  # type: ignore[no-untyped-def]
-    """Tell whether a session used this ClOrdID before."""
-    return text_find(s.cl_map, s.cl_entries, command.cl0, command.cl1, command.cl2, session) >= 0
+def place_of_cl_ord_id(s, command, session):  # type: ignore[no-untyped-def]
+    """Return where a session's ClOrdID is kept, or would be: see :func:`is_used`."""
+    return text_place(s.cl_map, s.cl_entries, command.cl0, command.cl1, command.cl2, session)
+
+
+@inlined
+def is_used(place):  # type: ignore[no-untyped-def]
+    """Tell whether a session used the ClOrdID of that place before."""
+    return place >= 0
 
 
 @inlined
@@ -121,8 +135,8 @@ def resolve_orig(s, command, session):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def use_cl_ord_id(s, command, session, order_id):  # type: ignore[no-untyped-def]
-    """Mark a ClOrdID as used and let it name an order."""
+def use_cl_ord_id(s, command, session, order_id, place):  # type: ignore[no-untyped-def]
+    """Mark a ClOrdID, which has a place and was not used, as used and let it name an order."""
     row = s.words[RW_CL_IDS]
     entry = s.cl_entries[row]
     entry.cl0 = command.cl0
@@ -130,18 +144,12 @@ def use_cl_ord_id(s, command, session, order_id):  # type: ignore[no-untyped-def
     entry.cl2 = command.cl2
     entry.session = session
     entry.order_id = order_id
-    text_insert(s.cl_map, command.cl0, command.cl1, command.cl2, session, row)
+    s.cl_map[-1 - place] = row + 1
     s.words[RW_CL_IDS] = row + 1
     whose = (np.int64(session) << 32) ^ np.int64(command.cl2)
     s.words[RW_CL_SUM] += blend(blend(np.int64(command.cl0), np.int64(command.cl1)), whose) ^ np.int64(
         order_id
     )
-
-
-@inlined
-def position_key(account, instrument):  # type: ignore[no-untyped-def]
-    """Return the map key of a position; never 0."""
-    return (np.int64(account) << 20) ^ np.int64(instrument)
 
 
 @inlined

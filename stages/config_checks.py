@@ -23,7 +23,6 @@ from stages.config_days import check_days
 from stages.config_model import (
     AUTO_PLANS,
     DURABILITIES,
-    LIMITS,
     PARTITION_NAMES,
     STAGES,
     WAITS,
@@ -32,9 +31,9 @@ from stages.config_model import (
     Instrument,
     VenueConfig,
     Worker,
-    limit_units,
     money_per_tick_and_lot,
 )
+from stages.config_risk_checks import check_risk
 from stages.config_values import check_text, check_word, e8_of, positive_e8, whole_ticks
 from stages.control import MAX_PARTITIONS, MAX_PORTS
 
@@ -89,6 +88,7 @@ def check_config(config: VenueConfig, cores: Collection[int] | None = None) -> N
     for index, account in enumerate(config.accounts):
         _check_account(f"account[{index}]", account)
     check_days(config)
+    check_risk(config)
     if isinstance(config.plan.workers, str):
         check_word("plan.workers", config.plan.workers, AUTO_PLANS)
     else:
@@ -198,9 +198,3 @@ def _check_partition(key: str, partition: int | None, partitions: int) -> None:
 
 def _check_account(key: str, entry: Account) -> None:
     _check_currency(f"{key}.currency", entry.currency)
-    for name, (_, unit) in LIMITS.items():
-        value = getattr(entry, name)
-        try:
-            limit_units(value, unit)
-        except ValueError as error:
-            raise ConfigError(f"{key}.{name}", str(error), value) from error

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from protocols.codes import SWITCH_KILLED
 from protocols.layouts import COMMAND, OUTCOME
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import kernel
@@ -271,14 +272,14 @@ class Core:
         }
 
     def dump_accounts(self) -> dict[int, tuple[int, int, int, bool]]:
-        """Return {account: (open orders, cash, reserved for buys, killed)} of the known accounts."""
+        """Return {account: (open orders, exact cash, reserved for buys, killed)} of the known accounts."""
         rows = self.state.risk.accounts
         return {
             int(i): (
                 int(rows[i]["open_orders"]),
-                int(rows[i]["cash"]),
+                int(rows[i]["cash"]) + (int(rows[i]["cash_carry"]) << 61),
                 int(rows[i]["reserved_buy"]),
-                bool(rows[i]["killed"]),
+                bool(int(rows[i]["marks"]) & SWITCH_KILLED),
             )
             for i in np.nonzero(rows["known"])[0]
         }

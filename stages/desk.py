@@ -29,7 +29,21 @@ from stages.control import CW_DESK, DESK_ANSWER, DESK_ANSWERED, DESK_ASKED, DESK
 __all__ = ["OPERATOR_KINDS", "Desk"]
 
 OPERATOR_KINDS: Final = frozenset(
-    {Kind.MASS_CANCEL, Kind.LIMIT, Kind.KILL, Kind.STATE, Kind.SCHEDULE, Kind.BANDS, Kind.TICK_TABLE}
+    {
+        Kind.MASS_CANCEL,
+        Kind.STATE,
+        Kind.SCHEDULE,
+        Kind.BANDS,
+        Kind.TICK_TABLE,
+        Kind.FIRM,
+        Kind.LIMIT,
+        Kind.KILL,
+        Kind.PERMIT,
+        Kind.COLLAR,
+        Kind.FEES,
+        Kind.TRANSFER,
+        Kind.DAY_BEGIN,
+    }
 )
 
 

@@ -15,11 +15,13 @@ import numpy as np
 
 from protocols.codes import (
     KIND_NEW,
+    OUT_ACCEPTED,
     OUT_FILLED,
     OUTFLAG_ANSWER,
     OUTFLAG_AUCTION,
     OUTFLAG_MAKER,
     OUTFLAG_TAKER,
+    REASON_LIMIT_WARNING,
     REASON_NONE,
 )
 from protocols.layouts import SLOT_WORDS
@@ -197,12 +199,14 @@ def emit_command(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def emit_request(s, command, order, kind, reason, price_ticks, qty_lots, leaves_lots):  # type: ignore[no-untyped-def]
+def emit_request(  # type: ignore[no-untyped-def]
+    s, command, order, kind, reason, price_ticks, qty_lots, leaves_lots, trade_index
+):
     """Append the answer to a request on an order: the request's ClOrdID, the order's as the original."""
     record = s.orders[order]
     put_outcome(
         s, command, kind, reason, np.int64(OUTFLAG_ANSWER), np.int64(record.session), record,
-        np.int64(record.order_id), price_ticks, qty_lots, leaves_lots, np.int64(record.cum_lots), np.int64(0),
+        np.int64(record.order_id), price_ticks, qty_lots, leaves_lots, np.int64(record.cum_lots), trade_index,
         np.int64(command.cl0), np.int64(command.cl1), np.int64(command.cl2),
         s.texts[order, 0], s.texts[order, 1], s.texts[order, 2],
     )  # fmt: skip
@@ -265,6 +269,17 @@ def emit_taker(s, command, kind, reason, flags, qty_lots, leaves_lots):  # type:
     put_about_taker(
         s, command, t, kind, reason, flags, np.int64(t.price_ticks), qty_lots, leaves_lots,
         np.int64(t.cum_lots), np.int64(0),
+    )  # fmt: skip
+
+
+@kernel
+def emit_warning(s, command, flags, warning):  # type: ignore[no-untyped-def]
+    """Append the acceptance of a new order, the one that trades, after which a limit is nearly used up."""
+    t = s.taker[0]
+    qty = np.int64(command.qty_lots)
+    put_about_taker(
+        s, command, t, np.int64(OUT_ACCEPTED), np.int64(REASON_LIMIT_WARNING), flags, np.int64(t.price_ticks), qty,
+        qty, np.int64(t.cum_lots), warning,
     )  # fmt: skip
 
 

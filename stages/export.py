@@ -45,7 +45,7 @@ def export_journal(
     on_progress: Callable[[int], None] | None = None,
 ) -> ExportResult:
     """Write commands and outcomes with sequences from ``from_seq`` to ``to_seq`` (0: to the end) into files."""
-    replayer = Replayer(data_dir, to_seq=to_seq)
+    replayer = Replayer(data_dir, to_seq=to_seq, snapshots=from_seq > 1)
     exporter = _Exporter(replayer, from_seq)
     with ExitStack() as undo:
         files: list[TableFile] = []

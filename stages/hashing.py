@@ -181,13 +181,21 @@ def text_find(table, entries, first, second, third, session):  # type: ignore[no
 
 
 @inlined
-def text_insert(table, first, second, third, session, row):  # type: ignore[no-untyped-def]
-    """Add a pair that is not in the map; the caller fills ``entries[row]``."""
+def text_place(table, entries, first, second, third, session):  # type: ignore[no-untyped-def]
+    """Return the row of ``entries`` that holds this (session, ClOrdID), or -1 - the cell where it belongs.
+
+    Who adds it fills the row and writes row + 1 into that cell, before anything else is added.
+    """
     mask = table.shape[0] - 1
     cell = text_home(first, second, third, session, mask)
-    while table[cell] != 0:
+    while True:
+        row = np.int64(table[cell])
+        if row == 0:
+            return -1 - cell
+        entry = entries[row - 1]
+        if entry.cl0 == first and entry.cl1 == second and entry.cl2 == third and entry.session == session:
+            return row - 1
         cell = (cell + 1) & mask
-    table[cell] = row + 1
 
 
 @inlined

@@ -106,8 +106,11 @@ class BookThen(msgspec.Struct, frozen=True, kw_only=True):
 def replay_to(
     data_dir: str | Path, to_seq: int = 0, on_progress: Callable[[int], None] | None = None
 ) -> Replayer:
-    """Replay a journal up to a sequence, or to its end for 0; return the replayer, whose core is as it was then."""
-    replayer = Replayer(data_dir, to_seq=to_seq)
+    """Replay a journal up to a sequence, or to its end for 0; return the replayer, whose core is as it was then.
+
+    It begins behind the newest snapshot that is not later and holds.
+    """
+    replayer = Replayer(data_dir, to_seq=to_seq, snapshots=True)
     replayer.run(on_progress=on_progress)
     return replayer
 

@@ -18,6 +18,7 @@ import numpy as np
 from protocols.codes import (
     KIND_BOOK_REQUEST,
     KIND_CHECKPOINT,
+    KIND_DAY_BEGIN,
     KIND_INVALID,
     KIND_KILL,
     KIND_MASS_CANCEL,
@@ -26,7 +27,6 @@ from protocols.codes import (
     KIND_SESSION_OPEN,
     KIND_STATE,
     KIND_TICK,
-    KIND_TICK_TABLE,
     KIND_VENUE,
 )
 from ringbuffer.atomics import load_acquire, store_release
@@ -65,7 +65,9 @@ def is_allowed(kind, session, port):  # type: ignore[no-untyped-def]
     """Tell whether a port may send a kind; to cancel the orders of all sessions (0) is the venue's."""
     if KIND_NEW <= kind <= KIND_BOOK_REQUEST:
         return kind != KIND_MASS_CANCEL or session != 0 or port == 0
-    if KIND_SESSION_OPEN <= kind <= KIND_KILL or KIND_STATE <= kind <= KIND_TICK_TABLE:
+    if KIND_SESSION_OPEN <= kind <= KIND_KILL or (
+        KIND_STATE <= kind <= KIND_DAY_BEGIN and kind != KIND_INVALID
+    ):
         return True
     return port == 0 and (kind == KIND_VENUE or kind == KIND_CHECKPOINT or kind == KIND_TICK)
 

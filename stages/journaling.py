@@ -135,9 +135,11 @@ def open_writer(
     durability: str,
     segment_bytes: int,
     disk: Disk | None = None,
+    *,
     clock: Callable[[], int] = time.monotonic_ns,
+    scan_all: bool = True,
 ) -> JournalWriter:
-    """Open the journal of a pipeline for writing, recovering what a crash left."""
+    """Open the journal of a pipeline for writing, recovering what a crash left; ``scan_all`` as the writer has it."""
     return JournalWriter(
         directory,
         SLOT_WORDS,
@@ -149,6 +151,7 @@ def open_writer(
         key_word=KEY_WORD,
         key_mask=KEY_MASK,
         clock=clock,
+        scan_all=scan_all,
     )
 
 

@@ -1,8 +1,7 @@
-"""What an account and its orders hold: reservations, positions, cash, and how outcomes of matching change them.
+"""Feedback: how outcomes of matching change what accounts and their orders hold ("Feedback" of docs/rules.md).
 
-Outcomes come from the output ring and wait in the queue ``feed`` until a command's stamp says that they count
-("Feedback" of docs/rules.md). Only the risk stage calls these. Money is int64 millionths; sums stay below 2**63
-because limits are at most 2**60 and cash is kept within 2**61.
+Outcomes come from the output ring and wait in the queue ``feed`` until a command's stamp says that they count. Only
+the risk stage calls these. Money is int64 millionths; one fill's is at most 2^60; cash is exact (:mod:`stages.cash`).
 """
 
 from __future__ import annotations
@@ -27,84 +26,94 @@ from protocols.codes import (
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import prefetch
-from stages.hashing import home_cell, map_find, map_remove
+from stages.cash import change_cash
+from stages.collars import note_trade
+from stages.fees import fee_of
+from stages.hashing import home_cell, map_find
+from stages.marks import mark_position
+from stages.money import MAX_AMOUNT, MAX_CASH, money_of
+from stages.rates import count_execution
+from stages.reservations import release, reserve, shrink
+from stages.state import ACCOUNT_EXECUTIONS, INSTRUMENT_HAS_FEES
 from stages.state_words import (
     RW_FEED_HEAD,
     RW_FEED_HIGH,
     RW_FEED_TAIL,
-    RW_ORDERS_FREE,
     RW_OUT_CURSOR,
     RW_SEEN,
 )
 from stages.topology import CUR_OUTPUT_RISK, CUR_WRITER
 
-MAX_LIMIT = 1 << 60
-MAX_CASH = 1 << 61
+__all__ = ["apply_feed", "drain_output"]
+
+MAX_TRADED = MAX_CASH  # money of the fills of a day that is counted
+MAX_FILLS = 1 << 41
 
 
 @inlined
-def money_of(price_ticks, tick_value, qty_lots, most):  # type: ignore[no-untyped-def]
-    """Return price × tick value × quantity, or -1 if that is more than ``most``; never overflows."""
-    if price_ticks > most // tick_value:
-        return np.int64(-1)
-    unit = np.int64(price_ticks) * np.int64(tick_value)
-    if unit > 0 and qty_lots > most // unit:
-        return np.int64(-1)
-    return unit * np.int64(qty_lots)
-
-
-@inlined
-def reserve(s, order, res_lots, res_price):  # type: ignore[no-untyped-def]
-    """Set an order's reservation and carry the difference into position and account."""
-    record = s.orders[order]
-    position = s.positions[np.int64(record.position)]
-    old_lots = np.int64(record.res_lots)
-    if record.side == SIDE_BUY:
-        tick_value = np.int64(s.instruments[np.int64(position.instrument)].tick_value)
-        account = s.accounts[np.int64(position.account)]
-        account.reserved_buy += (res_lots * res_price - old_lots * np.int64(record.res_price)) * tick_value
-        position.open_buy_lots += res_lots - old_lots
-    else:
-        position.open_sell_lots += res_lots - old_lots
-    record.res_lots = res_lots
-    record.res_price = res_price
-
-
-@inlined
-def release(s, order):  # type: ignore[no-untyped-def]
-    """Free all that an order reserved, and its row."""
-    record = s.orders[order]
-    reserve(s, order, np.int64(0), np.int64(0))
-    s.accounts[np.int64(s.positions[np.int64(record.position)].account)].open_orders -= 1
-    map_remove(s.order_map, s.order_keys, np.int64(record.order_id))
-    height = s.words[RW_ORDERS_FREE]
-    s.order_stack[height] = order
-    s.words[RW_ORDERS_FREE] = height + 1
+def count_fill(s, account, money):  # type: ignore[no-untyped-def]
+    """Count a fill of the day."""
+    account.traded = min(np.int64(account.traded) + money, np.int64(MAX_TRADED))
+    account.fills = min(np.int64(account.fills) + 1, np.int64(MAX_FILLS))
+    firm_id = np.int64(account.firm)
+    if firm_id != 0:
+        firm = s.firms[firm_id]
+        firm.traded = min(np.int64(firm.traded) + money, np.int64(MAX_TRADED))
 
 
 @inlined
 def settle_fill(s, order, fill):  # type: ignore[no-untyped-def]
-    """Turn a fill into position and cash, and shrink the reservation."""
+    """Turn a fill into position, cash and fees, and shrink the reservation."""
     record = s.orders[order]
     qty = np.int64(fill.qty_lots)
-    position = s.positions[np.int64(record.position)]
-    account = s.accounts[np.int64(position.account)]
-    tick_value = np.int64(s.instruments[np.int64(position.instrument)].tick_value)
-    amount = money_of(np.int64(fill.price_ticks), tick_value, qty, np.int64(MAX_LIMIT))
-    if amount < 0:
-        amount = np.int64(MAX_LIMIT)
+    row = np.int64(record.position)
+    position = s.positions[row]
+    account_id = np.int64(position.account)
+    account = s.accounts[account_id]
+    instrument = s.instruments[np.int64(position.instrument)]
+    tick_value = np.int64(instrument.tick_value)
+    money = money_of(np.int64(fill.price_ticks), tick_value, qty, np.int64(MAX_AMOUNT))
+    if money < 0:
+        money = np.int64(MAX_AMOUNT)
     record.leaves_lots -= qty
     record.cum_lots += qty
+    change = money
     if record.side == SIDE_BUY:
         position.position_lots += qty
-        account.cash = max(np.int64(account.cash) - amount, np.int64(-MAX_CASH))
+        change = -money
     else:
         position.position_lots -= qty
-        account.cash = min(np.int64(account.cash) + amount, np.int64(MAX_CASH))
-    if fill.leaves_lots == 0:
-        release(s, order)
+    if np.int64(instrument.marks) & INSTRUMENT_HAS_FEES == 0:
+        change_cash(s, account, change)
     else:
-        reserve(s, order, np.int64(record.res_lots) - qty, np.int64(record.res_price))
+        fee = fee_of(instrument, money, np.int64(fill.flags), np.int64(record.fee_cap))
+        change_cash(s, account, change - fee)
+        change_cash(s, s.accounts[np.int64(instrument.fee_account)], fee)
+    count_fill(s, account, money)
+    mark_position(s, row)
+    if np.int64(account.marks) & ACCOUNT_EXECUTIONS != 0:
+        count_execution(s, account_id, np.int64(fill.time_ns), np.int64(fill.flags))
+    if fill.leaves_lots == 0:
+        release(s, order, account, position, tick_value)
+    else:
+        shrink(s, order, account, position, tick_value, qty)
+
+
+@inlined
+def settle_change(s, order, account, position, tick_value, fed):  # type: ignore[no-untyped-def]
+    """Take in that an order was replaced, reduced or repriced, or that a replace was refused."""
+    record = s.orders[order]
+    kind = np.int64(fed.type)
+    if kind == OUT_REPLACED:
+        record.leaves_lots = fed.leaves_lots
+    if fed.price_ticks != 0 and kind != OUT_REJECTED:
+        record.price_ticks = fed.price_ticks
+    if fed.kind == KIND_REPLACE and fed.flags & OUTFLAG_UNSOLICITED == 0:
+        record.pending -= 1
+    if record.pending == 0:
+        price = min(np.int64(record.res_price), np.int64(record.price_ticks))
+        lots = np.int64(record.leaves_lots)
+        reserve(s, order, account, position, tick_value, lots, price, np.int64(record.fee_cap))
 
 
 @inlined
@@ -112,23 +121,21 @@ def apply_outcome(s, fed):  # type: ignore[no-untyped-def]
     """Apply one outcome of matching."""
     kind = np.int64(fed.type)
     if kind == OUT_FILLED:
-        s.instruments[np.int64(fed.instrument)].last_ticks = fed.price_ticks
+        instrument = s.instruments[np.int64(fed.instrument)]
+        instrument.last_ticks = fed.price_ticks
+        note_trade(instrument, np.int64(fed.price_ticks), np.int64(fed.time_ns))
     order = map_find(s.order_map, s.order_keys, np.int64(fed.order_id))
     if order >= 0:
         if kind == OUT_FILLED:
             settle_fill(s, order, fed)
-        elif kind == OUT_CANCELLED or kind == OUT_EXPIRED or (fed.flags & OUTFLAG_NEW) != 0:
-            release(s, order)
+            return
+        position = s.positions[np.int64(s.orders[order].position)]
+        account = s.accounts[np.int64(position.account)]
+        tick_value = np.int64(s.instruments[np.int64(position.instrument)].tick_value)
+        if kind == OUT_CANCELLED or kind == OUT_EXPIRED or (fed.flags & OUTFLAG_NEW) != 0:
+            release(s, order, account, position, tick_value)
         else:
-            record = s.orders[order]
-            if kind == OUT_REPLACED:
-                record.leaves_lots = fed.leaves_lots
-            if fed.price_ticks != 0 and kind != OUT_REJECTED:
-                record.price_ticks = fed.price_ticks
-            if fed.kind == KIND_REPLACE and fed.flags & OUTFLAG_UNSOLICITED == 0:
-                record.pending -= 1
-            if record.pending == 0:
-                reserve(s, order, np.int64(record.leaves_lots), np.int64(record.price_ticks))
+            settle_change(s, order, account, position, tick_value, fed)
 
 
 @kernel
@@ -184,6 +191,7 @@ def drain_output(s, out_words, out_slots):  # type: ignore[no-untyped-def]
             fed.type = out.type
             fed.kind = out.kind
             fed.flags = out.flags
+            fed.time_ns = out.time_ns
             tail += 1
     s.words[RW_FEED_TAIL] = tail
     s.words[RW_OUT_CURSOR] = cursor

@@ -27,11 +27,14 @@ from protocols.codes import (
     KIND_BOOK_REQUEST,
     KIND_CANCEL,
     KIND_CHECKPOINT,
+    KIND_DAY_BEGIN,
     KIND_INSTRUMENT,
+    KIND_INVALID,
     KIND_KILL,
     KIND_LIMIT,
     KIND_MASS_CANCEL,
     KIND_NEW,
+    KIND_PERMIT,
     KIND_REDUCE,
     KIND_REPLACE,
     KIND_SCHEDULE,
@@ -40,16 +43,23 @@ from protocols.codes import (
     KIND_STATE,
     KIND_STATUS,
     KIND_TICK_TABLE,
+    KIND_TRANSFER,
+    LEVEL_ACCOUNT,
+    LEVEL_FIRM,
+    LEVEL_INSTRUMENT,
+    LEVEL_SESSION,
     OUT_ACCEPTED,
     OUT_MASS_CANCELLED,
     OUT_REJECTED,
     OUTFLAG_NEW,
     OUTFLAG_RISK,
     REASON_DISCONNECTED,
+    REASON_KILL_SWITCH,
     REASON_MASS_CANCEL,
     REASON_NO_ROOM,
     REASON_NONE,
     STATE_CONTINUOUS,
+    SWITCH_KILLED,
 )
 from protocols.layouts import SLOT_WORDS
 from ringbuffer.atomics import load_acquire, store_release
@@ -82,6 +92,7 @@ from stages.state_words import (
     MW_TIMERS,
     MW_TOUCHED_HEAD,
     MW_TRADE_INDEX,
+    MW_WARNING,
 )
 from stages.states import enter_group, enter_state
 from stages.tick_tables import CLEAR, add_tick_row
@@ -96,6 +107,9 @@ from stages.topology import (
 
 LOOK_AHEAD = 16  # commands; about as many cache misses as a core can have in flight
 FEW_OUTCOMES = 16  # with less room than that, matching looks for more before a command
+ENGAGE = 1
+SESSION_SHIFT = 8  # of a session's id in the verdict on a KILL of it; below it the switches before
+SWITCHES_BEFORE = (1 << SESSION_SHIFT) - 1
 PUBLISH_EVERY = 16  # commands between two stores of the cursors: fewer cache-line transfers, little delay
 
 
@@ -109,12 +123,12 @@ def is_administrative(kind):  # type: ignore[no-untyped-def]
         or kind == KIND_ACCOUNT
         or kind == KIND_LIMIT
         or kind == KIND_KILL
-        or KIND_STATE <= kind <= KIND_TICK_TABLE
+        or (KIND_STATE <= kind <= KIND_DAY_BEGIN and kind != KIND_INVALID)
     )
 
 
 @inlined
-def answer(s, command, kind, verdict, qty):  # type: ignore[no-untyped-def]
+def answer(s, command, kind, verdict, qty, leaves):  # type: ignore[no-untyped-def]
     """Answer a command that is not about one order."""
     emit_command(
         s,
@@ -126,7 +140,7 @@ def answer(s, command, kind, verdict, qty):  # type: ignore[no-untyped-def]
         np.int64(0),
         np.int64(0),
         np.int64(qty),
-        np.int64(0),
+        np.int64(leaves),
         np.int64(0),
     )
 
@@ -190,6 +204,34 @@ def carry_out_mass_cancel(s, command):  # type: ignore[no-untyped-def]
     )
 
 
+@kernel
+def carry_out_kill(s, command, verdict):  # type: ignore[no-untyped-def]
+    """Cancel what rests of whom a KILL that engages KILLED names; return how many orders that were."""
+    if command.side != ENGAGE or command.ord_type != SWITCH_KILLED:
+        return np.int64(0)
+    level = np.int64(command.tif)
+    whom = np.int64(1)
+    session = np.int64(0)
+    account = np.int64(0)
+    instrument = np.int64(0)
+    firm = np.int64(0)
+    if level == LEVEL_FIRM:
+        whom = firm = np.int64(command.aux0)
+    elif level == LEVEL_ACCOUNT:
+        whom = account = np.int64(command.account)
+    elif level == LEVEL_SESSION:
+        whom = session = np.int64(verdict.order_id) >> SESSION_SHIFT
+    elif level == LEVEL_INSTRUMENT:
+        whom = instrument = np.int64(command.instrument)
+        if not (0 < instrument < s.markets.shape[0]):
+            return np.int64(0)
+    if whom == 0:  # without risk in front nobody may be named
+        return np.int64(0)
+    return np.int64(
+        cancel_many(s, command, session, account, instrument, np.int64(0), firm, np.int64(REASON_KILL_SWITCH))
+    )
+
+
 @inlined
 def define_market(s, command):  # type: ignore[no-untyped-def]
     """Take in what matching has to know of an instrument."""
@@ -236,7 +278,16 @@ def match_administration(s, command, verdict):  # type: ignore[no-untyped-def]
     kind = np.int64(command.kind)
     if kind == KIND_MASS_CANCEL:
         count = carry_out_mass_cancel(s, command)
-        answer(s, command, np.int64(OUT_MASS_CANCELLED), verdict, np.int64(count))
+        answer(s, command, np.int64(OUT_MASS_CANCELLED), verdict, np.int64(count), np.int64(0))
+        return 0
+    if kind == KIND_KILL:
+        count = carry_out_kill(s, command, verdict)
+        before = np.int64(verdict.order_id) & SWITCHES_BEFORE
+        answer(s, command, np.int64(OUT_ACCEPTED), verdict, np.int64(count), before)
+        return 0
+    if kind == KIND_LIMIT or kind == KIND_PERMIT or kind == KIND_TRANSFER or kind == KIND_DAY_BEGIN:
+        qty = np.int64(0) if kind == KIND_DAY_BEGIN else np.int64(command.qty_lots)
+        answer(s, command, np.int64(OUT_ACCEPTED), verdict, qty, np.int64(verdict.order_id))
         return 0
     if kind == KIND_SESSION_CLOSE and verdict.order_id != 0:
         session = np.int64(command.session)
@@ -258,7 +309,7 @@ def match_administration(s, command, verdict):  # type: ignore[no-untyped-def]
         elif not add_schedule(s, command):
             refuse(s, command, verdict, np.int64(REASON_NO_ROOM))
             return 0
-    answer(s, command, np.int64(OUT_ACCEPTED), verdict, np.int64(0))
+    answer(s, command, np.int64(OUT_ACCEPTED), verdict, np.int64(0), np.int64(0))
     return 0
 
 
@@ -289,6 +340,7 @@ def match_command(s, command, verdict):  # type: ignore[no-untyped-def]
         carry_out_due(s, command)
     if not is_addressed(s, verdict):
         return
+    s.words[MW_WARNING] = verdict.warning
     if verdict.reason != REASON_NONE:
         match_rejected(s, command, verdict)
     elif kind == KIND_NEW:

@@ -33,6 +33,7 @@ from protocols.codes import (
     KIND_BOOK_REQUEST,
     KIND_CANCEL,
     KIND_INSTRUMENT,
+    KIND_KILL,
     KIND_MASS_CANCEL,
     KIND_NEW,
     KIND_REDUCE,
@@ -44,6 +45,7 @@ from protocols.codes import (
     KIND_STATUS,
     KIND_TICK,
     KIND_TICK_TABLE,
+    LEVEL_SESSION,
     REASON_INVALID_COMMAND,
     REASON_INVALID_PRICE,
     REASON_INVALID_SIDE,
@@ -69,7 +71,7 @@ from stages.book_view import Best, Book, BookView, Indicative, OpenOrder
 from stages.checks import MAX_STOP_TICKS, check_amounts, check_qty, check_terms
 from stages.core import collect_outcomes
 from stages.hashing import id_find
-from stages.matching import matching_step
+from stages.matching import SESSION_SHIFT, matching_step
 from stages.orders import special_row
 from stages.state import (
     MARK_MARKET,
@@ -101,6 +103,7 @@ MAX_QTY = 1 << 60
 STEP_BUDGET = 256
 INPUT_SLOTS = 1 << 10
 WORDS = 16  # of a slot
+SESSIONS = 1 << 16
 
 
 @inlined
@@ -233,6 +236,9 @@ def admit(books, command, verdict, max_instruments):  # type: ignore[no-untyped-
         reason = admit_market(books, command, max_instruments)
     elif kind == KIND_SESSION_CLOSE:
         verdict.order_id = 1  # tells matching to cancel its orders
+    elif kind == KIND_KILL:
+        if command.tif == LEVEL_SESSION and 0 < command.aux0 < SESSIONS:
+            verdict.order_id = command.aux0 << SESSION_SHIFT
     elif kind != KIND_SESSION_OPEN and kind != KIND_TICK:
         reason = REASON_INVALID_COMMAND
     verdict.reason = reason

@@ -53,7 +53,7 @@ from stages.auction import MARKET_BUY_TICKS, MARKET_SELL_TICKS
 from stages.bands import breached, halt_by_band, halts, limit_to_bands, note_reference
 from stages.book import best_level, has_level_room
 from stages.book_feed import tell_added
-from stages.emit import emit_command, emit_taker
+from stages.emit import emit_command, emit_taker, emit_warning
 from stages.entry import (
     NO_PRICE,
     expire_taker,
@@ -68,7 +68,7 @@ from stages.hashing import id_find
 from stages.ladder import ladder_key, side_row
 from stages.orders import give_special
 from stages.state import MARK_FLEETING, MARK_MARKET, MARK_STOP, MARK_WAITING
-from stages.state_words import MW_OPEN, MW_SPECIALS, MW_TIMED
+from stages.state_words import MW_OPEN, MW_SPECIALS, MW_TIMED, MW_WARNING
 from stages.stops import enter_stop, run_elections
 from stages.trading import market_limit_key, tradable, trade, trade_directed
 
@@ -97,7 +97,13 @@ def reject_new(s, command, reason):  # type: ignore[no-untyped-def]
 def accept_taker(s, command, flags):  # type: ignore[no-untyped-def]
     """Answer a NEW that matching takes."""
     qty = np.int64(command.qty_lots)
-    emit_taker(s, command, np.int64(OUT_ACCEPTED), np.int64(REASON_NONE), flags | OUTFLAG_ANSWER, qty, qty)
+    warning = s.words[MW_WARNING]
+    if warning != 0:
+        emit_warning(s, command, flags | OUTFLAG_ANSWER, warning)
+    else:
+        emit_taker(
+            s, command, np.int64(OUT_ACCEPTED), np.int64(REASON_NONE), flags | OUTFLAG_ANSWER, qty, qty
+        )
 
 
 @kernel

@@ -135,7 +135,7 @@ class _Tracer:
         order_id: int,
         wanted: tuple[str, tuple[int, int, int]] | None,
     ) -> None:
-        self._replayer = Replayer(data_dir, to_seq=to_seq)
+        self._replayer = Replayer(data_dir, to_seq=to_seq, snapshots=wanted is None)
         self._order_id = order_id
         self._wanted = wanted
         self._session_names: dict[int, str] = {}

@@ -104,8 +104,7 @@ class Replayer:
         on_progress: Callable[[int], None] | None = None,
     ) -> ReplayResult:
         """Replay to the end, or to ``to_seq``; outcomes go to ``on_outcomes`` as they come, see ``fed``."""
-        if self._snapshots and self.core is None:
-            self._begin_behind_snapshot(keeps_outcomes=on_outcomes is not None)
+        self.begin(keeps_outcomes=on_outcomes is not None)
         with ReadAhead(self.reader, CHUNK, self.to_seq) as chunks:
             for rows in chunks:
                 self._replay(rows.reshape(-1).view(COMMAND), on_outcomes)
@@ -113,10 +112,29 @@ class Replayer:
                     on_progress(self.last_seq)
         return self.result()
 
+    def begin(self, *, keeps_outcomes: bool) -> None:
+        """Stand behind the snapshot, if it is to begin there: for who looks at the state before it runs."""
+        if self._snapshots and self.core is None:
+            self._begin_behind_snapshot(keeps_outcomes=keeps_outcomes)
+
     @property
     def last_seq(self) -> int:
         """The last sequence that was replayed."""
         return self.core.last_seq if self.core is not None else 0
+
+    def feed(self, rows: Any) -> None:
+        """Replay commands that somebody else has read (int64 rows), behind the last one."""
+        self._replay(rows.reshape(-1).view(COMMAND), None)
+
+    def diverged(self) -> tuple[int, str] | None:
+        """Return at which sequence a journaled digest was not ours, and of what; None if all were."""
+        if self.core is None:
+            return None
+        outcome_seq, state_seq = self.core.diverged_seq, self._state_diverged_seq
+        if not outcome_seq and not state_seq:
+            return None
+        first = min(seq for seq in (outcome_seq, state_seq) if seq)
+        return first, "outcomes" if first == outcome_seq else "state"
 
     def _begin_behind_snapshot(self, *, keeps_outcomes: bool) -> None:
         """Take the newest snapshot that holds and belongs to this journal, and stand behind it."""
@@ -209,8 +227,7 @@ class Replayer:
         stopped_seq, digest = self._clean_stop
         if stopped_seq != self.last_seq:
             digest = state_digest(self.core.state.risk, self.core.state.books)
-        outcome_seq, state_seq = self.core.diverged_seq, self._state_diverged_seq
-        diverged = min(seq for seq in (outcome_seq, state_seq) if seq) if outcome_seq or state_seq else 0
+        diverged, what = self.diverged() or (0, "")
         return ReplayResult(
             first_seq=self.snapshot_seq + 1 if self.snapshot_seq else self._first_seq,
             last_seq=self.last_seq,
@@ -222,7 +239,7 @@ class Replayer:
             state_checks=self._state_checks,
             diverged_after_seq=max(int(words[MW_CHECKPOINT_SEQ]), self._state_good_seq) if diverged else 0,
             diverged_seq=diverged,
-            diverged_what="" if not diverged else "outcomes" if diverged == outcome_seq else "state",
+            diverged_what=what,
             snapshot_seq=self.snapshot_seq,
         )
 

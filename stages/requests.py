@@ -16,6 +16,7 @@ from protocols.codes import (
     OUTFLAG_UNSOLICITED,
     REASON_CLIENT_REQUEST,
     REASON_INVALID_DISPLAY_QTY,
+    REASON_LIMIT_WARNING,
     REASON_MARKET_CLOSED,
     REASON_NO_ROOM,
     REASON_NONE,
@@ -58,6 +59,7 @@ from stages.state import (
     SIDES_IN_USE,
     SIDES_PER_INSTRUMENT,
 )
+from stages.state_words import MW_WARNING
 from stages.stops import run_elections, stand_as_stop, trailing_price
 from stages.trading import trade
 
@@ -92,6 +94,7 @@ def cancel_order(s, command, order, leaves):  # type: ignore[no-untyped-def]
         price_of(s, order),
         np.int64(leaves),
         np.int64(0),
+        np.int64(0),
     )
     leave_book(s, command, order)
     return 0
@@ -99,16 +102,18 @@ def cancel_order(s, command, order, leaves):  # type: ignore[no-untyped-def]
 
 @inlined
 def replaced(s, command, order, price, leaves):  # type: ignore[no-untyped-def]
-    """Answer a REPLACE or REDUCE that is carried out."""
+    """Answer a REPLACE or REDUCE that is carried out; of a REPLACE, with the warning of risk's verdict."""
+    warning = s.words[MW_WARNING]
     emit_request(
         s,
         command,
         order,
         np.int64(OUT_REPLACED),
-        np.int64(REASON_NONE),
+        np.int64(REASON_NONE if warning == 0 else REASON_LIMIT_WARNING),
         np.int64(price),
         np.int64(s.orders[order].cum_lots) + leaves,
         np.int64(leaves),
+        warning,
     )
 
 
@@ -254,6 +259,7 @@ def match_request(s, command, target_id):  # type: ignore[no-untyped-def]
             price_of(s, order),
             leaves + cum,
             leaves,
+            np.int64(0),
         )
     elif kind == KIND_REPLACE:
         reason = np.int64(REASON_NONE)

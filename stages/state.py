@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from protocols.codes import LIMIT_COUNT, LIMIT_UNSET
 from protocols.layouts import SLOT_WORDS
 from ringbuffer.bundle import bundle, make_bundle
 from ringbuffer.kernel import JIT_DISABLED
@@ -253,8 +254,7 @@ ACCOUNT = np.dtype(
         ("types", "<i4"),  # bit n: order type n is permitted
         ("tifs", "u1"),  # bit n: time in force n is permitted
         ("known", "u1"),
-        ("killed", "u1"),
-        ("spare0", "u1"),
+        ("spare0", "<u2"),
         # the third: what is rare
         ("name0", "<i8"),
         ("name1", "<i8"),
@@ -404,7 +404,6 @@ ACCOUNT_EXECUTIONS = 2048
 ACCOUNT_MAX_LOSS = 4096
 ACCOUNT_WARNS = 8192  # a limit has a warning threshold
 ACCOUNT_CARRIES = 16384  # cash_carry is not 0
-ACCOUNT_GETS_FEES = 32768
 # Bits of a firm's ``marks`` are those of the same meaning.
 # Bits of an instrument's ``marks``; the first three are codes.Switch.
 INSTRUMENT_NO_SHORT_SALES = 8
@@ -412,6 +411,10 @@ INSTRUMENT_STATIC_COLLAR = 16
 INSTRUMENT_DYNAMIC_COLLAR = 32
 INSTRUMENT_HAS_FEES = 64
 INSTRUMENT_HAS_LIMITS = 128
+# What a new account may use.
+ALL_TYPES = 0b1_0000_0000_0011_1110
+ALL_TIFS = 0b1111_1110
+ALL_GROUPS = -1
 
 assert (ORDER.itemsize, LEVEL.itemsize, RISK_ORDER.itemsize, CL_ENTRY.itemsize) == (64, 32, 64, 32)
 assert (SPECIAL.itemsize, MARKET.itemsize, SCHEDULE.itemsize) == (56, 192, 32)
@@ -437,6 +440,7 @@ COLUMN_ORDER_TOLERANCE = 21  # ns by which orders may come before that
 COLUMN_CANCEL_INTERVAL = 22
 COLUMN_CANCEL_TOLERANCE = 23
 WARNING_COLUMNS = 16
+NO_WARNING = 1 << 62  # a threshold that nothing reaches
 RECENT_ORDERS = 8  # of an account; a power of two
 BLOCK_KEYS = 32  # of a block of a ladder; a power of two
 EVERY_PARTITION = 0xFFFF  # of a verdict: the command concerns them all
@@ -578,6 +582,10 @@ def allocate_risk(capacities: Capacities, input_slots: int) -> RiskState:
     feed_size = _power_of_two(2 * capacities.max_orders + refills + 8 * input_slots)
     words = shared_array(RISK_WORDS, np.int64)
     words[RW_PARTITIONS] = capacities.partitions
+    limits = shared_array((accounts, LIMIT_COLUMNS), np.int64)
+    firm_limits = shared_array((accounts, LIMIT_COLUMNS), np.int64)
+    for values in (limits, firm_limits):
+        values[:, 1:LIMIT_COUNT] = LIMIT_UNSET
     return make_bundle(
         RiskState,
         words=words,
@@ -590,12 +598,12 @@ def allocate_risk(capacities: Capacities, input_slots: int) -> RiskState:
         position_map=private_array(_power_of_two(2 * capacities.max_positions), np.int32),
         position_limits=private_array((capacities.max_positions, 8), np.int64),
         accounts=shared_array(accounts, ACCOUNT),
-        limits=shared_array((accounts, LIMIT_COLUMNS), np.int64),
+        limits=limits,
         warnings=shared_array((accounts, WARNING_COLUMNS), np.int64),
         warning_percents=shared_array((accounts, WARNING_COLUMNS), np.uint8),
         recent=private_array((accounts, RECENT_ORDERS), RECENT),
         firms=shared_array(accounts, FIRM),
-        firm_limits=shared_array((accounts, LIMIT_COLUMNS), np.int64),
+        firm_limits=firm_limits,
         firm_warnings=shared_array((accounts, WARNING_COLUMNS), np.int64),
         firm_warning_percents=shared_array((accounts, WARNING_COLUMNS), np.uint8),
         instruments=shared_array(capacities.max_instruments + 1, INSTRUMENT),

@@ -67,6 +67,7 @@ MW_TOUCHED_TAIL: Final = 175
 MW_FEEDS: Final = 176  # instruments that have market data
 MW_PARTITION: Final = 177  # which of the partitions this is, from 0; constant
 MW_PARTITIONS: Final = 178  # how many there are; constant
+MW_WARNING: Final = 179  # the limit that risk's verdict on this command warns of, 0 for none
 MATCHING_WORDS: Final = 192
 
 # Words of Merged.words: counters, cursor, digest, output and index have the places of MatchingState.words; beside them

@@ -28,14 +28,26 @@ import numpy as np
 from journal.disk import Disk
 from journal.errors import JournalCorrupt, JournalError
 from journal.writer import JournalWriter
-from protocols.codes import FLAG_FINAL, KIND_CHECKPOINT, KIND_SESSION_CLOSE, OUT_REJECTED, Reason
+from protocols.codes import (
+    FLAG_FINAL,
+    KIND_CHECKPOINT,
+    KIND_DAY_BEGIN,
+    KIND_SESSION_CLOSE,
+    OUT_REJECTED,
+    Reason,
+)
 from protocols.layouts import COMMAND, OUTCOME
+from protocols.risk_commands import day_begin
+from protocols.risk_terms import CONFIGURED_BY
+from protocols.text import pack_text
+from protocols.trading_day import next_time_ns
 from ringbuffer.errors import RingbufferError
 from ringbuffer.liveness import is_alive, own_identity
 from ringbuffer.ring_words import store_word
 from ringbuffer.shm import Segment
 from stages import control as ctl
 from stages.config import PARTITION_NAMES, ConfigError, VenueConfig
+from stages.configured import read_references, write_references
 from stages.context import new_context
 from stages.control import (
     AccountRow,
@@ -50,6 +62,7 @@ from stages.core import Core, CoreState
 from stages.definitions import capacities_of, directory_of, market_mark, markets_of, schedules_of
 from stages.desk import Desk
 from stages.digest import combine_digests, combine_partitions
+from stages.ingest import IW_TIME_BASE
 from stages.instance import InstanceLock
 from stages.journaling import BlockBuffers, open_writer
 from stages.last_run import LastRun, write_last_run
@@ -72,7 +85,7 @@ from stages.topology import (
     CUR_PORT_READER,
     CUR_WRITER,
 )
-from stages.venue import config_commands, new_command, venue_command
+from stages.venue import adjusted_limits, config_commands, new_command, venue_command
 from stages.worker import EXIT_DISK, run_worker
 
 __all__ = ["Supervisor", "WorkerDied"]
@@ -82,6 +95,8 @@ ORPHAN_TIMEOUT_S = 5.0
 DRAIN_TIMEOUT_S = 60.0
 WATCH_INTERVAL_S = 0.02
 PORT_CHECK_INTERVAL_S = 0.2
+NEVER_NS = 1 << 62
+MAX_ADJUSTED = 8  # limits that a warning names
 
 
 class WorkerDied(Exception):
@@ -105,7 +120,15 @@ def _has_told(block: Any, seq: int) -> bool:
 class Supervisor:
     """Owns one pipeline from start to stop."""
 
-    def __init__(self, config: VenueConfig, plan: tuple[WorkerPlan, ...], disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        config: VenueConfig,
+        plan: tuple[WorkerPlan, ...],
+        disk: Disk | None = None,
+        standby: Replayer | None = None,
+    ) -> None:
+        """Prepare; ``standby`` has replayed the journal up to where it stands, and recovery goes on from there."""
+        self._standby = standby
         self.config = config
         self.plan = plan
         self.disk = disk
@@ -124,6 +147,8 @@ class Supervisor:
         self._writer: JournalWriter | None = None
         self._defined = self._defined_before = 0  # instruments, as described, and at the look before
         self._described_markets = b""
+        self._next_day_ns = NEVER_NS  # when a day begins, on the clock of ingest
+        self._days_begun = 0  # how many of these commands are not answered yet
 
     # Starting
 
@@ -141,6 +166,7 @@ class Supervisor:
                 config.venue.durability,
                 config.journal.segment_bytes,
                 self.disk,
+                scan_all=self._standby is None,
             )
             self.recovered_torn = self._writer.torn_copy
             self._recover(on_replay)
@@ -186,7 +212,7 @@ class Supervisor:
         if last_seq == 0:
             self.core = Core(state=CoreState(capacities_of(venue_command(self.config.capacity)), in_flight))
             return
-        replayer = Replayer(self.data_dir, snapshots=True, in_flight=in_flight)
+        replayer = self._standby or Replayer(self.data_dir, snapshots=True, in_flight=in_flight)
         progress = None if on_replay is None else lambda seq: on_replay(seq, last_seq)
         result = replayer.run(on_progress=progress)
         if result.last_seq != last_seq or not result.verified:
@@ -272,8 +298,11 @@ class Supervisor:
         self._settle_control_port()
         still_open = [s for s in range(1, int(risk.words[RW_SESSIONS]) + 1) if risk.sessions[s]["is_open"]]
         closes = [new_command(KIND_SESSION_CLOSE, session=session) for session in still_open]
-        now_ns = max(time.time_ns(), self._last_time_ns)
-        commands = [*config_commands(self.config, risk, self.core.state.books, now_ns), *closes]
+        now_ns = max(self._now_ns(), self._last_time_ns)
+        self._warn_of_adjusted()
+        books, references = self.core.state.books, read_references(self.data_dir)
+        commands = [*config_commands(self.config, risk, books, now_ns, references), *closes]
+        self._expect_day(now_ns)
         memory = self._memory
         assert memory is not None
         room = memory.sizes.egress_slots  # for as many outcomes: one a command
@@ -284,7 +313,49 @@ class Supervisor:
                 if outcome["type"] == OUT_REJECTED:
                     reason = Reason(int(outcome["reason"])).name.lower()
                     raise ConfigError("venue", f"the core rejected a command of the configuration: {reason}")
+        write_references(
+            self.data_dir, {entry.symbol: entry.collar_reference_ticks for entry in self.config.instruments}
+        )
         self._describe()
+
+    def _warn_of_adjusted(self) -> None:
+        """Say which limits stay as an operator has set them, though the configuration has others."""
+        if adjusted := adjusted_limits(self.config, self.core.state.risk):
+            more = f"; and {len(adjusted) - MAX_ADJUSTED} more" if len(adjusted) > MAX_ADJUSTED else ""
+            self.warnings.append(
+                f"limits stay as an operator has set them: {'; '.join(adjusted[:MAX_ADJUSTED])}{more} "
+                "(ringmatch limits import brings back those of the configuration)"
+            )
+
+    def _now_ns(self) -> int:
+        """Return the time that ingest would stamp now."""
+        return int(self._context.ingest_words[IW_TIME_BASE]) + time.monotonic_ns()
+
+    def _expect_day(self, now_ns: int) -> None:
+        """Remember when the next day begins; one that has begun by ``now_ns`` is sequenced already."""
+        at_ns = self.config.risk.day_begin_ns
+        self._next_day_ns = NEVER_NS if at_ns is None else next_time_ns(at_ns, now_ns)
+
+    def _begin_day(self) -> None:
+        """Begin a day when it is time."""
+        now_ns = self._now_ns()
+        if now_ns >= self._next_day_ns:
+            self._send(day_begin(CONFIGURED_BY))
+            self._days_begun += 1
+            self._expect_day(now_ns)
+
+    def _drop_own_days(self, outcomes: Any) -> Any:
+        """Take out the answers to what :meth:`_begin_day` sent: they must not be taken for those of an operator's."""
+        if not self._days_begun:
+            return outcomes
+        by = tuple(pack_text(CONFIGURED_BY))
+        own = [
+            row
+            for row, outcome in enumerate(outcomes)
+            if outcome["kind"] == KIND_DAY_BEGIN and tuple(outcome[["cl0", "cl1", "cl2"]].tolist()) == by
+        ][: self._days_begun]
+        self._days_begun -= len(own)
+        return np.delete(outcomes, own)
 
     def _describe(self) -> None:
         """Tell gateways what there is; its size is known by then."""
@@ -336,7 +407,8 @@ class Supervisor:
 
     def _serve_desk(self) -> None:
         """Take an operator's command to the core, and its answer back."""
-        outcomes = self._control_outcomes()  # also what nobody waits for: the ring must not fill up
+        # also what nobody waits for: the ring must not fill up
+        outcomes = self._drop_own_days(self._control_outcomes())
         if self._desk.is_waiting:
             answer = self._desk.find_answer(outcomes)
             if answer is not None:
@@ -427,6 +499,7 @@ class Supervisor:
                     self._port_care.look()
                     self._check_directory()
                     self._take_snapshots()
+                self._begin_day()
                 self._serve_desk()
                 select.select([], [], [], WATCH_INTERVAL_S)
             self._drain()

@@ -71,7 +71,7 @@ class Pipeline:
         journal = config.journal
         self.config, self.settings = config, settings
         self.writer: JournalWriter = open_writer(
-            journal_directory(data_dir), config.venue.durability, journal.segment_bytes, disk, clock
+            journal_directory(data_dir), config.venue.durability, journal.segment_bytes, disk, clock=clock
         )
         try:
             self._recover(data_dir)

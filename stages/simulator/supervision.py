@@ -19,6 +19,7 @@ from protocols.codes import FLAG_FINAL, KIND_CHECKPOINT, KIND_SESSION_CLOSE, OUT
 from protocols.layouts import COMMAND, OUTCOME
 from ringbuffer.ring_words import store_word
 from stages import control as ctl
+from stages.configured import read_references, write_references
 from stages.control import State, Stop
 from stages.desk import Desk
 from stages.port_care import PortCare
@@ -131,7 +132,8 @@ class Supervision:
         still_open = [s for s in range(1, int(risk.words[RW_SESSIONS]) + 1) if risk.sessions[s]["is_open"]]
         closes = [new_command(KIND_SESSION_CLOSE, session=session) for session in still_open]
         now_ns = max(self._clock(), pipeline.last_time_ns)
-        commands = [*config_commands(config, risk, pipeline.state.books, now_ns), *closes]
+        references = read_references(config.venue.data_dir)
+        commands = [*config_commands(config, risk, pipeline.state.books, now_ns, references), *closes]
         room = pipeline.settings.egress_slots
         self.answers.clear()
         for start in range(0, len(commands), room):
@@ -144,6 +146,8 @@ class Supervision:
                         raise StartedTooLate
                     raise ConfigurationRefused(f"{Reason(int(outcome['reason'])).name}: {outcome}")
             self.answers.clear()
+        ticks = {entry.symbol: entry.collar_reference_ticks for entry in config.instruments}
+        write_references(config.venue.data_dir, ticks)
 
     def _serve_desk(self) -> Turns:
         """Take an operator's command to the core, and its answer back."""

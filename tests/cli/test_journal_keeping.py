@@ -48,6 +48,10 @@ def test_a_journal_is_kept_from_the_command_line(data: Path, capsys: pytest.Capt
         report = run(capsys, "verify", place, "--chain", sealed["chain"])
         assert (report["ok"], report["segments"], report["chain"]) == (True, count, sealed["chain"])
     assert run(capsys, "info", target)["state"] == "archive"
+    again = data.parent / "again"
+    done = run(capsys, "restore", target, "--to", again)
+    assert (done["segments"], done["chain"]) == (kept.SEGMENTS, sealed["chain"])
+    assert run(capsys, "info", again)["state"] == "clean"
     assert len(cases.read_all(target)) == LAST - kept.ROWS_A_SEGMENT
 
 
@@ -70,6 +74,18 @@ def test_people_are_told_in_a_few_lines(data: Path, capsys: pytest.CaptureFixtur
     ):
         assert main(["journal", arguments[0], str(data), *arguments[1:]]) == ExitCode.OK
         assert capsys.readouterr().out.startswith(first)
+
+
+def test_a_restoration_is_told_in_a_line(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """How many segments came back, and how large they are; what is no archive is none."""
+    for arguments in (
+        ["archive", str(data), "--to", str(data / "far")],
+        ["restore", str(data / "far"), "--to", str(data / "new")],
+    ):
+        capsys.readouterr()
+        assert main(["journal", *arguments]) == ExitCode.OK
+    assert capsys.readouterr().out.startswith(f"{data / 'new'}: {kept.SEGMENTS} segments restored (")
+    assert main(["journal", "restore", str(data), "--to", str(data / "other")]) == ExitCode.NO_JOURNAL
 
 
 def test_errors_are_one_line_and_an_exit_code(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -335,6 +335,13 @@ class Lab:
         self.processes.append(pipeline)
         return pipeline
 
+    def standby(self, *options: object) -> Pipeline:
+        """Begin ``standby`` for the small venue."""
+        body = command("standby", "--follow", self.data, "--config", self.directory / "venue.toml", *options)
+        pipeline = Pipeline(self.directory, self._name("standby"), body, self.data)
+        self.processes.append(pipeline)
+        return pipeline
+
     def pipeline(self, **changes: Any) -> Pipeline:
         """Start a small venue and wait until it is ready."""
         return self.start(config=self.config(**changes)).ready()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,9 @@ from journal.copies import UNFINISHED, archive, compress
 from journal.disk import OPERATIONS, SHORT, TORN, Disk, FaultyDisk
 from journal.errors import JournalCorrupt, JournalError, JournalIOError, JournalLocked, JournalMissing
 from journal.manifest import MANIFEST_NAME, keeping, read_manifest
+from journal.meta import read_meta
 from journal.reader import JournalReader
+from journal.restoring import restore
 from journal.retention import prune
 from journal.sealing import seal
 from journal.segment import list_segments, open_segment, read_header, segment_name
@@ -304,6 +307,51 @@ def test_it_is_one_at_a_time(tmp_path: Path) -> None:
             cases.open_writer(tmp_path / "journal").close()
 
 
+def test_a_journal_is_restored_from_its_archive(tmp_path: Path) -> None:
+    """All that was archived is there, the next writer goes on, and the archive takes what follows."""
+    journal, target = tmp_path / "journal", tmp_path / "archive"
+    kept.small_journal(journal)
+    prune(journal, FIRSTS[1] - 1)
+    chain = archive(journal, target, packed=True).chain
+    again = tmp_path / "new" / "journal"
+    done = restore(target, again)
+    assert (done.segments, done.found, done.chain) == (kept.SEGMENTS - 1, 0, chain)
+    last = LAST - kept.ROWS_A_SEGMENT
+    kept.check_journal(again, last, FIRSTS[1])
+    assert JournalReader(again).info().state == "clean"
+    with cases.open_writer(again) as writer:
+        assert (writer.first_seq, writer.next_seq, writer.epoch) == (FIRSTS[1], last + 1, 2)
+        writer.append(cases.rows(last + 1, 3))
+        writer.roll()
+    kept.check_journal(again, last + 3, FIRSTS[1])
+    assert archive(again, target).segments == 1
+    assert verify_journal(target, chain=chain).findings == []
+    with pytest.raises(JournalError, match="expected no segment that this journal lacks, was one more"):
+        archive(journal, target)
+
+
+def test_what_cannot_be_restored_is_refused(tmp_path: Path) -> None:
+    """No archive, an archive with a segment that is gone or altered, and a place where there is a journal."""
+    journal, target = tmp_path / "journal", tmp_path / "archive"
+    kept.small_journal(journal)
+    archive(journal, target)
+    for nothing in (tmp_path / "nothing", tmp_path):
+        with pytest.raises(JournalMissing, match="expected an archive"):
+            restore(nothing, tmp_path / "new")
+    before = state(journal)
+    with pytest.raises(JournalError, match="expected no journal, was one"):
+        restore(target, journal)
+    assert state(journal) == before
+    cases.flip_bit(target / PLAIN[1], 4096 + 80, 1)
+    with pytest.raises(JournalCorrupt, match="not the segment that was sealed"):
+        restore(target, tmp_path / "new")
+    (target / PLAIN[1]).unlink()
+    with pytest.raises(JournalMissing, match="expected segment 2, was none"):
+        restore(target, tmp_path / "new")
+    with pytest.raises(JournalError):
+        cases.open_writer(tmp_path / "new")
+
+
 # Stopped anywhere
 
 Action = Callable[[Path, Path, Disk], object]
@@ -390,6 +438,34 @@ FAULTS = [
 FAULTS += [("pwrite", errno.ENOSPC), ("pwrite", TORN), ("open", errno.ENOSPC)]
 
 
+@pytest.mark.parametrize("kind", ["killed", "power cut"])
+def test_a_restoration_that_is_stopped_makes_no_journal_before_its_end(kind: str, tmp_path: Path) -> None:
+    """Until the last step nothing can be opened for writing; the next run completes it."""
+    kept.small_journal(tmp_path / "journal")
+    archive(tmp_path / "journal", tmp_path / "archive")
+    last = LAST - kept.ROWS_A_SEGMENT
+    for nth in kept.counting():
+        target = tmp_path / str(nth)
+        disk = kept.StopDisk(nth) if kind == "killed" else kept.ForgetfulStopDisk(nth, nth)
+        try:
+            restore(tmp_path / "archive", target, disk=disk)
+        except kept.Stop:
+            if isinstance(disk, kept.ForgetfulStopDisk):
+                disk.lose_power()
+            if read_meta(target) is None:
+                restore(tmp_path / "archive", target, disk=kept.QuickDisk())
+            ended = False
+        else:
+            ended = True
+        assert not [finding for finding in verify_journal(target).findings if finding.fatal]
+        with cases.open_writer(target, "none") as writer:
+            assert writer.append(cases.rows(last + 1, 1)) == last + 1
+        kept.check_journal(target, last + 1)
+        if ended:
+            assert nth > 8
+            return
+
+
 @pytest.mark.parametrize(("operation", "fault"), FAULTS)
 @pytest.mark.parametrize("action", ACTIONS)
 def test_whichever_call_fails_it_goes_on(action: str, operation: str, fault: int, tmp_path: Path) -> None:
@@ -409,6 +485,27 @@ def test_short_writes_are_continued(tmp_path: Path) -> None:
         if not disk.fired:
             break
     assert nth > 2 * kept.SEGMENTS
+
+
+class GarblingDisk(Disk):
+    """Writes something else than it was given, and says nothing."""
+
+    def pwrite(self, fd: int, data: Any, offset: int) -> int:
+        garbled = bytearray(data)
+        garbled[len(garbled) // 2] ^= 4
+        return super().pwrite(fd, garbled, offset)
+
+
+@pytest.mark.parametrize("action", ["archive", "archive packed", "compress"])
+def test_a_copy_that_the_disk_garbled_is_refused(action: str, tmp_path: Path) -> None:
+    """What was written is read back before it gets a name, and before what it is to replace goes."""
+    kept.small_journal(tmp_path / "journal")
+    seal(tmp_path / "journal")
+    with pytest.raises(JournalCorrupt, match=r"reads back|unpack"):
+        ACTIONS[action](tmp_path / "journal", tmp_path / "target", GarblingDisk())
+    kept.check_journal(tmp_path / "journal", LAST)
+    assert [path.name for _, path in list_segments(tmp_path / "journal")] == PLAIN
+    assert not list((tmp_path / "target").glob("journal-*")) if action != "compress" else True
 
 
 KILLED = """

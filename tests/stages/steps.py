@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from protocols.codes import Kind
+from tests.stages.risk_uses import use_of
 from tests.twin.core import CoreTwin
 from tests.twin.records import Command, Text, make_command
-from tests.twin.scenario import venue_command
+from tests.twin.scenario import AMPLE, venue_command
 
 LARGEST = 2**63 - 1
 STEP_NS = 10
@@ -33,6 +34,9 @@ class Step:
     own: set[str] = field(default_factory=set)  # the fields that are copied from the order that is meant
     opposite: bool = False  # take the other side than the order that is meant
     gap_ns: int = 0  # that passes before it, beside the usual step
+    beside_use: int | None = (
+        None  # of LIMIT and TRANSFER: the amount is what is used, or free, and so much more
+    )
     lives_ns: int = 0  # until the expiry of an order with GTD, or until a schedule row is due
 
 
@@ -108,6 +112,8 @@ class Assembler:
             case "unknown orig":
                 orig = "NEVER"
         command = make_command(step.kind, cl=self._cl(step, seq, meant), orig=orig, **values)
+        if step.beside_use is not None:
+            command.qty_lots = min(max(use_of(self.twin.risk.state, command) + step.beside_use, 0), AMPLE)
         lives_ns = step.lives_ns if "aux1" not in values else 0
         self._append(command, step.lag, step.gap_ns, lives_ns)
         if command.kind == Kind.NEW:

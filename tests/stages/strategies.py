@@ -17,13 +17,27 @@ from hypothesis import strategies as st
 from protocols.codes import (
     FLAG_STP_SHIFT,
     CommandFlag,
+    KillLevel,
     Kind,
     Limit,
     OrdType,
     SelfTradeMode,
     Side,
+    Switch,
     Tif,
     TradingState,
+)
+from tests.stages.risk_steps import (
+    EXTREME_RISK_KINDS,
+    FORTUNE_KINDS,
+    RISK_KINDS,
+    RISK_STEP_KINDS,
+    firm_steps,
+    fortune_steps,
+    fortune_transfers,
+    opening_risk_steps,
+    risk_steps,
+    unlimited,
 )
 from tests.stages.state_steps import (
     STATE_KINDS,
@@ -41,6 +55,8 @@ LENGTHS = {
     "deep": (0, 60, 140),
     "special": (0, 40, 80),
     "states": (0, 60, 100),
+    "risk": (0, 60, 100),
+    "fortunes": (0, 40, 100),
 }
 MORE_STEPS = 20  # than the least length
 MAX_LAG = 5
@@ -65,12 +81,17 @@ MUCH_ROOM = {
     "max_cl_ord_ids": 200,
     "max_specials": 16,
 }
+RISK_ROOM = {**MUCH_ROOM, "max_accounts": 5, "max_cl_ord_ids": 300}
 DEEP_ROOM = {**MUCH_ROOM, "max_orders": 96, "max_levels": 80}
 
 TIGHT = "tight"  # few prices and lots, tight limits: everything collides
 EXTREME = "extreme"  # prices and quantities near the ends of what limits and int64 hold
 DEEP = "deep"  # many prices: books of tens of levels that grow and shrink
 SPECIAL = "special"  # stop orders, icebergs, self-trade groups and all else that is rare, few prices
+RISK = "risk"  # few prices and lots, two firms, a pre-funded account, fees, and a few of all controls on
+FORTUNES = (
+    "fortunes"  # each trade moves as much money as it can, to an account that gets richer than int64 holds
+)
 STATES = "states"  # SPECIAL, with trading states, auctions, bands, schedules and tick tables
 
 PARTITIONED = [{**MUCH_ROOM, "partitions": 2}, {**MUCH_ROOM, "max_levels": 5, "partitions": 3}]
@@ -93,6 +114,12 @@ ROOMS = {
         {**MUCH_ROOM, "max_specials": 2},
         *PARTITIONED,
     ],
+    FORTUNES: [MUCH_ROOM],
+    RISK: [
+        *[RISK_ROOM] * 4,
+        {**RISK_ROOM, "max_orders": 6, "max_positions": 5, "max_cl_ord_ids": 60},
+        {**RISK_ROOM, "partitions": 2},
+    ],
 }
 SPECIAL_SHAPES = (SPECIAL, STATES)
 
@@ -101,6 +128,7 @@ LAGS = st.integers(0, MAX_LAG)
 BACK = st.sampled_from([0, 0, 0, 1, 1, 2, 2, 3, 4, 5, 7])
 SESSIONS = st.sampled_from([1, 1, 1, 2])
 ACCOUNTS = st.sampled_from([1, 2, 3])
+RISK_ACCOUNTS = st.sampled_from([1, 1, 1, 2, 2, 3, 4, 4])
 INSTRUMENTS = st.sampled_from([1, 1, 1, 2])
 TYPES = st.sampled_from([OrdType.LIMIT] * 10 + [OrdType.MARKET, OrdType.DIRECTED])
 TIFS = st.sampled_from([Tif.GTC] * 8 + [Tif.DAY, Tif.IOC, Tif.IOC, Tif.FOK])
@@ -110,20 +138,29 @@ PRICES = st.sampled_from([8, 9, 9, 10, 10, 10, 11, 11, 12])
 CHOICE_OF_INSTRUMENTS = {
     TIGHT: INSTRUMENTS,
     EXTREME: st.sampled_from([1, 1, 3]),
+    FORTUNES: st.just(1),
     DEEP: st.just(1),
     SPECIAL: st.sampled_from([1, 1, 1, 1, 1, 2]),
     STATES: st.sampled_from([1, 1, 1, 1, 2]),
+    RISK: st.sampled_from([1, 1, 1, 1, 2]),
 }
 EXTREME_PRICES = st.sampled_from(
     [1, 1, 2**10, 2**20, 2**20, 2**20 + 1, 2**30, 2**59, 2**60, 2**62, LARGEST - 1, LARGEST]
 )
+RISK_STATES = st.sampled_from(
+    [TradingState.CONTINUOUS] * 3 + [TradingState.OPENING_AUCTION, TradingState.CLOSING_AUCTION]
+)
+RISK_PRICES = st.sampled_from([9, 9, 10, 10, 10, 11, 11, 12])
+RISK_QUANTITIES = st.sampled_from([1, 1, 2, 2, 3, 5])
 DEEP_PRICES = {0: (1, 100), Side.BUY: (1, 52), Side.SELL: (49, 100)}
 DEEP_TIFS = st.sampled_from([Tif.GTC] * 30 + [Tif.DAY, Tif.IOC, Tif.FOK])
 NAMED = st.sampled_from(["id"] * 4 + ["orig"] * 4 + ["latest"] * 4 + ["both"])
+FIRST_LIMITS = [limit for limit in Limit if limit <= Limit.CREDIT]  # of single orders, positions and credit
 LIMIT_VALUES = st.sampled_from([0, 1, 3, 5, 10, 20, 50, 100, 200, AMPLE, AMPLE, AMPLE])
 KINDS = st.sampled_from(
     [Kind.NEW] * 16 + [Kind.REPLACE] * 6 + [Kind.CANCEL] * 3 + [Kind.REDUCE] * 3 + [Kind.TICK] * 3
 )
+EXTREME_KINDS = st.one_of(KINDS, KINDS, KINDS, EXTREME_RISK_KINDS)
 DEEP_KINDS = st.sampled_from([Kind.NEW] * 24 + [Kind.CANCEL] * 8 + [Kind.REPLACE] * 5 + [Kind.REDUCE] * 3)
 SPECIAL_KINDS = st.sampled_from(
     [Kind.NEW] * 22
@@ -134,12 +171,14 @@ SPECIAL_KINDS = st.sampled_from(
 )
 CHOICE_OF_KINDS = {
     TIGHT: KINDS,
-    EXTREME: KINDS,
+    EXTREME: EXTREME_KINDS,
     DEEP: DEEP_KINDS,
+    RISK: RISK_STEP_KINDS,
+    FORTUNES: FORTUNE_KINDS,
     SPECIAL: SPECIAL_KINDS,
     STATES: STATE_STEP_KINDS,
 }
-STRANGE_KINDS = [Kind.VENUE, Kind.INVALID, 0, 8, 15, 29, 32, 255]
+STRANGE_KINDS = [Kind.VENUE, Kind.INVALID, 0, 8, 15, 36, 40, 255]
 SELDOM_KINDS = st.sampled_from(
     [
         Kind.TICK,
@@ -228,8 +267,8 @@ WRONG: dict[str, list[Any]] = {
 }
 WRONG_LIMITS = [
     *(("account", account) for account in (0, 4, -1)),
-    *(("ord_type", which) for which in (0, 7, 255)),
-    *(("qty_lots", value) for value in (-1, AMPLE + 1, LARGEST, SMALLEST)),
+    *(("ord_type", which) for which in (0, 19, 255)),
+    *(("qty_lots", value) for value in (-1, -2, AMPLE + 1, LARGEST, SMALLEST)),
 ]
 MISTAKES = st.sampled_from([""] * 40 + list(WRONG))
 FEW_MISTAKES = st.sampled_from([""] * 200 + list(WRONG))
@@ -255,6 +294,8 @@ def amounts(draw: st.DrawFn, shape: str, instrument: int, side: int = 0) -> dict
         return {"price_ticks": draw(PRICES), "qty_lots": draw(QUANTITIES)}
     if shape in SPECIAL_SHAPES:
         return {"price_ticks": draw(SPECIAL_PRICES), "qty_lots": draw(QUANTITIES)}
+    if shape == RISK:
+        return {"price_ticks": draw(RISK_PRICES), "qty_lots": draw(RISK_QUANTITIES)}
     if shape == DEEP:
         low, high = DEEP_PRICES[side]
         return {"price_ticks": draw(st.integers(low, high)), "qty_lots": draw(QUANTITIES)}
@@ -278,26 +319,34 @@ def new_steps(draw: st.DrawFn, shape: str = TIGHT) -> Step:
         }
         step.lag, step.gap_ns = draw(LAGS), draw(GAPS_NS)
         return err(draw, step, draw(FEW_MISTAKES))
+    if shape == FORTUNES:
+        return draw(fortune_steps())
     if shape in SPECIAL_SHAPES or (shape == EXTREME and draw(st.booleans())):
         return draw(special_steps(shape))
+    if shape == RISK and draw(st.integers(0, 3)) == 0:
+        step = draw(special_steps(shape))
+        step.values["account"] = draw(RISK_ACCOUNTS)
+        return step
     instrument = draw(CHOICE_OF_INSTRUMENTS[shape])
     side = draw(st.sampled_from(Side))
     values = {
         **draw(amounts(shape, instrument, side)),
         "flags": draw(FLAGS),
         "session": draw(SESSIONS),
-        "account": draw(ACCOUNTS),
+        "account": draw(RISK_ACCOUNTS if shape == RISK else ACCOUNTS),
         "instrument": instrument,
         "side": side,
         "ord_type": draw(TYPES),
         "tif": draw(DEEP_TIFS if shape == DEEP else TIFS),
     }
     step = Step(Kind.NEW, values, lag=draw(LAGS), named="nothing")
+    if shape == RISK:
+        step.gap_ns = draw(GAPS_NS)
     if values["ord_type"] == OrdType.DIRECTED:
         step.named, step.back, step.resting = draw(NAMED), draw(BACK), draw(st.booleans())
         if draw(st.booleans()):
             step.own, step.opposite = {"instrument"}, True
-    return err(draw, step, draw(MISTAKES))
+    return err(draw, step, draw(FEW_MISTAKES if shape == RISK else MISTAKES))
 
 
 @cache
@@ -318,7 +367,7 @@ def special_steps(draw: st.DrawFn, shape: str) -> Step:
     }
     flags = mode << FLAG_STP_SHIFT
     small, qty = draw(SMALL), values["qty_lots"]
-    stop = draw(STOP_PRICES if shape in SPECIAL_SHAPES else EXTREME_STOPS)
+    stop = draw(STOP_PRICES if shape != EXTREME else EXTREME_STOPS)
     step = Step(Kind.NEW, values, lag=draw(LAGS), lives_ns=lives, gap_ns=draw(GAPS_NS))
     match specialty:
         case "iceberg" | "stop iceberg":
@@ -353,11 +402,11 @@ def special_steps(draw: st.DrawFn, shape: str) -> Step:
         values["aux0"] = stop
     elif specialty == "trailing":
         values["ord_type"] = OrdType.TRAILING_STOP
-        values["aux0"] = small if shape in SPECIAL_SHAPES else stop
+        values["aux0"] = small if shape != EXTREME else stop
     if specialty != "directed":
         values["orig2"] = group
     values["flags"] = flags
-    return err(draw, step, draw(FEW_MISTAKES if shape in SPECIAL_SHAPES else MISTAKES))
+    return err(draw, step, draw(FEW_MISTAKES if shape in (*SPECIAL_SHAPES, RISK) else MISTAKES))
 
 
 @cache
@@ -392,12 +441,12 @@ def change_steps(draw: st.DrawFn, kind: int, shape: str = TIGHT) -> Step:
                 values["qty_lots"] = draw(st.integers(63, 70))  # about 64 displays and what has traded
         elif shape == EXTREME:
             values["aux0"] = draw(st.sampled_from([0, 0, 1, 2**60, LARGEST]))
-    if shape in SPECIAL_SHAPES:
+    if shape in (*SPECIAL_SHAPES, RISK):
         step.gap_ns = draw(GAPS_NS)
     step.own |= draw(
         st.sampled_from([set(), set(), {"instrument"}, {"side"}, {"instrument", "side", "account"}])
     )
-    return err(draw, step, draw(FEW_MISTAKES if shape in SPECIAL_SHAPES else MISTAKES))
+    return err(draw, step, draw(FEW_MISTAKES if shape in (*SPECIAL_SHAPES, RISK) else MISTAKES))
 
 
 @cache
@@ -410,13 +459,13 @@ def administrative_steps(draw: st.DrawFn, kind: int) -> Step:
     match kind:
         case Kind.LIMIT:
             values["account"] = draw(ACCOUNTS)
-            values["ord_type"] = draw(st.sampled_from(Limit))
+            values["ord_type"] = draw(st.sampled_from(FIRST_LIMITS))
             values["qty_lots"] = draw(LIMIT_VALUES)
             if mistake:
                 name, wrong = draw(st.sampled_from(WRONG_LIMITS))
                 values[name] = wrong
         case Kind.KILL:
-            values["account"] = draw(ACCOUNTS)
+            values |= {"account": draw(ACCOUNTS), "tif": KillLevel.ACCOUNT, "ord_type": Switch.KILLED}
             values["side"] = draw(st.sampled_from([1, 2, 2, 2] if not mistake else [0, 3, 255]))
         case Kind.SESSION_OPEN:
             cl = draw(
@@ -486,6 +535,8 @@ def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
             values["orig0"] = draw(PROTECTIONS)
         if shape == STATES:
             values["account"], values["orig1"] = instrument % 2, draw(st.sampled_from([0, 1, 1]))
+        if shape == RISK:
+            values["account"] = (0, 0, 1, 70)[instrument]  # its group
         steps.append(Step(Kind.INSTRUMENT, values, cl=f"SYM{instrument}"))
     tight = {
         Limit.MAX_ORDER_QTY: [5, 6, AMPLE],
@@ -495,15 +546,20 @@ def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
         Limit.MAX_SHORT: [6, 10, 20, AMPLE],
         Limit.CREDIT: [50, 100, 300, AMPLE],
     }
-    for account in (1, 2, 3):
+    if shape in (EXTREME, FORTUNES, STATES):
+        steps += firm_steps(1)
+    for account in () if shape == RISK else (1, 2, 3):
         values = {"account": account, "orig2": USD}
-        if shape == STATES:
-            values["instrument"] = account // 2  # its firm
+        if shape in (EXTREME, FORTUNES, STATES):
+            values["instrument"] = account // 2 if shape == STATES else min(account, 2) % 2
         steps.append(Step(Kind.ACCOUNT, values, cl=NAMES[account]))
-        ample = account == 1 or shape in (EXTREME, DEEP, STATES) or draw(st.booleans())
-        for which, values_of in tight.items():
-            value = AMPLE if ample else draw(st.sampled_from(values_of))
-            steps.append(Step(Kind.LIMIT, {"account": account, "ord_type": which, "qty_lots": value}, cl=""))
+        ample = account == 1 or shape in (EXTREME, DEEP, FORTUNES, STATES) or draw(st.booleans())
+        steps += unlimited(
+            account,
+            None
+            if ample
+            else {limit: draw(st.sampled_from(values_of)) for limit, values_of in tight.items()},
+        )
     for name in ("GW1", "GW2"):
         flags = draw(st.sampled_from([0, CommandFlag.CANCEL_ON_CLOSE])) if shape in SPECIAL_SHAPES else 0
         steps.append(Step(Kind.SESSION_OPEN, {"flags": flags}, cl=name))
@@ -513,7 +569,23 @@ def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
         steps += [Step(Kind.NEW, {**order, "side": side}) for side in Side]  # a last trade price
     if shape == STATES:
         steps += draw(opening_market_steps())
+    if shape == RISK:
+        steps += draw(opening_risk_steps())
     return steps
+
+
+@cache
+@st.composite
+def seldom_risk_steps(draw: st.DrawFn) -> Step:
+    """Draw what is rare where risk controls are on: mostly a TICK, after which risk has seen everything."""
+    kind = draw(
+        st.sampled_from(
+            [Kind.TICK] * 6 + [Kind.SESSION_OPEN] * 2 + [Kind.SESSION_CLOSE, Kind.INSTRUMENT, Kind.FIRM]
+        )
+    )
+    if kind == Kind.FIRM:
+        return draw(risk_steps(kind))
+    return draw(administrative_steps(kind)) if kind != Kind.TICK else Step(kind, {})
 
 
 @cache
@@ -521,9 +593,17 @@ def opening_steps(draw: st.DrawFn, shape: str = TIGHT) -> list[Step]:
 def steps(draw: st.DrawFn, shape: str = TIGHT) -> Step:
     """Draw any step."""
     kind = draw(CHOICE_OF_KINDS[shape])
+    if shape == RISK and kind == Kind.STATE:
+        return Step(kind, {"instrument": 1, "ord_type": draw(RISK_STATES)}, cl="")
+    if shape == FORTUNES and kind in (Kind.TRANSFER, Kind.TICK):
+        return draw(fortune_transfers()) if kind == Kind.TRANSFER else Step(kind, {})
+    if shape in (RISK, EXTREME, FORTUNES) and kind in RISK_KINDS:
+        return draw(risk_steps(kind, extreme=shape != RISK))
     if kind in STATE_KINDS:
         return draw(administrative_steps(kind))
     if kind == Kind.TICK:
+        if shape == RISK:
+            return draw(seldom_risk_steps())
         seldom = SPECIAL_SELDOM_KINDS if shape in SPECIAL_SHAPES else SELDOM_KINDS
         return draw(administrative_steps(draw(seldom)))
     if kind == Kind.MASS_CANCEL:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from protocols.codes import (
     CommandFlag,
     Kind,
+    Limit,
     OrdType,
     OutcomeFlag,
     OutcomeType,
@@ -27,18 +28,29 @@ from protocols.codes import (
     TradingState,
 )
 from tests.stages.steps import Sequence
-from tests.stages.strategies import DEEP, EXTREME, ORDER_KINDS, SPECIAL, STATES, TIGHT, sequences
+from tests.stages.strategies import (
+    DEEP,
+    EXTREME,
+    FORTUNES,
+    ORDER_KINDS,
+    RISK,
+    SPECIAL,
+    STATES,
+    TIGHT,
+    sequences,
+)
 from tests.twin.book import STOP_BUY, STOP_SELL, WAITING_BUY
 from tests.twin.compiled import CompiledCore, compiled_exists, core_makers
+from tests.twin.controls import Controls
 from tests.twin.core import CoreTwin
 from tests.twin.records import Command, Outcome, make_command
-from tests.twin.scenario import AnyCore
+from tests.twin.scenario import AMPLE, AnyCore
 from tests.twin.view import BookRow
 
 MAKERS = core_makers()
 EVERY_CORE = pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS.keys())  # for what draws on its own
 SILENT_KINDS = (Kind.TICK, Kind.CHECKPOINT)
-ANY_SEQUENCES = st.sampled_from([TIGHT, SPECIAL, SPECIAL, STATES, STATES]).flatmap(sequences)
+ANY_SEQUENCES = st.sampled_from([TIGHT, SPECIAL, SPECIAL, STATES, STATES, RISK, RISK]).flatmap(sequences)
 
 
 def assert_same_outcomes(commands: list[Command], twin: list[Outcome], compiled: list[Outcome]) -> None:
@@ -52,13 +64,17 @@ def assert_same_outcomes(commands: list[Command], twin: list[Outcome], compiled:
 
 
 def assert_same_state(twin: CoreTwin, compiled: CompiledCore) -> None:
-    """Compare books, last prices, markets, schedules, positions and accounts."""
+    """Compare books, last prices, markets, schedules, positions, accounts, and all that controls remember."""
     assert compiled.dump_books() == twin.dump_books()
     assert compiled.dump_last_prices() == twin.dump_last_prices()
     assert compiled.dump_markets() == twin.dump_markets()
     assert compiled.dump_schedules() == twin.dump_schedules()
     assert compiled.dump_positions() == twin.dump_positions()
     assert compiled.dump_accounts() == twin.dump_accounts()
+    for name, was, expected in zip(
+        Controls._fields, compiled.dump_controls(), twin.dump_controls(), strict=True
+    ):
+        assert was == expected, f"{name}: expected {expected}, was {was}"
 
 
 def compare(sequence: Sequence, cut: int) -> None:
@@ -103,6 +119,24 @@ if compiled_exists():
             assert_same_outcomes([command], twin.process(command), compiled.process(command))
             assert_same_state(twin, compiled)
 
+    @given(sequence=sequences(RISK), cut=st.integers(0, 250))
+    def test_core_equals_twin_in_risk_controls(sequence: Sequence, cut: int) -> None:
+        """Every control of risk decides alike, remembers alike, and is told alike, in batches."""
+        compare(sequence, cut)
+
+    @given(sequence=sequences(RISK))
+    def test_core_equals_twin_after_every_command_in_risk_controls(sequence: Sequence) -> None:
+        """What risk controls remember is the same after every single command."""
+        twin, compiled = CoreTwin(**sequence.capacities), CompiledCore(**sequence.capacities)
+        for command in sequence.commands:
+            assert_same_outcomes([command], twin.process(command), compiled.process(command))
+            assert_same_state(twin, compiled)
+
+    @given(sequence=sequences(FORTUNES), cut=st.integers(0, 250))
+    def test_core_equals_twin_with_fortunes(sequence: Sequence, cut: int) -> None:
+        """Accounts that get richer, or poorer, than int64 holds are kept to the last millionth alike."""
+        compare(sequence, cut)
+
     @given(sequence=sequences(EXTREME), cut=st.integers(0, 100))
     def test_core_equals_twin_at_the_ends_of_int64(sequence: Sequence, cut: int) -> None:
         """Prices and quantities up to the ends of what fits are decided alike: nothing overflows."""
@@ -136,7 +170,16 @@ def run(core: AnyCore, commands: list[Command]) -> list[Outcome]:
 
 def wind_up(core: AnyCore, commands: list[Command], *, at_once: bool) -> list[Outcome]:
     """Open all sessions, cancel every open order one by one or all at once, and let risk see all of it."""
-    rest = [make_command(Kind.SESSION_OPEN, cl=name) for name in ("GW1", "GW2", "GW3", "GW3" + "x" * 17)]
+    rest = [
+        make_command(Kind.SESSION_OPEN, cl=name) for name in ("GW1", "GW2", "GW3", "GW4", "GW3" + "x" * 17)
+    ]
+    for account in core.dump_accounts():  # nobody is kept from cancelling
+        rest.append(
+            make_command(Kind.LIMIT, account=account.account, ord_type=Limit.CANCEL_RATE, qty_lots=AMPLE)
+        )
+        rest.append(
+            make_command(Kind.LIMIT, account=account.account, ord_type=Limit.CANCEL_BURST, qty_lots=AMPLE)
+        )
     if at_once:
         rest.append(make_command(Kind.MASS_CANCEL))
     else:
@@ -330,12 +373,31 @@ def all_or_nothing(maker: Callable[..., AnyCore], sequence: Sequence) -> None:
             assert filled == 0
 
 
+def assert_conserved(core: AnyCore, outcomes: list[Outcome]) -> None:
+    """Of each currency there is the cash, of each instrument there are the lots that transfers brought, in all."""
+    controls = core.dump_controls()
+    cash: dict[int, int] = defaultdict(int)
+    lots: dict[int, int] = defaultdict(int)
+    for outcome in outcomes:
+        if (outcome.kind, outcome.type) == (Kind.TRANSFER, OutcomeType.ACCEPTED):
+            amount = outcome.qty_lots if outcome.side == 1 else -outcome.qty_lots
+            if outcome.instrument:
+                lots[outcome.instrument] -= amount
+            else:
+                cash[controls.accounts[outcome.account].currency] -= amount
+    for account in controls.accounts.values():
+        cash[account.currency] += account.cash
+    for row in core.dump_positions():
+        lots[row.instrument] += row.position
+    assert set(cash.values()) | set(lots.values()) <= {0}
+
+
 @holds_of_any_sequence
 def nothing_stays_reserved(maker: Callable[..., AnyCore], sequence: Sequence) -> None:
-    """When all orders are cancelled and seen, nothing is open or reserved, and positions and cash sum to zero."""
+    """When all orders are cancelled and seen, nothing is open or reserved, and what there is was transferred."""
     for at_once in (False, True):
         core = maker(**sequence.capacities)
-        run(core, sequence.commands)
+        before = run(core, sequence.commands)
         told = wind_up(core, sequence.commands, at_once=at_once)
         answers = [
             o for o in told if o.kind == Kind.CANCEL and o.flags & OutcomeFlag.ANSWER
@@ -345,12 +407,10 @@ def nothing_stays_reserved(maker: Callable[..., AnyCore], sequence: Sequence) ->
         )
         assert core.dump_books() == []
         assert all((row.open_orders, row.reserved_buy) == (0, 0) for row in core.dump_accounts())
-        positions: dict[int, int] = defaultdict(int)
-        for row in core.dump_positions():
-            assert (row.open_buy, row.open_sell) == (0, 0)
-            positions[row.instrument] += row.position
-        assert set(positions.values()) <= {0}
-        assert sum(row.cash for row in core.dump_accounts()) == 0
+        assert all(row.reserved_sell == 0 for row in core.dump_controls().accounts.values())
+        assert all(row.open_orders == 0 for row in core.dump_controls().positions.values())
+        assert all((row.open_buy, row.open_sell) == (0, 0) for row in core.dump_positions())
+        assert_conserved(core, before)
 
 
 @holds_of_any_sequence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from protocols.codes import Kind, OrdType, Side, Tif, TradingState
 from stages.config import Capacity
 from stages.history import BookThen, book_then, replay_to
+from stages.snapshot_process import make_snapshot
+from stages.snapshots import list_snapshots
 from stages.venue import new_command, set_name
 from tests.cli.recorded import CAPACITY, START_NS, Recorder
 
@@ -164,3 +167,19 @@ def test_books_of_all_partitions(tmp_path: Path) -> None:
         }
         assert expected and pictured(book) == expected
         assert book.last_price == f"{recorder.lasts[-1][instrument] / 100:.2f}"
+
+
+def test_a_past_that_begins_behind_a_snapshot_is_the_same(film: tuple[Path, Filmed], tmp_path: Path) -> None:
+    """Books and lives of orders do not depend on whether the replay begins with the first command or later."""
+    directory, recorder = film
+    copied = tmp_path / "copied"
+    shutil.copytree(directory, copied)
+    for seq in (recorder.last_seq // 2, recorder.last_seq - 3):
+        make_snapshot(copied, seq)
+    for seq in range(recorder.last_seq // 2 - 2, recorder.last_seq + 1):
+        replayer = replay_to(copied, seq)
+        assert replayer.snapshot_seq == max((s for s, _ in list_snapshots(copied) if s <= seq), default=0)
+        books = [book_then(past, 1, with_orders=True) for past in (replayer, replay_to(directory, seq))]
+        assert msgspec.structs.replace(books[0], directory="") == msgspec.structs.replace(
+            books[1], directory=""
+        )

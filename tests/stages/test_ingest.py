@@ -35,7 +35,7 @@ pytestmark = pytest.mark.jitoff
 FOR_GATEWAYS = {
     Kind.NEW, Kind.CANCEL, Kind.REPLACE, Kind.REDUCE, Kind.MASS_CANCEL, Kind.STATUS, Kind.SESSION_OPEN,
     Kind.SESSION_CLOSE, Kind.INSTRUMENT, Kind.ACCOUNT, Kind.LIMIT, Kind.KILL, Kind.STATE, Kind.SCHEDULE, Kind.BANDS,
-    Kind.TICK_TABLE, Kind.BOOK_REQUEST,
+    Kind.TICK_TABLE, Kind.BOOK_REQUEST, Kind.FIRM, Kind.PERMIT, Kind.COLLAR, Kind.FEES, Kind.TRANSFER, Kind.DAY_BEGIN,
 }  # fmt: skip
 FOR_THE_VENUE = {*FOR_GATEWAYS, Kind.VENUE, Kind.CHECKPOINT, Kind.TICK}
 NEVER = 1 << 40

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.codes import Kind, OrdType, OutcomeFlag, OutcomeType, Reason, SelfTradeMode, Side, Tif
+from protocols.codes import (
+    KillLevel,
+    Kind,
+    OrdType,
+    OutcomeFlag,
+    OutcomeType,
+    Reason,
+    SelfTradeMode,
+    Side,
+    Tif,
+)
 from protocols.commands import (
     BUY,
     SELL,
@@ -270,7 +280,7 @@ def test_rejections_have_reasons() -> None:
         (make_commands(Kind.NEW, instrument=1, side=1, qty_lots=1, ord_type=16, tif=1, price_ticks=5),
          Reason.UNKNOWN_ORDER),
         (cancels(0), Reason.UNKNOWN_ORDER),
-        (make_commands(Kind.KILL, account=1, side=1), Reason.INVALID_COMMAND),
+        (make_commands(Kind.LIMIT, account=1, ord_type=1), Reason.INVALID_COMMAND),
         (make_commands(Kind.CHECKPOINT), Reason.INVALID_COMMAND),
         (make_commands(99), Reason.INVALID_COMMAND),
     ]  # fmt: skip
@@ -278,6 +288,38 @@ def test_rejections_have_reasons() -> None:
         [told] = core.process(command)
         assert (told["type"], told["reason"]) == (OutcomeType.REJECTED, reason)
         assert told["flags"] & OutcomeFlag.RISK
+
+
+@pytest.mark.parametrize(
+    ("fields", "cancelled"),
+    [
+        ({"tif": KillLevel.VENUE}, 4),
+        ({"tif": KillLevel.ACCOUNT, "account": 2}, 1),
+        ({"tif": KillLevel.SESSION, "aux0": 3}, 2),
+        ({"tif": KillLevel.INSTRUMENT, "instrument": 2}, 1),
+        ({"tif": KillLevel.FIRM, "aux0": 1}, 0),
+        ({"tif": KillLevel.ACCOUNT}, 0),
+        ({"tif": KillLevel.SESSION}, 0),
+        ({"tif": KillLevel.SESSION, "aux0": 2**56 + 3}, 0),
+        ({"tif": KillLevel.SESSION, "aux0": -1}, 0),
+        ({"tif": KillLevel.INSTRUMENT}, 0),
+        ({"tif": KillLevel.INSTRUMENT, "instrument": 99}, 0),
+        ({"tif": KillLevel.INSTRUMENT, "instrument": -1}, 0),
+        ({"tif": KillLevel.VENUE, "side": 2}, 0),
+        ({"tif": KillLevel.VENUE, "ord_type": 2}, 0),
+    ],
+)
+def test_kills_cancel(fields: dict[str, int], cancelled: int) -> None:
+    """A KILL is always accepted and cancels whom it names, sessions by id; who names nobody cancels nothing."""
+    core = small()
+    resting = [(1, 1, 1), (2, 1, 3), (1, 2, 3), (1, 1, 1)]
+    for n, (account, instrument, session) in enumerate(resting):
+        values = {"account": account, "instrument": instrument, "session": session, "price_ticks": 10 + n}
+        core.run(make_commands(Kind.NEW, side=1, qty_lots=1, ord_type=2, tif=1, **values))
+    told = core.process(make_commands(Kind.KILL, **{"side": 1, "ord_type": 1, **fields}))
+    assert told["type"].tolist() == [OutcomeType.CANCELLED] * cancelled + [OutcomeType.ACCEPTED]
+    assert told["qty_lots"][-1] == cancelled
+    assert set(told["reason"][:-1]) <= {Reason.KILL_SWITCH}
 
 
 def test_directed_orders_name_their_target_by_id() -> None:

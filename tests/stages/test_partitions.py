@@ -15,17 +15,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.codes import Kind, OutcomeFlag, OutcomeType
+from protocols.codes import (
+    LIMIT_UNLIMITED,
+    KillLevel,
+    Kind,
+    Limit,
+    OutcomeFlag,
+    OutcomeType,
+    Reason,
+    Side,
+    Switch,
+)
 from protocols.commands import BUY, SELL
-from protocols.layouts import OUTCOME
 from ringbuffer.ring_words import store_word
-from stages.core import Core, collect_outcomes, feed_core
-from stages.matching import matching_step
-from stages.merge import merge_step
-from stages.risk import risk_step
+from stages.core import Core
 from stages.state import Capacities
 from stages.state_words import MW_OPEN, MW_REASON_COUNTS, MW_TYPE_COUNTS
 from stages.topology import CUR_OUTPUT_PUBLISH, CUR_WRITER
+from tests.stages.stepper import Stepper
 from tests.stages.steps import Sequence
 from tests.stages.strategies import SPECIAL, STATES, sequences
 from tests.twin.core import CoreTwin
@@ -35,55 +42,6 @@ pytestmark = pytest.mark.jitoff
 
 ANY_SEQUENCES = st.sampled_from([SPECIAL, STATES]).flatmap(sequences)
 ROOMY = {"max_levels": 400, "max_specials": 200, "max_orders": 400}
-
-
-class Stepper:
-    """The stages of a partitioned core, stepped one at a time in any order."""
-
-    def __init__(self, capacities: dict[str, int], slots: int, lane_slots: int) -> None:
-        core = Core(Capacities(**capacities), input_slots=slots, output_slots=slots, lane_slots=lane_slots)
-        self.core: Any = core
-        self.out = np.zeros((1 << 14, 16), dtype=np.int64)
-        self.position = 0
-        self.fed = 0
-
-    def step(self, which: int, commands: Any, budget: int) -> int:
-        """Let one stage do a little; return how much that was."""
-        core, p = self.core, self.core._partitions
-        if which == 0:
-            rows = commands.view(np.int64).reshape(-1, 16)
-            fed = int(feed_core(rows, self.fed, min(self.fed + budget, len(rows)), core._in_words,
-                                core._in_slot_words, 0))  # fmt: skip
-            self.fed += fed
-            return fed
-        if which == 1:
-            return int(
-                risk_step(core._in_words, core._in_slots, core._verdicts, core._out_words, core._out_slots,
-                          core.state.risk, budget)
-            )  # fmt: skip
-        if which == 2:
-            return int(
-                merge_step(core._in_words, core._in_slots, core._verdicts, core._out_words, core._out_slot_words,
-                           p, budget)
-            )  # fmt: skip
-        if which == 3:
-            before = self.position
-            self.position = int(collect_outcomes(core._out_words, core._out_slot_words, self.out, before))
-            return self.position - before
-        partition = (which - 4) % p.total
-        lane = p.lane_words[partition]
-        return int(
-            matching_step(
-                core._in_words, core._in_slots, core._verdicts, lane, lane, p.books[partition], budget
-            )
-        )
-
-    def finish(self, commands: Any) -> Any:
-        """Run all stages until nothing moves; return all outcomes."""
-        while sum(self.step(which, commands, 256) for which in range(4 + self.core._partitions.total)):
-            pass
-        assert self.fed == len(commands)
-        return self.out[: self.position].reshape(-1).view(OUTCOME)
 
 
 def partitioned(sequence: Sequence, partitions: int, **more: int) -> dict[str, int]:
@@ -169,7 +127,7 @@ def opening(instruments: int) -> list[Command]:
         )
     commands.append(make_command(Kind.ACCOUNT, cl="A", account=1))
     commands += [
-        make_command(Kind.LIMIT, account=1, ord_type=which, qty_lots=1 << 59) for which in range(1, 7)
+        make_command(Kind.LIMIT, account=1, ord_type=which, qty_lots=LIMIT_UNLIMITED) for which in Limit
     ]
     return [*commands, make_command(Kind.SESSION_OPEN, cl="S")]
 
@@ -195,6 +153,27 @@ def test_a_mass_cancel_is_answered_once_with_all_that_it_cancelled() -> None:
     assert told["type"].tolist() == [OutcomeType.CANCELLED] * 8 + [OutcomeType.MASS_CANCELLED]
     assert told["instrument"].tolist() == [1, 1, 4, 4, 2, 2, 3, 3, 0]
     assert told["index"].tolist() == list(range(9)) and told["qty_lots"][-1] == 8
+
+
+def test_a_kill_is_answered_once_with_all_that_it_cancelled() -> None:
+    """All partitions cancel, one answer counts; a kill of one instrument concerns its partition alone."""
+    core = opened(4)
+    for identity in range(1, 5):
+        send(
+            core,
+            order(identity, Side.BUY, 10, 1, f"A{identity}"),
+            order(identity, Side.BUY, 11, 1, f"B{identity}"),
+        )
+    kill = {"ord_type": Switch.KILLED, "side": 1}
+    told = send(core, make_command(Kind.KILL, tif=KillLevel.INSTRUMENT, instrument=3, **kill))
+    assert told["type"].tolist() == [OutcomeType.CANCELLED] * 2 + [OutcomeType.ACCEPTED]
+    assert told["qty_lots"][-1] == 2
+    told = send(core, make_command(Kind.KILL, tif=KillLevel.ACCOUNT, account=1, **kill))
+    assert told["type"].tolist() == [OutcomeType.CANCELLED] * 6 + [OutcomeType.ACCEPTED]
+    assert (told["qty_lots"][-1], told["leaves_lots"][-1]) == (6, 0)
+    assert set(told["reason"][:-1]) == {Reason.KILL_SWITCH}
+    told = send(core, make_command(Kind.KILL, tif=KillLevel.ACCOUNT, account=1, **kill))
+    assert (len(told), told["qty_lots"][0], told["leaves_lots"][0]) == (1, 0, Switch.KILLED)
 
 
 def test_trades_of_several_partitions_are_numbered_through() -> None:
@@ -251,7 +230,7 @@ def test_a_command_with_more_outcomes_than_a_lane_holds_wedges_nothing() -> None
     assert np.count_nonzero(told["type"] == OutcomeType.FILLED) == 600
     words = core.state.merged.words
     assert words[MW_TYPE_COUNTS + OutcomeType.FILLED] == 600
-    assert words[MW_TYPE_COUNTS + OutcomeType.ACCEPTED] == 300 + 1 + 4 + 1 + 6 + 1
+    assert words[MW_TYPE_COUNTS + OutcomeType.ACCEPTED] == 300 + 1 + 4 + 1 + len(Limit) + 1
     assert not words[MW_REASON_COUNTS : MW_REASON_COUNTS + 64].any()
     assert sum(books.words[MW_OPEN] for books in core.state.books) == 0
 

@@ -5,8 +5,6 @@ Each check is one :func:`require` line in the order of the rules; the first that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from protocols.codes import (
     FLAG_STP_MASK,
     FLAG_STP_SHIFT,
@@ -19,7 +17,8 @@ from protocols.codes import (
     TradingState,
 )
 from tests.twin.markets import HIGHEST_LIMIT, MAX_TICK_ROWS, MAX_TICK_TABLES, TickTable
-from tests.twin.records import Command, Text
+from tests.twin.records import Command
+from tests.twin.risk_state import Instrument
 
 MAX_STOP_PRICE = 2**60
 MAX_DISPLAYS = 64
@@ -34,26 +33,6 @@ RESTING_TIFS = (Tif.GTC, Tif.DAY, Tif.GTD)
 AUCTION_TIFS = (Tif.OPEN, Tif.CLOSE)
 AUCTION_TYPES = (OrdType.MARKET, OrdType.LIMIT)
 POSTING_FLAGS = (CommandFlag.BOOK_ONLY, CommandFlag.POST_ONLY, CommandFlag.POST_REPRICE)
-
-
-@dataclass
-class Instrument:
-    """One instrument; ``high`` and ``last_price`` are 0 where there is none."""
-
-    symbol: Text
-    tick_e8: int
-    lot_e8: int
-    tick_value: int
-    currency: int
-    low: int
-    high: int
-    tick_table: int = 0
-    partition: int = 0
-    last_price: int = 0
-
-    def terms(self) -> tuple[object, ...]:
-        """Return all that a second definition may not change."""
-        return (self.symbol, self.tick_e8, self.lot_e8, self.tick_value, self.currency)
 
 
 class Rejection(Exception):

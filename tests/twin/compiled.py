@@ -11,6 +11,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from protocols.codes import Switch
+from tests.twin.controls import CARRY, Controls, controls_of_kernels
 from tests.twin.core import CoreTwin
 from tests.twin.records import Command, Outcome, from_row, to_array
 from tests.twin.scenario import AnyCore
@@ -63,7 +65,25 @@ class CompiledCore:
 
     def dump_accounts(self) -> list[AccountRow]:
         """Return all accounts by id."""
-        return [AccountRow(account, *row) for account, row in sorted(self._core.dump_accounts().items())]
+        rows = self._core.state.risk.accounts
+        return [
+            AccountRow(
+                identity,
+                int(rows[identity]["open_orders"]),
+                int(rows[identity]["cash"]) + CARRY * int(rows[identity]["cash_carry"]),
+                int(rows[identity]["reserved_buy"]),
+                bool(int(rows[identity]["marks"]) & Switch.KILLED),
+            )
+            for identity in range(1, len(rows))
+            if rows[identity]["known"]
+        ]
+
+    def dump_controls(self) -> Controls:
+        """Return all that risk controls remember."""
+        words, at = self._core.state.risk.words, import_module("stages.state_words")
+        venue = (int(words[at.RW_SWITCHES]), int(words[at.RW_DAY]), int(words[at.RW_DAY_NS]))
+        positions, sessions = int(words[at.RW_POSITIONS]), int(words[at.RW_SESSIONS])
+        return controls_of_kernels(self._core.state.risk, venue, positions, sessions)
 
 
 def compiled_exists() -> bool:

@@ -6,6 +6,8 @@ however many more matching has produced: the twin keeps what risk has not seen y
 
 from __future__ import annotations
 
+from protocols.codes import Switch
+from tests.twin.controls import Controls, controls_of_twin
 from tests.twin.partitions import PartitionsTwin
 from tests.twin.records import Command, Outcome
 from tests.twin.risk import RiskTwin
@@ -43,12 +45,16 @@ class CoreTwin:
         assert self.seen_seq <= seen < command.seq, f"seen_seq: expected {self.seen_seq} or more, was {seen}"
         self.last_seq, self.seen_seq = command.seq, seen
 
-        while self._unseen and self._unseen[0].input_seq <= seen:
-            self.risk.apply(self._unseen.pop(0))
+        self._feed_back(seen)
         verdict = self.risk.judge(command)
-        outcomes = self.matching.process(command, verdict, self.risk.instruments)
+        outcomes = self.matching.process(command, verdict, self.risk.state.instruments)
         self._unseen += outcomes
         return outcomes
+
+    def _feed_back(self, seen: int) -> None:
+        """Let risk take in the outcomes of all inputs up to exactly ``seen``."""
+        while self._unseen and self._unseen[0].input_seq <= seen:
+            self.risk.apply(self._unseen.pop(0))
 
     def dump_books(self) -> list[BookRow]:
         """Return all orders: instruments ascending, sides 1 to 6, best level first, first in the queue first."""
@@ -93,12 +99,22 @@ class CoreTwin:
         """Return all position rows by account and instrument."""
         return [
             PositionRow(account, instrument, row.position, row.open_buy, row.open_sell)
-            for (account, instrument), row in sorted(self.risk.positions.items())
+            for (account, instrument), row in sorted(self.risk.state.positions.items())
         ]
 
     def dump_accounts(self) -> list[AccountRow]:
         """Return all accounts by id."""
         return [
-            AccountRow(identity, account.open_orders, account.cash, account.reserved_buy, account.killed)
-            for identity, account in sorted(self.risk.accounts.items())
+            AccountRow(
+                identity,
+                account.open_orders,
+                account.exact_cash,
+                account.reserved_buy,
+                Switch.KILLED in account.switches,
+            )
+            for identity, account in sorted(self.risk.state.accounts.items())
         ]
+
+    def dump_controls(self) -> Controls:
+        """Return all that risk controls remember."""
+        return controls_of_twin(self.risk.state)

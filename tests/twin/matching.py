@@ -7,6 +7,8 @@ and who is cancelled with its session.
 
 from __future__ import annotations
 
+from typing import Any
+
 from protocols.codes import (
     FLAG_STP_MASK,
     FLAG_STP_SHIFT,
@@ -34,7 +36,8 @@ from tests.twin.venue import Venue
 # Any other kind, and VENUE elsewhere than at sequence 1, is a command that risk rejected, not one of these.
 ADMINISTRATIVE = (
     Kind.SESSION_OPEN, Kind.SESSION_CLOSE, Kind.INSTRUMENT, Kind.ACCOUNT, Kind.LIMIT, Kind.KILL,
-    Kind.STATE, Kind.SCHEDULE, Kind.BANDS, Kind.TICK_TABLE,
+    Kind.STATE, Kind.SCHEDULE, Kind.BANDS, Kind.TICK_TABLE, Kind.FIRM, Kind.PERMIT, Kind.COLLAR, Kind.FEES,
+    Kind.TRANSFER, Kind.DAY_BEGIN,
 )  # fmt: skip
 ANSWER = OutcomeFlag.ANSWER
 PRICED_TYPES = (OrdType.LIMIT, OrdType.STOP_LIMIT, OrdType.DIRECTED)
@@ -69,6 +72,11 @@ def order_of(command: Command) -> Order:
     return order
 
 
+def marked(warning: int) -> dict[str, Any]:
+    """Return what the answer to an order tells of a limit that is nearly used up (0: of none)."""
+    return {"reason": Reason.LIMIT_WARNING, "trade_index": warning} if warning else {}
+
+
 class MatchingTwin:
     """The books; :meth:`process` carries out a command that risk has judged (None: one without an outcome)."""
 
@@ -81,6 +89,7 @@ class MatchingTwin:
     def _begin(self, command: Command) -> None:
         self._command = command
         self._told = Told(command)
+        self._warning = 0
         bands = Bands(self.books)
         self._trading = Trading(self.books, self._told, bands)
         self._refusals = Refusals(self.books)
@@ -105,11 +114,11 @@ class MatchingTwin:
         elif verdict.reason != Reason.NONE:
             self._rejected_by_risk(verdict)
         elif command.kind == Kind.NEW:
-            self._new(order_of(command), verdict.target)
+            self._new(order_of(command), verdict)
         elif command.kind == Kind.MASS_CANCEL:
             self._venue.mass_cancel()
         else:
-            self._change(verdict.target)
+            self._change(verdict)
 
     def _rejected_by_risk(self, verdict: Verdict) -> None:
         new = self._command.kind == Kind.NEW
@@ -118,13 +127,15 @@ class MatchingTwin:
 
     # NEW
 
-    def _new(self, order: Order, target_id: int) -> None:
-        target = self.books.orders.get(target_id)
+    def _new(self, order: Order, verdict: Verdict) -> None:
+        target = self.books.orders.get(verdict.target)
         asked, reason = order.price, self._refusals.of_new(order, target)
         if reason != Reason.NONE:
             return self._told.rejected(reason, order.order_id, flags=OutcomeFlag.NEW)
         flags = ANSWER | OutcomeFlag.REPRICED if order.price != asked else ANSWER
-        self._told.about(OutcomeType.ACCEPTED, order, qty=order.leaves, flags=flags)
+        self._told.about(
+            OutcomeType.ACCEPTED, order, qty=order.leaves, flags=flags, **marked(verdict.warning)
+        )
         market = self.books.market(order.instrument)
         order.waits = order.tif == Tif.CLOSE and market.state != TradingState.CLOSING_AUCTION
         if order.is_stop:
@@ -159,8 +170,8 @@ class MatchingTwin:
 
     # CANCEL, REDUCE, REPLACE, STATUS
 
-    def _change(self, target: int) -> None:
-        command = self._command
+    def _change(self, verdict: Verdict) -> None:
+        command, target = self._command, verdict.target
         order = self.books.orders.get(target)
         if order is None or order.session != command.session:
             named_by_orig = command.order_id == 0
@@ -174,6 +185,7 @@ class MatchingTwin:
                 OutcomeType.STATUS, order, qty=order.cum + order.leaves, cl=cl, orig=orig, flags=ANSWER
             )
         elif command.kind == Kind.REPLACE:
+            self._warning = verdict.warning
             self._replace(order)
         elif command.kind == Kind.CANCEL or command.qty_lots >= order.leaves:
             self.books.remove(order)
@@ -249,4 +261,5 @@ class MatchingTwin:
     def _replaced(self, order: Order, leaves: int) -> None:
         orig, order.cl = order.cl, self._command.cl
         self.books.lose(order, order.leaves - leaves)
-        self._told.about(OutcomeType.REPLACED, order, qty=order.cum + order.leaves, orig=orig, flags=ANSWER)
+        qty, warning = order.cum + order.leaves, marked(self._warning)
+        self._told.about(OutcomeType.REPLACED, order, qty=qty, orig=orig, flags=ANSWER, **warning)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from protocols.codes import Kind, OutcomeFlag, OutcomeType, Reason
-from tests.twin.checks import Instrument
+from protocols.codes import KillLevel, Kind, OutcomeFlag, OutcomeType, Reason
 from tests.twin.matching import MatchingTwin
 from tests.twin.records import Command, Outcome
 from tests.twin.risk import Verdict
+from tests.twin.risk_state import Instrument
 
 ON_ORDERS = (Kind.CANCEL, Kind.REDUCE, Kind.REPLACE, Kind.STATUS)
 OF_ALL = (Kind.SESSION_CLOSE, Kind.ACCOUNT, Kind.SCHEDULE, Kind.TICK_TABLE)
@@ -57,7 +57,10 @@ class PartitionsTwin:
             return holders[0] if holders else 0
         if command.kind in OF_ALL or (command.kind in OF_AN_INSTRUMENT and command.instrument == 0):
             return ALL
-        return instruments[command.instrument].partition if command.kind in OF_AN_INSTRUMENT else 0
+        if command.kind == Kind.KILL and command.tif != KillLevel.INSTRUMENT:
+            return ALL
+        of_an_instrument = command.kind in OF_AN_INSTRUMENT or command.kind == Kind.KILL
+        return instruments[command.instrument].partition if of_an_instrument else 0
 
     @staticmethod
     def _answer_once(told: list[list[Outcome]]) -> None:

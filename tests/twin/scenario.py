@@ -15,6 +15,7 @@ from protocols.codes import (
     FLAG_STP_SHIFT,
     BandMode,
     CommandFlag,
+    KillLevel,
     Kind,
     Limit,
     OrdType,
@@ -23,11 +24,13 @@ from protocols.codes import (
     Reason,
     SelfTradeMode,
     Side,
+    Switch,
     Tif,
     TradingState,
 )
 from protocols.text import pack_text
 from tests.twin.book import STOP_BUY, STOP_SELL, WAITING_BUY, WAITING_SELL
+from tests.twin.controls import Controls
 from tests.twin.records import Command, Outcome, Text, make_command
 from tests.twin.view import AccountRow, BookRow, PositionRow, draw_book, line
 
@@ -74,6 +77,9 @@ class AnyCore(Protocol):
 
     def dump_accounts(self) -> list[AccountRow]:
         """Return all accounts."""
+
+    def dump_controls(self) -> Controls:
+        """Return all that risk controls remember."""
 
 
 def venue_command(capacities: dict[str, int]) -> Command:
@@ -173,7 +179,7 @@ class Desk:
     def account(
         self, account: int = 1, name: str = "ALICE", *, currency: int = USD, firm: int = 0
     ) -> list[Outcome]:
-        """Define an account; its limits are 0."""
+        """Define an account, of which no limit is set."""
         return self.send(
             make_command(Kind.ACCOUNT, account=account, cl=name, orig2=currency, instrument=firm)
         )
@@ -188,8 +194,9 @@ class Desk:
             self.limit(which, value, account)
 
     def kill(self, account: int = 1, side: int = 1) -> list[Outcome]:
-        """Engage (side 1) or release (2) the kill switch of an account."""
-        return self.send(make_command(Kind.KILL, account=account, side=side))
+        """Engage (side 1) or release (2) KILLED of an account."""
+        whom = {"tif": KillLevel.ACCOUNT, "account": account}
+        return self.send(make_command(Kind.KILL, side=side, ord_type=Switch.KILLED, **whom))
 
     def tick(self) -> list[Outcome]:
         """Let risk see everything; nothing else happens."""

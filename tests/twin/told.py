@@ -12,6 +12,8 @@ from tests.twin.book import Order
 from tests.twin.markets import Crossing
 from tests.twin.records import NO_TEXT, Command, Outcome, Text
 
+ANSWER = OutcomeFlag.ANSWER
+
 
 class Told:
     """The outcomes of one command; its trades are numbered through."""
@@ -84,17 +86,22 @@ class Told:
             cl=command.cl,
             orig=NO_TEXT if command.kind == Kind.NEW else command.orig,
             reason=reason,
-            flags=flags | OutcomeFlag.ANSWER,
+            flags=flags | ANSWER,
         )
 
-    def administered(self, reason: Reason, session: int) -> None:
-        """Accept or reject an administrative command."""
-        accepted = reason == Reason.NONE
+    def administered(self, reason: Reason, session: int, *, qty: int = 0, leaves: int = 0) -> None:
+        """Accept or reject an administrative command; ``qty`` and ``leaves`` are what its acceptance tells."""
+        if reason == Reason.NONE:
+            kind_of_outcome, flags = OutcomeType.ACCEPTED, ANSWER
+        else:
+            kind_of_outcome, flags, qty, leaves = OutcomeType.REJECTED, ANSWER | OutcomeFlag.RISK, 0, 0
         self._about_the_command(
-            type=OutcomeType.ACCEPTED if accepted else OutcomeType.REJECTED,
+            type=kind_of_outcome,
             session=session,
             reason=reason,
-            flags=OutcomeFlag.ANSWER if accepted else OutcomeFlag.ANSWER | OutcomeFlag.RISK,
+            flags=flags,
+            qty_lots=qty,
+            leaves_lots=leaves,
         )
 
     def mass_cancelled(self, count: int) -> None:
@@ -103,7 +110,7 @@ class Told:
             type=OutcomeType.MASS_CANCELLED,
             session=self.command.session,
             qty_lots=count,
-            flags=OutcomeFlag.ANSWER,
+            flags=ANSWER,
         )
 
     def refused(self, reason: Reason) -> None:
@@ -112,7 +119,7 @@ class Told:
             type=OutcomeType.REJECTED,
             session=self.command.session,
             reason=reason,
-            flags=OutcomeFlag.ANSWER,
+            flags=ANSWER,
         )
 
     def about_market(

@@ -1,11 +1,22 @@
-"""What changes the venue or many orders at once, naively: MASS_CANCEL and the administrative kinds.
+"""What changes the venue or many orders at once, naively: MASS_CANCEL, KILL and the other administrative kinds.
 
 Risk has checked them; only a schedule without room is refused here. Firms, tick tables and bands are kept in the books.
 """
 
 from __future__ import annotations
 
-from protocols.codes import CommandFlag, Kind, OutcomeFlag, OutcomeType, Reason, TradingState
+from collections.abc import Callable
+
+from protocols.codes import (
+    CommandFlag,
+    KillLevel,
+    Kind,
+    OutcomeFlag,
+    OutcomeType,
+    Reason,
+    Switch,
+    TradingState,
+)
 from tests.twin.book import Books, Order
 from tests.twin.markets import Market, TickTable
 from tests.twin.risk import Verdict
@@ -26,6 +37,7 @@ class Venue:
         self.schedules = schedules
         self.cancel_on_close = cancel_on_close
         self.command = told.command
+        self.killed = 0  # orders, by this command
 
     def mass_cancel(self) -> None:
         """Cancel the orders that the command names."""
@@ -52,7 +64,29 @@ class Venue:
         reason = self._change_the_venue(verdict) if verdict.reason == Reason.NONE else Reason.NONE
         if reason != Reason.NONE:
             return self.told.refused(reason)
-        return self.told.administered(verdict.reason, verdict.session)
+        qty = leaves = 0
+        match self.command.kind:
+            case Kind.LIMIT | Kind.PERMIT | Kind.TRANSFER:
+                qty, leaves = self.command.qty_lots, verdict.before
+            case Kind.KILL:
+                qty, leaves = self.killed, verdict.before
+            case Kind.DAY_BEGIN:
+                leaves = verdict.before
+        return self.told.administered(verdict.reason, verdict.session, qty=qty, leaves=leaves)
+
+    def _kill(self, verdict: Verdict) -> None:
+        """Cancel all orders of whom a KILL names."""
+        command = self.command
+        named: dict[int, Callable[[Order], bool]] = {
+            KillLevel.VENUE: lambda order: True,
+            KillLevel.FIRM: lambda order: self.books.firms.get(order.account, 0) == command.aux0,
+            KillLevel.ACCOUNT: lambda order: order.account == command.account,
+            KillLevel.SESSION: lambda order: order.session == verdict.killed_session,
+            KillLevel.INSTRUMENT: lambda order: order.instrument == command.instrument,
+        }
+        orders = [order for order in self.books.all_in_order() if named[command.tif](order)]
+        self._cancel_all(orders, Reason.KILL_SWITCH)
+        self.killed = len(orders)
 
     def _change_the_venue(self, verdict: Verdict) -> Reason:
         """Carry out an administrative command; return why not."""
@@ -72,6 +106,8 @@ class Venue:
             case Kind.SESSION_CLOSE if command.session in self.cancel_on_close:
                 own = [order for order in self.books.all_in_order() if order.session == command.session]
                 self._cancel_all(own, Reason.DISCONNECTED)
+            case Kind.KILL if (command.side, command.ord_type) == (1, Switch.KILLED):
+                self._kill(verdict)
             case Kind.STATE if command.instrument:
                 self.states.enter(command.instrument, command.ord_type)
             case Kind.STATE:

@@ -48,7 +48,7 @@ class PositionRow(NamedTuple):
 
 
 class AccountRow(NamedTuple):
-    """What the open orders and fills of one account have come to."""
+    """What the open orders and fills of one account have come to; cash is exact."""
 
     account: int
     open_orders: int

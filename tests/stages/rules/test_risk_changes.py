@@ -11,8 +11,11 @@ from protocols.codes import (
     CommandFlag,
     Kind,
     Limit,
+    Permit,
     Reason,
+    Switch,
 )
+from tests.stages.rules.controls import RELEASE, UNLIMITED, UNSET, collar, permit, switch_account
 from tests.twin.records import make_command
 from tests.twin.scenario import (
     AMPLE,
@@ -25,6 +28,8 @@ from tests.twin.scenario import (
 )
 
 pytestmark = pytest.mark.jitoff
+
+ORDER_BUCKET = (Limit.ORDER_RATE, Limit.ORDER_BURST)
 
 
 @pytest.mark.parametrize("kind", [Kind.CANCEL, Kind.REDUCE])
@@ -70,15 +75,20 @@ def test_replace_checks_in_order(desk: Desk) -> None:
     """A replace that is wrong in every way is told the first reason, then, as it is mended, each in its order."""
     desk.instrument(1, low=5, high=20)
     desk.open_session("GW2")
-    desk.buy(5, at=10, cl="A")
-    desk.sell(2, at=10, cl="S", account=2)
+    desk.limit(Limit.EXECUTION_COUNT, 0)
     desk.buy(1, at=5, cl="OTHERS", session=2)
     desk.buy(1, at=5, cl="GONE", session=2)
     desk.cancel("GONE", session=2)
+    desk.buy(5, at=10, cl="A")
+    desk.sell(2, at=10, cl="S", account=2)
     desk.tick()
     for which in Limit:
         desk.limit(which, 0)
-    desk.kill(1)
+    desk.limit(Limit.CREDIT, UNSET)
+    permit(desk, Permit.SESSION, 0, "GW1")
+    permit(desk, Permit.GROUPS, 0, account=1)
+    switch_account(desk, Switch.REDUCING)
+    collar(desk, static=9, reference=10)
     order: dict[str, Any] = {
         "session": 3,
         "cl": "",
@@ -102,16 +112,25 @@ def test_replace_checks_in_order(desk: Desk) -> None:
         (Reason.ORDER_MISMATCH, {"instrument": 1}),
         (Reason.ORDER_MISMATCH, {"side": BUY}),
         (Reason.ORDER_MISMATCH, {"account": 0}),
-        (Reason.ACCOUNT_KILLED, lambda: desk.kill(1, side=2)),
+        (Reason.SESSION_NOT_PERMITTED, lambda: permit(desk, Permit.SESSION, 1, "GW1")),
+        (Reason.EXECUTION_THROTTLE, lambda: switch_account(desk, Switch.THROTTLED, RELEASE)),
+        (Reason.LIMIT_NOT_SET, lambda: desk.limit(Limit.CREDIT, 0)),
+        (Reason.ORDER_RATE, lambda: [desk.limit(which, UNLIMITED) for which in ORDER_BUCKET]),
         (Reason.QTY_NOT_ON_LOT, {"flags": CommandFlag.OFF_TICK}),
         (Reason.INVALID_QTY, {"qty": 2}),
         (Reason.PRICE_NOT_ON_TICK, {"flags": 0}),
         (Reason.INVALID_PRICE, {"at": 21}),
         (Reason.PRICE_OUT_OF_BAND, {"at": 20}),
+        (Reason.STATIC_COLLAR, lambda: collar(desk, static=10)),
+        (Reason.INSTRUMENT_NOT_PERMITTED, lambda: permit(desk, Permit.GROUPS, -1, account=1)),
         (Reason.QTY_BELOW_EXECUTED, {"qty": 7}),
         (Reason.MAX_ORDER_QTY, lambda: desk.limit(Limit.MAX_ORDER_QTY, 7)),
         (Reason.MAX_ORDER_NOTIONAL, lambda: desk.limit(Limit.MAX_ORDER_NOTIONAL, 140)),
+        (Reason.ORDER_TO_TRADE, lambda: desk.limit(Limit.ORDER_TO_TRADE, UNLIMITED)),
+        (Reason.REDUCE_ONLY, lambda: switch_account(desk, Switch.REDUCING, RELEASE)),
         (Reason.POSITION_LIMIT, lambda: desk.limit(Limit.MAX_LONG, 8)),
+        (Reason.GROSS_NOTIONAL, lambda: desk.limit(Limit.GROSS_NOTIONAL, 124)),
+        (Reason.GROSS_NOTIONAL, lambda: desk.limit(Limit.GROSS_NOTIONAL, 125)),
         (Reason.CREDIT_LIMIT, lambda: desk.limit(Limit.CREDIT, 125)),
     ]
     for expected, mend in steps:
@@ -183,8 +202,8 @@ def test_replace_money_is_capped(desk: Desk) -> None:
     assert reason(desk.replace("A", "B", 2**20, at=2**30)) is Reason.NONE
     assert desk.money().reserved_buy == 2**60
     seen = desk.seq - 1
-    assert reason(desk.replace("A", "C", 2**20, at=2**30 + 1, seen=seen)) is Reason.CREDIT_LIMIT
-    assert reason(desk.replace("A", "C", 2**20, at=2**40, seen=seen)) is Reason.CREDIT_LIMIT
+    assert reason(desk.replace("A", "C", 2**20, at=2**30 + 1, seen=seen)) is Reason.MAX_ORDER_NOTIONAL
+    assert reason(desk.replace("A", "C", 2**20, at=2**40, seen=seen)) is Reason.MAX_ORDER_NOTIONAL
     assert reason(desk.replace("A", "C", 2**20, at=2**40)) is Reason.NONE
 
 

@@ -10,13 +10,27 @@ import pytest
 from protocols.codes import (
     FLAG_STP_SHIFT,
     CommandFlag,
+    KillLevel,
     Limit,
     OrdType,
     OutcomeFlag,
+    Permit,
     Reason,
     SelfTradeMode,
     Side,
+    Switch,
     Tif,
+)
+from tests.stages.rules.controls import (
+    RELEASE,
+    UNLIMITED,
+    UNSET,
+    collar,
+    define_firm,
+    permit,
+    set_limit,
+    switch,
+    switch_account,
 )
 from tests.twin.scenario import (
     BUY,
@@ -32,14 +46,28 @@ from tests.twin.view import AccountRow, PositionRow
 
 pytestmark = pytest.mark.jitoff
 
+ORDER_BUCKET = (Limit.ORDER_RATE, Limit.ORDER_BURST)
+
 
 def test_new_checks_in_order(desk: Desk) -> None:
     """An order that is wrong in every way is told the first reason, then, as it is mended, each in its order."""
     desk.instrument(2, "BAND", low=10, high=20, currency=EUR)
     desk.account(3, "CAROL", currency=USD)
-    desk.kill(3)
-    desk.account(4, "DAVE", currency=EUR)
+    define_firm(desk, value=0, currency=EUR)
+    desk.account(4, "DAVE", currency=EUR, firm=1)
+    for account in (3, 4):
+        for which in Limit:
+            desk.limit(which, 0, account)
+        switch(desk, KillLevel.ACCOUNT, Switch.REDUCING, account=account)
+        permit(desk, Permit.GROUPS, 0, account=account)
+    desk.limit(Limit.CREDIT, UNSET, account=3)
+    permit(desk, Permit.ORDER_TYPES, 0, account=3)
+    permit(desk, Permit.TIFS, 0, account=3)
     desk.buy(1, at=10, cl="USED")
+    permit(desk, Permit.SESSION, 0, "GW1")
+    switch_account(desk, account=3)
+    switch(desk, KillLevel.INSTRUMENT, instrument=2)
+    collar(desk, static=1, dynamic=1, reference=5, age_ns=1, instrument=2)
     order: dict[str, Any] = {
         "session": 2,
         "cl": "",
@@ -64,7 +92,11 @@ def test_new_checks_in_order(desk: Desk) -> None:
         (Reason.DUPLICATE_CL_ORD_ID, {"cl": "N"}),
         (Reason.UNKNOWN_INSTRUMENT, {"instrument": 2}),
         (Reason.UNKNOWN_ACCOUNT, {"account": 3}),
-        (Reason.ACCOUNT_KILLED, lambda: desk.kill(3, side=2)),
+        (Reason.SESSION_NOT_PERMITTED, lambda: permit(desk, Permit.SESSION, 1, "GW1")),
+        (Reason.ACCOUNT_KILLED, lambda: switch_account(desk, side=RELEASE, account=3)),
+        (Reason.INSTRUMENT_KILLED, lambda: switch(desk, KillLevel.INSTRUMENT, side=RELEASE, instrument=2)),
+        (Reason.LIMIT_NOT_SET, lambda: desk.limit(Limit.CREDIT, 0, account=3)),
+        (Reason.ORDER_RATE, lambda: [desk.limit(which, UNLIMITED, account=3) for which in ORDER_BUCKET]),
         (Reason.INVALID_SIDE, {"side": BUY}),
         (Reason.UNSUPPORTED_ORDER_TYPE, {"ord_type": OrdType.STOP_LIMIT}),
         (Reason.UNSUPPORTED_TIF, {"tif": Tif.FOK}),
@@ -73,6 +105,11 @@ def test_new_checks_in_order(desk: Desk) -> None:
         (Reason.UNSUPPORTED_ORDER_TYPE, {"flags": 5 << FLAG_STP_SHIFT | both}),
         (Reason.INVALID_SELF_TRADE_GROUP, {"flags": newest | both}),
         (Reason.INVALID_SELF_TRADE_GROUP, {"orig2": 1}),
+        (
+            Reason.ORDER_TYPE_NOT_PERMITTED,
+            lambda: permit(desk, Permit.ORDER_TYPES, 1 << OrdType.STOP_LIMIT, account=3),
+        ),
+        (Reason.TIF_NOT_PERMITTED, lambda: permit(desk, Permit.TIFS, 1 << Tif.GTC | 1 << Tif.GTD, account=3)),
         (Reason.QTY_NOT_ON_LOT, {"flags": newest | CommandFlag.OFF_TICK}),
         (Reason.INVALID_QTY, {"qty": 5}),
         (Reason.INVALID_DISPLAY_QTY, {"order_id": 5}),
@@ -82,12 +119,27 @@ def test_new_checks_in_order(desk: Desk) -> None:
         (Reason.PRICE_NOT_ON_TICK, {"flags": newest}),
         (Reason.INVALID_PRICE, {"at": 9}),
         (Reason.PRICE_OUT_OF_BAND, {"at": 10}),
+        (Reason.STATIC_COLLAR, lambda: collar(desk, static=5, dynamic=1, age_ns=1, instrument=2)),
+        (Reason.STALE_REFERENCE_PRICE, lambda: collar(desk, static=5, dynamic=1, instrument=2)),
+        (Reason.DYNAMIC_COLLAR, lambda: collar(desk, static=5, instrument=2)),
         (Reason.CURRENCY_MISMATCH, {"account": 4}),
+        (Reason.ORDER_RATE, lambda: [desk.limit(which, UNLIMITED, account=4) for which in ORDER_BUCKET]),
+        (
+            Reason.FIRM_ORDER_RATE,
+            lambda: [set_limit(desk, which, UNLIMITED, aux0=1) for which in ORDER_BUCKET],
+        ),
+        (Reason.INSTRUMENT_NOT_PERMITTED, lambda: permit(desk, Permit.GROUPS, -1, account=4)),
         (Reason.MAX_ORDER_QTY, lambda: desk.limit(Limit.MAX_ORDER_QTY, 5, 4)),
         (Reason.MAX_ORDER_NOTIONAL, lambda: desk.limit(Limit.MAX_ORDER_NOTIONAL, 50, 4)),
         (Reason.MAX_OPEN_ORDERS, lambda: desk.limit(Limit.MAX_OPEN_ORDERS, 1, 4)),
+        (Reason.ORDER_TO_TRADE, lambda: desk.limit(Limit.FREE_MESSAGES, 1, 4)),
+        (Reason.DUPLICATIVE_ORDER, lambda: desk.limit(Limit.DUPLICATE_COUNT, 1, 4)),
+        (Reason.REDUCE_ONLY, lambda: switch(desk, KillLevel.ACCOUNT, Switch.REDUCING, RELEASE, account=4)),
         (Reason.POSITION_LIMIT, lambda: desk.limit(Limit.MAX_LONG, 5, 4)),
+        (Reason.GROSS_NOTIONAL, lambda: desk.limit(Limit.GROSS_NOTIONAL, 50, 4)),
+        (Reason.FIRM_GROSS_NOTIONAL, lambda: set_limit(desk, Limit.GROSS_NOTIONAL, 50, aux0=1)),
         (Reason.CREDIT_LIMIT, lambda: desk.limit(Limit.CREDIT, 50, 4)),
+        (Reason.FIRM_CREDIT_LIMIT, lambda: set_limit(desk, Limit.CREDIT, 50, aux0=1)),
     ]
     for expected, mend in steps:
         told = desk.new(**order)

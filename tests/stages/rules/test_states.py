@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from protocols.codes import CommandFlag, Kind, OrdType, OutcomeFlag, OutcomeType, Reason, Tif, TradingState
+from tests.stages.rules.controls import define_firm
 from tests.twin.records import make_command
 from tests.twin.scenario import ANSWER, BUY, BY_RISK, NOT_TAKEN, SELL, Desk, MakeDesk, lines, reason, stp
 from tests.twin.view import table
@@ -525,27 +526,31 @@ def test_mass_cancel_and_session_close_take_who_waits(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("firm", "cancelled"), [(0, "A B"), (7, "A"), (8, "B"), (9, ""), (-1, ""), (2**32 + 7, "")]
+    ("firm", "cancelled"), [(0, "A B"), (1, "A"), (2, "B"), (3, ""), (-1, ""), (2**32 + 1, "")]
 )
 def test_mass_cancel_by_firm(desk: Desk, firm: int, cancelled: str) -> None:
     """A firm's mass cancel takes the orders of the accounts that belong to it now."""
-    desk.account(1, "ALICE", firm=9)
-    desk.account(2, "BOB", firm=8)
+    for number in (1, 2, 3):
+        define_firm(desk, number)
+    desk.account(1, "ALICE", firm=3)
+    desk.account(2, "BOB", firm=2)
+    desk.account(1, "ALICE", firm=1)
     desk.buy(1, at=10, cl="A")
     desk.buy(1, at=10, cl="B", account=2)
-    desk.account(1, "ALICE", firm=7)
     told = desk.mass_cancel(aux0=firm)
     names = {order_id: name for name, order_id in desk.ids.items()}
     assert " ".join(names[outcome.order_id] for outcome in told[:-1]) == cancelled
 
 
 def test_firms_are_checked(desk: Desk) -> None:
-    """A firm is 0 or more; an account that is refused keeps its own."""
+    """A firm is 0 or known; an account that is refused keeps its own."""
+    define_firm(desk, 4)
     assert reason(desk.account(1, "ALICE", firm=-1)) is Reason.INVALID_COMMAND
-    assert reason(desk.account(1, "OTHER", firm=3)) is Reason.INVALID_COMMAND
-    assert reason(desk.account(1, "ALICE", firm=2**31 - 1)) is Reason.NONE
+    assert reason(desk.account(1, "OTHER", firm=4)) is Reason.INVALID_COMMAND
+    assert reason(desk.account(1, "ALICE", firm=2**31 - 1)) is Reason.UNKNOWN_FIRM
+    assert reason(desk.account(1, "ALICE", firm=4)) is Reason.NONE
     desk.buy(1, at=10, cl="A")
-    assert len(desk.mass_cancel(aux0=2**31 - 1)) == 2
+    assert len(desk.mass_cancel(aux0=4)) == 2
 
 
 @pytest.mark.parametrize(("fields", "expected"), [

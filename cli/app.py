@@ -60,6 +60,9 @@ COMMANDS: Final[dict[str, Row]] = {
     "diff": Row("cli.diff:diff", "Find where two journals part."),
     "export": Row("cli.export:export", "Write commands and outcomes as tables: Parquet, CSV, JSON lines."),
     "scenario": Row("cli.scenario_commands:app", "Run scenario files: commands and expected outcomes."),
+    "simulate": Row(
+        "cli.simulate:simulate", "Try to prove the pipeline wrong: crashes, power cuts, full disks, by seed."
+    ),
     "snapshot": Row(
         "cli.snapshot_commands:app", "Take, list and check snapshots, from which a start replays the rest."
     ),

@@ -119,7 +119,7 @@ def is_tick_due(w, partitions, control, seen_seq, time_ns):  # type: ignore[no-u
 
 
 @kernel
-def ingest_step(  # type: ignore[no-untyped-def]
+def ingest_at(  # type: ignore[no-untyped-def]
     in_words,
     in_slot_words,
     ingress,
@@ -130,9 +130,10 @@ def ingest_step(  # type: ignore[no-untyped-def]
     partitions,
     control,
     w,
+    now_ns,
     budget,
 ):
-    """Sequence up to ``budget`` commands; return how many.
+    """Sequence up to ``budget`` commands at ``now_ns`` of the monotonic clock; return how many.
 
     ``ingress`` are the int64 words of all ingress rings, ``port_words`` apart, slots from ``slots_word`` on.
     ``partitions`` are matching's: the digest of their outcomes goes into checkpoints, the next expiry calls for a TICK.
@@ -148,7 +149,7 @@ def ingest_step(  # type: ignore[no-untyped-def]
         w[IW_GATE] = min(seen_seq, load_acquire(in_words, CUR_INPUT_JOURNAL))
         room = w[IW_GATE] + capacity - seq
     stop = seq + min(room, budget)
-    time_ns = max(clock_ns() + w[IW_TIME_BASE], w[IW_TIME])
+    time_ns = max(now_ns + w[IW_TIME_BASE], w[IW_TIME])
     if seen_seq - w[IW_CHECKPOINT] >= w[IW_CHECKPOINT_EVERY] and seq < stop:
         seq += 1
         slot = own_command(in_slot_words, mask, seq, time_ns, seen_seq, CHECKPOINT_WORD)
@@ -206,3 +207,34 @@ def ingest_step(  # type: ignore[no-untyped-def]
         # pairs with load_acquire by journal and risk
         store_release(in_words, CUR_WRITER, seq)
     return seq - first
+
+
+@inlined
+def ingest_step(  # type: ignore[no-untyped-def]
+    in_words,
+    in_slot_words,
+    ingress,
+    port_count,
+    port_words,
+    slots_word,
+    port_slots,
+    partitions,
+    control,
+    w,
+    budget,
+):
+    """Sequence up to ``budget`` commands now; return how many. The one place where a pipeline asks for the time."""
+    return ingest_at(
+        in_words,
+        in_slot_words,
+        ingress,
+        port_count,
+        port_words,
+        slots_word,
+        port_slots,
+        partitions,
+        control,
+        w,
+        clock_ns(),
+        budget,
+    )

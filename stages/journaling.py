@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,13 @@ class BlockBuffers:
 
 
 def open_writer(
-    directory: Any, durability: str, segment_bytes: int, disk: Disk | None = None, *, scan_all: bool = True
+    directory: Any,
+    durability: str,
+    segment_bytes: int,
+    disk: Disk | None = None,
+    *,
+    clock: Callable[[], int] = time.monotonic_ns,
+    scan_all: bool = True,
 ) -> JournalWriter:
     """Open the journal of a pipeline for writing, recovering what a crash left; ``scan_all`` as the writer has it."""
     return JournalWriter(
@@ -147,8 +154,27 @@ def open_writer(
         disk,
         key_word=KEY_WORD,
         key_mask=KEY_MASK,
+        clock=clock,
         scan_all=scan_all,
     )
+
+
+def commit_blocks(buffers: BlockBuffers, writer: JournalWriter, control: Any, filled: int) -> None:
+    """Write the blocks up to ``filled``, sync, tell publish, and give their buffers back."""
+    w = buffers.words
+    written = int(w[JW_WRITTEN])
+    last_seq = 0
+    while written < filled:
+        block = written % BLOCKS
+        size = int(w[JW_SIZES + 2 * block])
+        assert size > BLOCK_HEADER_BYTES
+        writer.write_block(buffers.blocks[block], size)
+        last_seq = int(w[JW_SIZES + 2 * block + 1])
+        written += 1
+    writer.sync()
+    assert writer.durable_seq == last_seq, (writer.durable_seq, last_seq)
+    announce_durable(control, last_seq)
+    store_word(w, JW_WRITTEN, written)  # pairs with journal_step's load_acquire
 
 
 class CommitThread(threading.Thread):
@@ -171,27 +197,16 @@ class CommitThread(threading.Thread):
 
     def _commit_all(self) -> None:
         w = self.buffers.words
-        written = int(w[JW_WRITTEN])
         while True:
+            written = int(w[JW_WRITTEN])
             filled = int(wait_for_block(w, written, COMMIT_WAIT_NS))
             if filled == written:
                 if w[JW_STOP]:
                     return
                 self._maintain()  # the meta file: tails learn from it that the last block is durable
                 continue
-            last_seq = 0
             started = time.monotonic_ns()
-            while written < filled:
-                block = written % BLOCKS
-                size = int(w[JW_SIZES + 2 * block])
-                assert size > BLOCK_HEADER_BYTES
-                self.writer.write_block(self.buffers.blocks[block], size)
-                last_seq = int(w[JW_SIZES + 2 * block + 1])
-                written += 1
-            self.writer.sync()
-            assert self.writer.durable_seq == last_seq, (self.writer.durable_seq, last_seq)
-            announce_durable(self.control, last_seq)
-            store_word(w, JW_WRITTEN, written)
+            commit_blocks(self.buffers, self.writer, self.control, filled)
             self._count(time.monotonic_ns() - started)
             self._maintain()
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,12 +93,19 @@ class Sizes(NamedTuple):
 
 
 class PipelineMemory:
-    """All segments of a pipeline, created by its supervisor."""
+    """All segments of a pipeline, created by its supervisor; ``create`` makes one, of other memory if need be."""
 
-    def __init__(self, identity: str, sizes: Sizes, epoch: int, input_seq: int) -> None:
+    def __init__(
+        self,
+        identity: str,
+        sizes: Sizes,
+        epoch: int,
+        input_seq: int,
+        create: Callable[[str, int, str], Any] = Segment.create,
+    ) -> None:
         self.identity = identity
         self.sizes = sizes
-        self.segments: dict[str, Segment] = {}
+        self.segments: dict[str, Any] = {}
         in_bytes = ring_bytes(sizes.input_slots, COMMAND_BYTES, 1 + len(INPUT_READERS))
         out_bytes = ring_bytes(sizes.output_slots, COMMAND_BYTES, 1 + len(OUTPUT_READERS))
         ingress_bytes = ring_bytes(sizes.ingress_slots, COMMAND_BYTES, PORT_PARTICIPANTS)
@@ -111,7 +119,7 @@ class PipelineMemory:
         try:
             for part, size in wanted.items():
                 name = segment_name(identity, part)
-                self.segments[part] = Segment.create(name, Segment.CONTENT + size, f"pipeline {part}")
+                self.segments[part] = create(name, Segment.CONTENT + size, f"pipeline {part}")
             self._lay_out(epoch, input_seq, in_bytes, ingress_bytes, egress_bytes)
         except BaseException:
             self.unlink()

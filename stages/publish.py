@@ -6,7 +6,8 @@ other; it is skipped at the price of one comparison where nobody does.
 An outcome leaves when its input is durable and wholly matched: ``input_seq <= min(durable_seq, matching
 cursor)``. It goes into the egress ring of the port that opened its session. A gateway that does not read is cut
 off when its ring is full: the port's state becomes CUT, the gateway sees it, and the pipeline does not wait. So is
-one whose session another gateway has opened: it would hear of its orders no more, and wait for ever.
+one whose session another port has opened, or closed: it would hear of its orders no more, and wait for ever. (The
+supervisor closes the sessions of a gateway that died; a successor may have opened them just before.)
 
 Writes: egress rings, its cursor on the output ring, port states, the latency histogram. Latency is taken
 from the scheduled send time that the sender put into the command to the release of its answer, the one outcome with
@@ -95,7 +96,7 @@ def route_outcome(out, routes, port_count):  # type: ignore[no-untyped-def]
 
 @inlined
 def cut_displaced(control, egress, port_words, routes, w, session, port):  # type: ignore[no-untyped-def]
-    """Cut off the port that a session had when another one opens it."""
+    """Cut off the port that a session had when another one opens it, or closes it."""
     old = routes[session] - np.int64(1)
     state_word = CW_PORT_BLOCKS + old * PORT_WORDS + PW_STATE
     if old > 0 and old != port and load_acquire(control, state_word) == PORT_OPEN:
@@ -239,6 +240,7 @@ def publish_step(  # type: ignore[no-untyped-def]
                 control, egress, port, port_words, slots_word, port_slots, out_slot_words, slot, w
             )
         if out.kind == KIND_SESSION_CLOSE and out.type == OUT_ACCEPTED:
+            cut_displaced(control, egress, port_words, routes, w, np.int64(out.session), np.int64(out.orig0))
             routes[np.int64(out.session)] = 0
         cursor += 1
     if cursor != first:

@@ -42,17 +42,17 @@ from protocols.risk_terms import CONFIGURED_BY
 from protocols.text import pack_text
 from protocols.trading_day import next_time_ns
 from ringbuffer.errors import RingbufferError
-from ringbuffer.liveness import is_alive, own_identity, split_token
+from ringbuffer.liveness import is_alive, own_identity
 from ringbuffer.ring_words import store_word
 from ringbuffer.shm import Segment
 from stages import control as ctl
 from stages.config import PARTITION_NAMES, ConfigError, VenueConfig
 from stages.configured import read_references, write_references
+from stages.context import new_context
 from stages.control import (
     AccountRow,
     Description,
     InstrumentRow,
-    PortState,
     State,
     Stop,
     WorkerPlan,
@@ -62,34 +62,18 @@ from stages.core import Core, CoreState
 from stages.definitions import capacities_of, directory_of, market_mark, markets_of, schedules_of
 from stages.desk import Desk
 from stages.digest import combine_digests, combine_partitions
-from stages.ingest import (
-    INGEST_WORDS,
-    IW_CHECKPOINT,
-    IW_CHECKPOINT_EVERY,
-    IW_GATE,
-    IW_SEQ,
-    IW_TICK_NS,
-    IW_TIME,
-    IW_TIME_BASE,
-)
+from stages.ingest import IW_TIME_BASE
 from stages.instance import InstanceLock
 from stages.journaling import BlockBuffers, open_writer
 from stages.last_run import LastRun, write_last_run
-from stages.loop import Context, Ports
 from stages.memory import SEGMENTS, PipelineMemory, Sizes, control_words, pipeline_id, segment_name
 from stages.observe import counters_of
-from stages.partitions import connect
 from stages.plan import lay_partitions
-from stages.publish import PUBLISH_WORDS
+from stages.port_care import PortCare
 from stages.replay import IN_FLIGHT, Replayer, hex_digest, journal_directory
 from stages.snapshotting import Snapshotter
-from stages.state import (
-    VERDICT,
-    shared_array,
-)
 from stages.state_words import (
     MW_DIGEST,
-    RW_OUT_CURSOR,
     RW_SESSIONS,
 )
 from stages.topology import (
@@ -111,7 +95,6 @@ ORPHAN_TIMEOUT_S = 5.0
 DRAIN_TIMEOUT_S = 60.0
 WATCH_INTERVAL_S = 0.02
 PORT_CHECK_INTERVAL_S = 0.2
-NS_PER_MS = 1_000_000
 NEVER_NS = 1 << 62
 MAX_ADJUSTED = 8  # limits that a warning names
 
@@ -162,7 +145,6 @@ class Supervisor:
         self._memory: PipelineMemory | None = None
         self._snapshotter: Snapshotter | None = None
         self._writer: JournalWriter | None = None
-        self._closing: dict[int, set[int]] = {}  # sessions of a dead gateway's port
         self._defined = self._defined_before = 0  # instruments, as described, and at the look before
         self._described_markets = b""
         self._next_day_ns = NEVER_NS  # when a day begins, on the clock of ingest
@@ -252,47 +234,25 @@ class Supervisor:
         memory, last_seq = self._memory, self.recovered_seq
         assert memory is not None
         self.control = memory.control
-        state = self.core.state
-        risk = state.risk
-        risk.words[RW_OUT_CURSOR] = 0
-        ingest = shared_array(INGEST_WORDS, np.int64)
-        ingest[IW_SEQ] = ingest[IW_GATE] = ingest[IW_CHECKPOINT] = last_seq
-        ingest[IW_TIME] = self._last_time_ns
-        ingest[IW_TIME_BASE] = time.time_ns() - time.monotonic_ns()
-        ingest[IW_CHECKPOINT_EVERY] = self.config.journal.checkpoint_every
-        ingest[IW_TICK_NS] = self.config.journal.tick_ms * NS_PER_MS
-        self._routes = shared_array(len(risk.sessions) + 1, np.int32)
         self._buffers = BlockBuffers(last_seq)
-        sizes = memory.sizes
-        self._context = Context(
-            control=memory.control,
-            in_words=memory.in_words,
-            in_slots=memory.in_slots,
-            in_slot_words=memory.in_slot_words,
-            out_words=memory.out_words,
-            out_slots=memory.out_slots,
-            out_slot_words=memory.out_slot_words,
-            verdicts=shared_array(sizes.input_slots, VERDICT),
-            ingress=Ports(memory.ingress.words, sizes.ports, *memory.ingress[1:]),
-            egress=Ports(memory.egress.words, sizes.ports, *memory.egress[1:]),
-            ingest_words=ingest,
-            publish_words=shared_array(PUBLISH_WORDS, np.int64),
-            routes=self._routes,
-            blocks=self._buffers.blocks,
-            codec=self._buffers.codec,
-            spans=self._buffers.spans,
-            journal_words=self._buffers.words,
-            risk=risk,
-            partitions=connect(state.books, state.merged, memory.out_slot_words),
+        journal = self.config.journal
+        self._context = new_context(
+            memory,
+            self.core.state,
+            self._buffers,
+            last_seq=last_seq,
+            last_time_ns=self._last_time_ns,
+            time_base_ns=time.time_ns() - time.monotonic_ns(),
+            checkpoint_every=journal.checkpoint_every,
+            tick_ms=journal.tick_ms,
         )
+        self._port_care = PortCare(memory.control, memory.ingress, self._context.routes, self._close_sessions)
         control = self.control
         pid, start = own_identity()
         control[ctl.CW_WORKERS] = len(self.plan)
         control[ctl.CW_SUPERVISOR_PID] = pid
         control[ctl.CW_SUPERVISOR_START] = start
         control[ctl.CW_STARTED_NS] = self._started_ns
-        control[ctl.CW_DURABLE] = last_seq
-        control[ctl.CW_PORT_BLOCKS + ctl.PW_STATE] = PortState.OPEN
         control[ctl.CW_STATE] = State.STARTING
         self._desk = Desk(control)
         self._snapshotter = Snapshotter(
@@ -536,7 +496,7 @@ class Supervisor:
                 self._check_workers()
                 if time.monotonic() >= next_port_check:
                     next_port_check = time.monotonic() + PORT_CHECK_INTERVAL_S
-                    self._check_ports()
+                    self._port_care.look()
                     self._check_directory()
                     self._take_snapshots()
                 self._begin_day()
@@ -572,30 +532,6 @@ class Supervisor:
         stages = "+".join(self.plan[index].stages)
         why = f": {lines[-1]}" if lines else ""
         return WorkerDied(f"worker {index + 1} ({stages}, pid {pid}) {how}{why}", disk=code == EXIT_DISK)
-
-    def _check_ports(self) -> None:
-        """Close the sessions of gateways that died, then free their ports."""
-        for port in range(1, int(self.control[ctl.CW_PORTS])):
-            block = ctl.CW_PORT_BLOCKS + port * ctl.PORT_WORDS
-            owner = int(self.control[block + ctl.PW_OWNER])
-            if owner == 0 or is_alive(*split_token(owner)):
-                continue
-            sessions = [int(session) for session in np.nonzero(self._routes == port + 1)[0]]
-            store_word(self.control, block + ctl.PW_STATE, PortState.CUT)
-            closing = self._closing.setdefault(port, set())
-            closing.intersection_update(sessions)
-            if late := [session for session in sessions if session not in closing]:
-                closing.update(late)
-                self._close_sessions(late)
-            elif not sessions and self._is_drained(port):
-                self.control[block + ctl.PW_OWNER] = 0
-                store_word(self.control, block + ctl.PW_STATE, PortState.FREE)
-
-    def _is_drained(self, port: int) -> bool:
-        """Tell whether ingest has taken all that a port was sent: it may open a session yet."""
-        assert self._memory is not None
-        words = self._memory.ingress.ring_words(port)
-        return bool(words[CUR_PORT_READER] == words[CUR_WRITER])
 
     # Stopping
 

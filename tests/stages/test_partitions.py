@@ -35,7 +35,8 @@ from stages.topology import CUR_OUTPUT_PUBLISH, CUR_WRITER
 from tests.stages.stepper import Stepper
 from tests.stages.steps import Sequence
 from tests.stages.strategies import SPECIAL, STATES, sequences
-from tests.twin.records import Outcome, from_row, make_command, to_array
+from tests.twin.core import CoreTwin
+from tests.twin.records import Command, Outcome, from_row, make_command, to_array
 
 pytestmark = pytest.mark.jitoff
 
@@ -111,6 +112,12 @@ def opened(
         Capacities(max_orders=4096, max_levels=512, max_instruments=8, partitions=partitions),
         input_slots=64, output_slots=output_slots, lane_slots=lane_slots,
     )  # fmt: skip
+    core.process(core.stamp(to_array(opening(instruments))))
+    return core
+
+
+def opening(instruments: int) -> list[Command]:
+    """Return the commands that define such a venue."""
     commands = [make_command(Kind.VENUE)]
     for identity in range(1, instruments + 1):
         commands.append(
@@ -122,9 +129,7 @@ def opened(
     commands += [
         make_command(Kind.LIMIT, account=1, ord_type=which, qty_lots=LIMIT_UNLIMITED) for which in Limit
     ]
-    commands.append(make_command(Kind.SESSION_OPEN, cl="S"))
-    core.process(core.stamp(to_array(commands)))
-    return core
+    return [*commands, make_command(Kind.SESSION_OPEN, cl="S")]
 
 
 def send(core: Core, *commands: Any) -> Any:
@@ -181,6 +186,21 @@ def test_trades_of_several_partitions_are_numbered_through() -> None:
     fills = told[told["type"] == OutcomeType.FILLED]
     assert fills["instrument"].tolist() == [1, 1, 3, 3, 2, 2]
     assert fills["trade_index"].tolist() == [1, 1, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize("kind", [Kind.TICK, Kind.CHECKPOINT])
+def test_what_time_brings_with_a_command_of_nobody_comes_from_the_first_partition_last(kind: Kind) -> None:
+    """A TICK or CHECKPOINT is the first partition's: others tell first, in the core as in the twin."""
+    schedule = make_command(Kind.SCHEDULE, side=1, ord_type=6, aux1=1_000)
+    commands = [*opening(4), schedule, make_command(kind, time_ns=1_000)]
+    for seq, command in enumerate(commands, start=1):
+        command.seq, command.seen_seq = seq, seq - 1
+    capacities = Capacities(64, 64, 64, 64, 8, 8, 8, 16, partitions=3)
+    core, twin = Core(capacities, input_slots=64, output_slots=64), CoreTwin(**capacities._asdict())
+    told = [from_row(row) for row in core.process(to_array(commands))]
+    assert told == [outcome for command in commands for outcome in twin.process(command)]
+    changes = [(outcome.instrument, outcome.index) for outcome in told if outcome.input_seq == len(commands)]
+    assert changes == [(2, 0), (3, 1), (1, 2), (4, 3)]
 
 
 def test_requests_find_their_orders_by_id_alone() -> None:

@@ -222,6 +222,28 @@ def test_what_belongs_to_nobody_is_dropped_and_counted() -> None:
     assert stage.received(0)["input_seq"].tolist() == [4]
 
 
+def test_a_port_whose_session_another_port_closes_is_cut_off() -> None:
+    """It would hear of its orders no more, and wait for ever; it still reads that the session was closed."""
+    stage = Publish(ports=3)
+    stage.routes[:] = 0
+    stage.emit(
+        {"input_seq": 1, **opening(5, 2)}, {"input_seq": 2, **closing(5), "orig0": 0}, fill(3, session=5)
+    )
+    stage.step()
+    assert stage.port_word(2, PW_STATE) == PortState.CUT and stage.counter(CO_CUT_OFF) == 1
+    assert stage.received(2)["kind"].tolist() == [Kind.SESSION_OPEN, Kind.SESSION_CLOSE]
+    assert stage.counter(CO_UNROUTED) == 1 and stage.routes[5] == 0
+
+
+def test_a_port_that_closes_its_own_session_stays_open() -> None:
+    """It has asked for it, and may open another."""
+    stage = Publish(ports=3)
+    stage.routes[:] = 0
+    stage.emit({"input_seq": 1, **opening(5, 2)}, {"input_seq": 2, **closing(5), "orig0": 2})
+    stage.step()
+    assert stage.port_word(2, PW_STATE) == PortState.OPEN and stage.routes[5] == 0
+
+
 def test_a_port_that_does_not_read_is_cut_off() -> None:
     """At the first outcome too many the port is CUT; its ring stays readable; others get theirs; nobody waits."""
     stage = Publish(port_slots=16)

@@ -34,7 +34,9 @@ class PartitionsTwin:
     ) -> list[Outcome]:
         """Carry out one command; ``instruments`` are those that risk knows, with their partitions."""
         if verdict is None:
-            told = [part.process(command, None) for part in self.parts]
+            told = [
+                part.process(command, None) for part in [*self.parts[1:], self.parts[0]]
+            ]  # it is the first's
         elif (owner := self._owner(command, verdict, instruments)) == ALL:
             told = [part.process(command, verdict) for part in self.parts]
             self._answer_once(told)

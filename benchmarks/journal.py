@@ -2,8 +2,8 @@
 
 Encoding and decoding run in memory, on one core; every decoded word is compared. Appending writes a flow with
 :class:`journal.writer.JournalWriter`, a block at a time as the commit thread of a pipeline does under load,
-and is read back. The disk's own figure, one write and one fdatasync of one block, says what a lone command
-pays with durability fsync.
+and is read back. The writer alone stands against the disk in :mod:`benchmarks.journal_bandwidth`. The disk's own
+figure, one write and one fdatasync of one block, says what a lone command pays with durability fsync.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Any, Final
 import numpy as np
 from msgspec import Struct
 
+from benchmarks.journal_bandwidth import measure_bandwidth
 from benchmarks.live import scratch
 from benchmarks.machine import file_system, pinned
-from benchmarks.measure import Measured, NotVerified, Runs, expect_equal, repeat
+from benchmarks.measure import Goal, Measured, NotVerified, Runs, expect_equal, repeat
 from benchmarks.workload import make_workload
 from journal import blocks, compact
 from journal.reader import JournalReader
@@ -36,6 +37,12 @@ APPEND_ROWS: Final = 8192
 SYNC_BYTES: Final = (4096, 65536, 262144)
 SYNCS: Final = {"full": 200, "quick": 50}
 SLACK_BYTES: Final = 1 << 10
+BANDWIDTH: Final = {  # size of blocks, how many in a turn; the large ones fill several segments
+    "full": ((4096, 500), (65536, 1000), (262144, 800), (1 << 20, 300)),
+    "quick": ((65536, 100), (262144, 100)),
+}
+GOAL_SHARE: Final = 0.9
+GOAL_BYTES: Final = 262144  # a full block of the pipeline
 
 
 class CodingRow(Struct, frozen=True, kw_only=True):
@@ -74,17 +81,20 @@ def run(cores: tuple[int, int], mode: str = "full", where: Path | None = None) -
     with pinned(cores[0]), scratch(where) as directory:
         coding = [code(profile, count, runs) for profile in PROFILES]
         rows = make_workload("normal", count).commands.view(np.int64).reshape(-1, SLOT_WORDS)
-        results = {
+        results: dict[str, Any] = {
             "coding": coding,
             "append": [append(directory, rows, durability, runs) for durability in DURABILITIES],
+            "bandwidth": [measure_bandwidth(directory, rows, *each) for each in BANDWIDTH[mode]],
             "sync": [sync(directory, size, SYNCS[mode]) for size in SYNC_BYTES],
         }
+        share = next(row.share_of_reserved for row in results["bandwidth"] if row.block_bytes == GOAL_BYTES)
+        goal = Goal(what="journal's writer, of raw bandwidth", goal=GOAL_SHARE, value=share, unit="x")
         setup = {
             "disk": file_system(directory),
             "commands": f"{count:,} of each profile",
             "blocks": f"{BLOCK_BYTES:,} bytes, segments {default_config().journal.segment_bytes:,} bytes, preallocated",
         }
-    return results, [], setup
+    return results, [goal], setup
 
 
 def code(profile: str, count: int, runs: int) -> CodingRow:

@@ -11,10 +11,12 @@ from typing import Any, Final
 
 from benchmarks import ring_report
 from benchmarks.journal import AppendRow, CodingRow, SyncRow
+from benchmarks.journal_bandwidth import BandwidthRow
 from benchmarks.matching import BookEntry, BookRate, MatchingRow, fastest_peer
 from benchmarks.matching_scale import ScaleRow, SweepRow
 from benchmarks.measure import Goal, Runs, Section
 from benchmarks.pipeline import LatencyRow, ThroughputRow
+from benchmarks.recovery import RecoveryRow, SnapshotRow
 from benchmarks.replay import ReplayRow
 from benchmarks.risk import CoreRow
 from benchmarks.risk_controls import ControlRow
@@ -335,6 +337,26 @@ def _replay(section: Section) -> list[str]:
     )  # fmt: skip
 
 
+def _recovery(section: Section) -> list[str]:
+    return [
+        *_table(
+            ("commands", "from the journal alone", "behind a snapshot at nine tenths"),
+            [
+                (f"{row.commands:,}", _seconds(row.journal), _seconds(row.snapshot))
+                for row in section.convert("rows", list[RecoveryRow])
+            ],
+        ),
+        "",
+        *_table(
+            ("open orders", "write a snapshot", "load it", "bytes"),
+            [
+                (f"{row.open_orders:,}", _seconds(row.write), _seconds(row.load), f"{row.file_bytes:,}")
+                for row in section.convert("snapshots", list[SnapshotRow])
+            ],
+        ),
+    ]
+
+
 def _start(section: Section) -> list[str]:
     row = section.convert("rows", list[StartRow])[0]
     meanings = section.results["parts"]
@@ -356,6 +378,31 @@ def _start(section: Section) -> list[str]:
     ]
 
 
+def _bandwidth(section: Section) -> list[str]:
+    if "bandwidth" not in section.results:  # kept by a version that did not measure it
+        return []
+    rows = section.convert("bandwidth", list[BandwidthRow])
+
+    def mega(runs: Runs) -> str:
+        return f"{runs.median / 1e6:.1f} ({runs.low / 1e6:.1f} to {runs.high / 1e6:.1f})"
+
+    return [
+        "The writer alone against the disk, blocks of one size written and synced one after the other, in turns: MB/s. "
+        "*reserved* is raw into reserved space, as segments are, *written* into space that holds data already. "
+        "The shares are medians of turns.",
+        "",
+        *_table(
+            ("block", "blocks a turn", "raw, reserved", "raw, written", "writer", "of reserved", "of written"),
+            [
+                (f"{row.block_bytes // 1024} KiB", f"{row.blocks_a_turn:,}", mega(row.reserved), mega(row.written),
+                 mega(row.writer), f"{row.share_of_reserved:.0%}", f"{row.share_of_written:.0%}")
+                for row in rows
+            ],
+        ),
+        "",
+    ]  # fmt: skip
+
+
 def _journal(section: Section) -> list[str]:
     coding = section.convert("coding", list[CodingRow])
     appended = section.convert("append", list[AppendRow])
@@ -374,6 +421,7 @@ def _journal(section: Section) -> list[str]:
             [(row.durability, f"{row.commands:,}", f"{row.batch:,}", _rates(row.append)) for row in appended],
         ),
         "",
+        *_bandwidth(section),
         "The disk: write and fdatasync of one block.",
         "",
         *_table(
@@ -394,6 +442,7 @@ RENDERERS: Final[dict[str, tuple[str, Callable[[Section], list[str]]]]] = {
     "risk": ("Risk alone, risk and matching on one core", _risk),
     "pipeline": ("Pipeline", _pipeline),
     "replay": ("Replay", _replay),
+    "recovery": ("Recovery", _recovery),
     "start": ("Start", _start),
     "journal": ("Journal", _journal),
 }

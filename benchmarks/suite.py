@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks import journal, matching, matching_scale, pipeline, replay, ring, risk, start
+from benchmarks import journal, matching, matching_scale, pipeline, recovery, replay, ring, risk, start
 from benchmarks.machine import machine
 from benchmarks.measure import Measured, Section, framed
 
@@ -38,6 +38,7 @@ BENCHES: Final[dict[str, Runner]] = {
     "risk": lambda cores, mode, where: risk.run(cores, mode),
     "pipeline": pipeline.run,
     "replay": replay.run,
+    "recovery": recovery.run,
     "start": start.run,
     "journal": journal.run,
 }

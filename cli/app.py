@@ -44,10 +44,26 @@ COMMANDS: Final[dict[str, Row]] = {
     "schedule": Row("cli.schedule_commands:app", "List, add or clear what is scheduled for groups."),
     "bands": Row("cli.bands_commands:app", "Show or set price bands."),
     "mass-cancel": Row("cli.mass_cancel:mass_cancel", "Cancel orders, of whatever session, as the operator."),
+    "limits": Row("cli.limits_commands:app", "Show, set or import limits of accounts, firms, instruments."),
+    "kill": Row(
+        "cli.kill:kill", "Kill the venue, a firm, an account, a session, an instrument; or release it."
+    ),
+    "risk": Row("cli.risk_commands:app", "Report positions, money, use of limits, switches; and reconcile."),
+    "standby": Row(
+        "cli.standby:standby", "Follow a pipeline with the same kernels, and take its place when it is gone."
+    ),
+    "promote": Row("cli.standby:promote", "Let the standby of a data directory take over now."),
     "stop": Row("cli.stop:stop", "Drain and stop the pipeline."),
     "replay": Row("cli.replay:replay", "Rebuild the state from the journal and verify its digests."),
+    "book": Row("cli.book:book", "Show a book as it was: at a sequence, or at a time."),
+    "order": Row("cli.order:order", "Show the whole life of an order, from the journal."),
+    "diff": Row("cli.diff:diff", "Find where two journals part."),
+    "export": Row("cli.export:export", "Write commands and outcomes as tables: Parquet, CSV, JSON lines."),
     "scenario": Row("cli.scenario_commands:app", "Run scenario files: commands and expected outcomes."),
-    "journal": Row("cli.journal_commands:app", "Look into a journal: facts, records, verification."),
+    "snapshot": Row(
+        "cli.snapshot_commands:app", "Take, list and check snapshots, from which a start replays the rest."
+    ),
+    "journal": Row("cli.journal_commands:app", "Look into a journal: facts, records, verification; keep it."),
     "ring": Row("cli.ring:app", "Look at rings in shared memory: list, state of one, live."),
     "demo": Row("cli.demo:demo", "Start, inject, stop and replay once, and show that the digests agree."),
     "bench": Row(
@@ -62,10 +78,12 @@ def load_command(name: str) -> Any:
     """Import the module of a command and return the command."""
     row = COMMANDS[name]
     module, _, attribute = row.target.partition(":")
-    target = getattr(importlib.import_module(module), attribute)
+    imported = importlib.import_module(module)
+    target = getattr(imported, attribute)
     if not isinstance(target, typer.Typer):
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        single.command(name, help=target.__doc__ or row.help)(target)
+        examples = getattr(imported, "EXAMPLE", None)  # of calls, below the options
+        single.command(name, help=target.__doc__ or row.help, epilog=examples)(target)
         target = single
     command = typer.main.get_command(target)
     command.name = name

@@ -16,7 +16,7 @@ import typer
 from cli.exit_codes import CommandError, ExitCode
 from cli.warm import compile_with_bar
 
-NAMES = ("ring", "matching", "scale", "risk", "pipeline", "replay", "start", "journal")
+NAMES = ("ring", "matching", "scale", "risk", "pipeline", "replay", "recovery", "start", "journal")
 ALL = "all"
 
 
@@ -42,7 +42,7 @@ def bench(
         bool, typer.Option("--render", help="Run nothing: show, or write, what is kept.")
     ] = False,
 ) -> int:
-    """Measure ring, kernels, pipeline, replay, start and journal; every result is verified.
+    """Measure ring, kernels, pipeline, replay, recovery, start and journal; every result is verified.
 
     A figure holds for the machine, its load and the distance of its cores at that moment: the tables say all
     three. Goals that are missed are shown, and do not fail the command; a run that lost something does.

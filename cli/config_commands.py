@@ -72,6 +72,7 @@ def _summary(file: Path, config: VenueConfig) -> list[str]:
         f"instruments: {_some([entry.symbol for entry in config.instruments])}",
         f"accounts: {_some([entry.name for entry in config.accounts])}",
         *_days(config),
+        *_risk(config),
         f"rings: {_mib(config.rings.shm_bytes)} of /dev/shm, {config.rings.ports} ports",
         f"plan: {_plan(config)}, wait {config.plan.wait}",
     ]
@@ -84,6 +85,21 @@ def _days(config: VenueConfig) -> list[str]:
         return []
     rows, tables = len(config.schedules), len(config.tick_tables)
     return [f"groups: {_some(groups)}, rows of schedules: {rows}, tick tables: {tables}"]
+
+
+def _risk(config: VenueConfig) -> list[str]:
+    """Describe risk controls beyond the six limits of each account, if there are any."""
+    firms = [f"{firm.id} {firm.name}" for firm in config.all_firms]
+    lines = [f"firms: {_some(firms)}"] if firms else []
+    collars = [entry.symbol for entry in config.instruments if entry.collar.is_on]
+    with_fees = [entry.symbol for entry in config.instruments if any(entry.fees.rates)]
+    prefunded = [account.name for account in config.accounts if account.prefunded]
+    parts = {"collars": collars, "fees": with_fees, "pre-funded": prefunded}
+    parts["sessions"] = [session.name for session in config.sessions]
+    told = [f"{name} {_some(names)}" for name, names in parts.items() if names]
+    if config.risk.day_begin is not None:
+        told.append(f"a day begins at {config.risk.day_begin}")
+    return [*lines, *([f"risk: {', '.join(told)}"] if told else [])]
 
 
 def _some(names: list[str]) -> str:

@@ -1,11 +1,14 @@
 """What the operator's commands have in common: what a pipeline says of itself, names as ids, a command and its answer.
 
-Used by ``state``, ``schedule``, ``bands`` and ``mass-cancel``. Looking never imports Numba; asking does
-(:mod:`gateway.desk`). Names that a pipeline does not know are errors of usage that name those it knows.
+Used by ``state``, ``schedule``, ``bands``, ``mass-cancel``, ``limits``, ``kill``. Looking never imports Numba; asking
+does (:mod:`gateway.desk`). Names that a pipeline does not know are errors of usage that name those it knows.
 """
 
 from __future__ import annotations
 
+import getpass
+import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,19 +19,24 @@ from cli.exit_codes import CommandError, ExitCode
 from cli.status import attach, not_running
 from protocols.codes import OutcomeType, Reason, TradingState
 from protocols.directory import decimal_text, parse_e8
+from protocols.risk_terms import CONFIGURED_BY
+from protocols.text import TEXT_BYTES
 from protocols.trading_day import STATES, parse_span_ns
 from stages.control import Description, InstrumentRow, MarketRow
 
 __all__ = [
+    "By",
     "GroupName",
     "InstrumentName",
     "about_pipeline",
     "account_named",
     "ask",
+    "confirm",
     "group_named",
     "group_text",
     "instrument_named",
     "market_of",
+    "operator_name",
     "price_text",
     "span_of",
     "state_named",
@@ -40,6 +48,10 @@ MAX_NAMES: Final = 12
 
 InstrumentName = Annotated[
     str | None, typer.Option("--instrument", metavar="SYMBOL", help="Of one instrument.")
+]
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="NAME", help="Who gives it, for the journal. Default: the login name."),
 ]
 GroupName = Annotated[
     str | None, typer.Option("--group", metavar="NAME", help="A group, by name or number; - for no group.")
@@ -83,12 +95,40 @@ def instrument_named(about: Description, symbol: str) -> InstrumentRow:
     raise _unknown("instrument", symbol, (row.symbol for row in about.instruments))
 
 
-def account_named(about: Description, name: str) -> int:
+def account_named(about: Description, name: str, option: str = "--account") -> int:
     """Return the id of an account."""
     for row in about.accounts:
         if row.name == name:
             return row.id
-    raise _unknown("--account", name, (row.name for row in about.accounts))
+    raise _unknown(option, name, (row.name for row in about.accounts))
+
+
+def operator_name(given: str | None) -> str:
+    """Return who gives a command: the name that was given, else the login name, as the journal has it."""
+    if given is None:
+        try:
+            name = getpass.getuser()
+        except (KeyError, OSError):  # no such user: some containers
+            name = str(os.getuid())
+        return "".join(letter for letter in name if letter.isascii() and letter.isprintable())[:TEXT_BYTES]
+    if not (given.isascii() and given.isprintable() and 1 <= len(given) <= TEXT_BYTES):
+        raise CommandError(
+            f"--by: expected 1 to {TEXT_BYTES} printable ASCII characters, was {given!r}", ExitCode.USAGE
+        )
+    if given == CONFIGURED_BY:
+        raise CommandError(
+            f"--by: expected a name other than that of the configuration ({given})", ExitCode.USAGE
+        )
+    return given
+
+
+def confirm(question: str) -> None:
+    """Ask on the terminal; where there is none, or the answer is not yes, nothing is done."""
+    if not sys.stdin.isatty():
+        raise CommandError(f"{question} expected --yes, since nobody can be asked here", ExitCode.USAGE)
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise CommandError("not confirmed, nothing was done", ExitCode.FAILED)
 
 
 def group_named(about: Description, name: str) -> int:

@@ -14,19 +14,25 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
 
 from cli.exit_codes import CommandError, ExitCode
+from cli.history import WHEN_HELP, DataDirectory, data_directory, load_kernels, moment_of
 from cli.render import Json, ProgressBar, print_json, rate_text
 
 if TYPE_CHECKING:
-    from stages.core import Core
     from stages.replay import Replayer, ReplayResult
 
-__all__ = ["ReplayReport", "replay", "session_names_of"]
+__all__ = ["ReplayReport", "replay"]
+
+EXAMPLE: Final = """
+\b
+    ringmatch replay ringmatch-data --verify
+    ringmatch replay ringmatch-data --to 14:30:00 --out outcomes.jsonl
+"""
 
 
 class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +57,9 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def replay(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A data directory.", show_default=False)],
+    directory: DataDirectory,
     to: Annotated[
-        int | None, typer.Option("--to", min=1, metavar="SEQ", help="Stop after this sequence.")
+        str | None, typer.Option("--to", metavar="SEQ|TIME", help=f"Where to stop: {WHEN_HELP}.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write each outcome of an order as a JSON line.")] = None,
     feed: Annotated[
@@ -65,13 +71,12 @@ def replay(
     json: Json = False,
 ) -> int:
     """Rebuild the state from the journal alone, and hold it against the digests that the journal carries."""
-    from stages.replay import Replayer, journal_directory
+    from stages.replay import Replayer
 
-    if directory.name == "journal" and not journal_directory(directory).is_dir():
-        directory = directory.parent  # the journal itself was named
-    replayer = Replayer(directory, to_seq=to or 0)
-    last_seq = _last_seq(replayer.directory, to)
-    _load_kernels()
+    directory = data_directory(directory)
+    replayer = Replayer(directory, to_seq=moment_of(directory, "--to", to).seq if to is not None else 0)
+    last_seq = replayer.to_seq or _durable_seq(replayer.directory)
+    load_kernels()
     with ExitStack() as stack:
         writers = {
             path: kind(stack.enter_context(open(path, "wb")), replayer)
@@ -101,19 +106,6 @@ def replay(
         print(f"ringmatch: warning: {_parting(report)}", file=sys.stderr)
         return int(ExitCode.OK)
     raise CommandError(_parting(report), ExitCode.FAILED)
-
-
-def session_names_of(core: Core) -> dict[int, str]:
-    """Return the names of all sessions that a core has ever opened, by id."""
-    from protocols.text import unpack_text
-    from stages.state_words import RW_SESSIONS
-
-    risk = core.state.risk
-    rows = risk.sessions[1 : int(risk.words[RW_SESSIONS]) + 1]
-    return {
-        index: unpack_text(int(row["name0"]), int(row["name1"]), int(row["name2"]))
-        for index, row in enumerate(rows, start=1)
-    }
 
 
 class _Writer:
@@ -159,6 +151,7 @@ class _LineWriter(_Writer):
         """Write the outcomes that are about orders."""
         from protocols.outcome_lines import OutcomeLines
         from stages.definitions import directory_of
+        from stages.history import session_names_of
         from stages.state_words import RW_SESSIONS
 
         core = self._replayer.core
@@ -180,40 +173,12 @@ class _LineWriter(_Writer):
         self._file.write(lines)
 
 
-def _last_seq(directory: Path, to: int | None) -> int | None:
-    """Return where the replay will end, as far as that is known; refuse a ``--to`` beyond the end."""
-    from journal.errors import JournalMissing
+def _durable_seq(directory: Path) -> int | None:
+    """Return where a replay to the end will end, as far as the meta file knows."""
     from journal.meta import read_meta
-    from journal.reader import JournalReader
 
-    if to is None:
-        meta = read_meta(directory)
-        return meta.durable_seq if meta else None
-    with JournalReader(directory) as reader:
-        try:
-            reader.seek(max(to + 1, reader.first_seq))
-        except JournalMissing as error:
-            end = reader.next_seq - 1
-            raise CommandError(
-                f"--to: expected at most {end}, where the journal ends, was {to}", ExitCode.USAGE
-            ) from error
-    return to
-
-
-def _load_kernels() -> None:
-    """Load the kernels before the clock runs; they are compiled first where that was never done."""
-    from cli.warm import compile_with_bar
-    from ringbuffer.kernel import JIT_DISABLED
-    from stages.warm import LOOP_STEPS, OTHER_STEPS
-
-    if JIT_DISABLED:
-        return
-    compile_with_bar(lambda line: print(line, file=sys.stderr))
-    steps = (*OTHER_STEPS.values(), LOOP_STEPS["core"])
-    with ProgressBar("loading kernels") as bar:
-        for done, load in enumerate(steps):
-            load()
-            bar.update(done + 1, len(steps))
+    meta = read_meta(directory)
+    return meta.durable_seq if meta else None
 
 
 def _report(

@@ -55,13 +55,16 @@ def start(
     return serve(venue, plan)
 
 
-def serve(venue: Any, plan: Any, ready_fd: int | None = None, disk: Any = None) -> int:
-    """Run a supervisor to its end; tell a detaching parent through ``ready_fd``. ``disk`` is for tests."""
+def serve(venue: Any, plan: Any, ready_fd: int | None = None, disk: Any = None, standby: Any = None) -> int:
+    """Run a supervisor to its end; tell a detaching parent through ``ready_fd``. ``disk`` is for tests.
+
+    ``standby`` is the replay of a standby that is promoted.
+    """
     say = _Say(ready_fd)
     _warm(say)
     from stages.supervisor import Supervisor, WorkerDied
 
-    supervisor = Supervisor(venue, plan, disk)
+    supervisor = Supervisor(venue, plan, disk, standby)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, supervisor.ask_to_stop)
     try:
@@ -77,7 +80,13 @@ def _serve(venue: Any, supervisor: Any, say: _Say) -> int:
     if supervisor.recovered_torn is not None:
         say.line(f"journal: a torn tail was cut off and kept in {supervisor.recovered_torn}")
     if supervisor.recovered_seq:
-        say.line(f"recovered {supervisor.recovered_seq:,} commands from the journal")
+        behind = supervisor.recovered_snapshot_seq
+        how = (
+            f"a snapshot at {behind:,} and {supervisor.recovered_seq - behind:,} commands of"
+            if behind
+            else ""
+        )
+        say.line(f"recovered {supervisor.recovered_seq:,} commands from {how} the journal".replace("  ", " "))
     for warning in supervisor.warnings:
         say.line(f"warning: {warning}")
     say.line(f"venue {venue.venue.name}, durability {venue.venue.durability}, wait {venue.plan.wait}, "

@@ -3,7 +3,9 @@
 A record is a row of W int64 words; word 0 is its sequence, which rises by exactly 1. The journal knows
 nothing else about it. Records are stored compactly (:mod:`journal.compact`) in checksummed, chained blocks
 (:mod:`journal.blocks`) in preallocated segments (:mod:`journal.segment`); :mod:`journal.writer` appends,
-:mod:`journal.recovery` decides what a crash has left, :mod:`journal.reader` reads, beside a live writer too.
+:mod:`journal.recovery` decides what a crash has left, :mod:`journal.reader` reads, beside a live writer too, and
+:mod:`journal.tail` follows, never beyond what is durable. What recovery, replay and a standby need of a log is a
+small interface, :mod:`journal.log`, of which the files are the first implementation (:mod:`journal.file_log`).
 The format is described byte by byte in ``docs/journal-format.md``.
 
 Alone (``examples/journal_alone.py``)::
@@ -37,6 +39,7 @@ Writing (Python, one thread; the other may encode meanwhile), in order of sequen
     durable_seq = writer.sync()                            # fdatasync unless os or none
     store_release(cursors, DURABLE, durable_seq)           # publish may release outcomes
     writer.maintain()                                      # meta file each 200 ms, next segment
+    ...  writer.space_state                                # a full disk: take in no more, see journal.spare
     ...                                                    # call maintain() now and then when idle, too
     writer.close()                                         # at a clean stop
 
@@ -60,10 +63,13 @@ if TYPE_CHECKING:
         JournalLocked,
         JournalMissing,
     )
+    from journal.file_log import FileLog
     from journal.reader import JournalReader
+    from journal.tail import JournalTail
     from journal.writer import JournalWriter
 
 __all__ = [
+    "FileLog",
     "JournalCorrupt",
     "JournalError",
     "JournalFull",
@@ -72,10 +78,16 @@ __all__ = [
     "JournalLocked",
     "JournalMissing",
     "JournalReader",
+    "JournalTail",
     "JournalWriter",
 ]
 
-_HOMES = {"JournalReader": "journal.reader", "JournalWriter": "journal.writer"}
+_HOMES = {
+    "FileLog": "journal.file_log",
+    "JournalReader": "journal.reader",
+    "JournalTail": "journal.tail",
+    "JournalWriter": "journal.writer",
+}
 
 
 def __getattr__(name: str) -> Any:

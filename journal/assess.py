@@ -5,19 +5,33 @@ Reads only. Beside a live writer the last block may be seen half written, which 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from journal.errors import JournalCorrupt, JournalError, JournalLayout, JournalMissing
+from journal.manifest import MANIFEST_NAME, Manifest, read_manifest
 from journal.meta import META_NAME, Meta, read_meta
 from journal.recovery import Decision, Found, Row, decide
 from journal.scan import SegmentScan, scan_segment
-from journal.segment import RecordLayout, SegmentHeader, list_segments, read_header
+from journal.segment import SEGMENT_HEADER_BYTES, RecordLayout, SegmentHeader, list_segments, read_header
 
-__all__ = ["Assessment", "assess"]
+__all__ = ["Assessment", "ScanTask", "Scanner", "assess", "scan_one"]
 
 _Headers = list[tuple[Path, SegmentHeader]]
+
+
+class ScanTask(NamedTuple):
+    """One segment whose blocks are to be checked."""
+
+    path: Path
+    header: SegmentHeader
+    mark_seq: int | None
+    decode: bool
+
+
+Scanner = Callable[[list[ScanTask]], list[SegmentScan]]
 
 
 class Assessment(NamedTuple):
@@ -25,6 +39,8 @@ class Assessment(NamedTuple):
 
     directory: Path
     meta: Meta | None
+    manifest: Manifest | None
+    first_seq: int  # the oldest sequence that ought to be there
     scans: list[SegmentScan]
     problems: list[JournalError]  # in order of sequence
     found: Found
@@ -59,19 +75,26 @@ def assess(
     scan_all: bool = True,
     decode: bool = False,
     accept_loss: bool = False,
+    archive: bool = False,
+    scanner: Scanner | None = None,
 ) -> Assessment:
     """Look at all segments and the meta file of a journal, changing nothing.
 
     Without ``scan_all`` only the last segment's blocks are checked, for callers that have just read the rest.
     With ``accept_loss`` what is lost or damaged behind the valid blocks of the last segment counts as torn.
+    An ``archive`` holds sealed segments only, and has no meta file. ``scanner`` checks segments, in processes say.
     """
     meta = read_meta(directory)
-    headers, damaged = _read_headers(directory, layout)
-    gaps = _gaps(directory, headers, meta) if not damaged else []
+    manifest, unread = _read_manifest(directory)
+    first_seq = max(meta.first_seq if meta else 0, manifest.kept_seq if manifest else 0)
+    headers, damaged = _read_headers(directory, layout, manifest.kept_seq if manifest else 0)
+    gaps = _gaps(directory, headers, meta, first_seq, unread) if not damaged else []
+    if headers and manifest and manifest.entries and not archive and not damaged:
+        gaps += _unsealed(directory, headers[-1], manifest)
     looked_at = headers if scan_all else headers[-1:]
-    scans = [
-        scan_segment(path, header, meta.durable_seq if meta else None, decode) for path, header in looked_at
-    ]
+    mark_seq = meta.durable_seq if meta else None
+    tasks = [ScanTask(path, header, mark_seq, decode) for path, header in looked_at]
+    scans = scanner(tasks) if scanner else [scan_one(task) for task in tasks]
     breaks = _breaks(scans)
     last = scans[-1] if scans else None
     witness = _contradicted(last) if last and not accept_loss else None
@@ -88,16 +111,41 @@ def assess(
         lost=lost is not None,
         torn=last is not None and last.problem is not None,
     )
-    problems: list[JournalError] = [no_meta] if found.segments and meta is None else []
+    problems: list[JournalError] = [no_meta] if found.segments and meta is None and not archive else []
     problems += [*damaged, *gaps, *breaks, *(problem for problem in (witness, lost) if problem)]
-    return Assessment(directory, meta, scans, problems, found, decide(found))
+    return Assessment(directory, meta, manifest, first_seq, scans, problems, found, decide(found))
 
 
-def _read_headers(directory: Path, layout: RecordLayout | None) -> tuple[_Headers, list[JournalError]]:
-    """Read the headers of all segments; return the good ones, and what is wrong with the others."""
+def scan_one(task: ScanTask) -> SegmentScan:
+    """Check the blocks of one segment; one that cannot be read at all holds none."""
+    try:
+        return scan_segment(*task)
+    except JournalCorrupt as problem:  # a compressed one that does not unpack
+        header = task.header
+        return SegmentScan(
+            path=task.path, header=header, end_offset=SEGMENT_HEADER_BYTES, next_seq=header.first_seq,
+            link=header.link, epoch=header.epoch, block_count=0, file_bytes=0, mark_offset=-1, tail_bytes=0,
+            witness_offset=-1, problem=problem, undecodable=True,
+        )  # fmt: skip
+
+
+def _read_manifest(directory: Path) -> tuple[Manifest | None, str]:
+    """Return the manifest, and what is wrong with it; then it says nothing of what is kept."""
+    try:
+        return read_manifest(directory), ""
+    except (JournalCorrupt, JournalLayout) as problem:
+        return None, f" ({problem})"
+
+
+def _read_headers(
+    directory: Path, layout: RecordLayout | None, kept_seq: int
+) -> tuple[_Headers, list[JournalError]]:
+    """Read the headers of segments that were not pruned; return the good ones, and what is wrong with the others."""
     headers: _Headers = []
     damaged: list[JournalError] = []
     for first_seq, path in list_segments(directory):
+        if first_seq < kept_seq:
+            continue
         try:
             header = read_header(path, first_seq)
             if layout is not None and header.layout != layout:
@@ -108,12 +156,14 @@ def _read_headers(directory: Path, layout: RecordLayout | None) -> tuple[_Header
     return headers, damaged
 
 
-def _gaps(directory: Path, headers: _Headers, meta: Meta | None) -> list[JournalError]:
+def _gaps(
+    directory: Path, headers: _Headers, meta: Meta | None, kept_seq: int, unread: str
+) -> list[JournalError]:
     """Find segments that ought to be there, by their ids and by what the meta file knows."""
     gaps = []
-    if headers and meta and headers[0][1].first_seq > meta.first_seq:
+    if headers and headers[0][1].first_seq > kept_seq > 0:
         gaps.append(
-            f"expected a segment that begins with sequence {meta.first_seq}, was {headers[0][0].name}"
+            f"expected a segment that begins with sequence {kept_seq}, was {headers[0][0].name}{unread}"
         )
     for (_, header), (path, after) in pairwise(headers):
         if after.segment_id != header.segment_id + 1:
@@ -123,6 +173,15 @@ def _gaps(directory: Path, headers: _Headers, meta: Meta | None) -> list[Journal
     if headers and meta and meta.segment_id > headers[-1][1].segment_id:
         gaps.append(f"expected segment {meta.segment_id} after {headers[-1][0].name}, was none")
     return [JournalMissing(f"{directory}: {gap}") for gap in gaps]
+
+
+def _unsealed(directory: Path, last: tuple[Path, SegmentHeader], manifest: Manifest) -> list[JournalError]:
+    """Find that the last segment is one that had been sealed: then one that came after it is gone."""
+    sealed_id = manifest.entries[-1].segment_id
+    if last[1].segment_id > sealed_id:
+        return []
+    gone = f"expected segment {sealed_id + 1}, for {MANIFEST_NAME} knows segment {sealed_id} as sealed"
+    return [JournalMissing(f"{directory}: {gone}, was {last[0].name} at the end")]
 
 
 def _breaks(scans: list[SegmentScan]) -> list[JournalError]:

@@ -16,7 +16,17 @@ import random
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OPERATIONS", "Disk", "FaultyDisk", "ForgetfulDisk", "write_all"]
+from journal.errors import io_errors
+
+__all__ = [
+    "OPERATIONS",
+    "TEMPORARY_SUFFIX",
+    "Disk",
+    "FaultyDisk",
+    "ForgetfulDisk",
+    "replace_file",
+    "write_all",
+]
 
 OPERATIONS = (
     "open",
@@ -29,6 +39,7 @@ OPERATIONS = (
     "ftruncate",
     "unlink",
 )
+TEMPORARY_SUFFIX = ".tmp"
 SHORT = -1
 TORN = -2
 SECTOR_BYTES = 512
@@ -88,22 +99,42 @@ def write_all(disk: Disk, fd: int, data: Any, offset: int) -> None:
         rest, offset = rest[size:], offset + size
 
 
+def replace_file(disk: Disk, path: Path, data: bytes) -> None:
+    """Give a file a new content, durably: after a crash at any moment it has the old one or the new one."""
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    with io_errors("open", temporary):
+        fd = disk.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        with io_errors("pwrite", temporary):
+            write_all(disk, fd, data, 0)
+        with io_errors("fsync", temporary):
+            disk.fsync(fd)
+    finally:
+        os.close(fd)
+    with io_errors("rename", path):
+        disk.rename(temporary, path)
+    with io_errors("fsync", path.parent):
+        disk.fsync_dir(path.parent)
+
+
 class FaultyDisk(Disk):
-    """Make the ``nth`` call (from 1) of ``operation`` fail with an errno; all others succeed.
+    """Make the ``nth`` call (from 1) of ``operation`` fail with an errno, or all from there on; others succeed.
 
     For ``pwrite``, SHORT writes half and says so, TORN writes half and then fails with EIO.
     """
 
-    def __init__(self, operation: str, nth: int, fault: int = errno.EIO) -> None:
+    def __init__(self, operation: str, nth: int, fault: int = errno.EIO, persistent: bool = False) -> None:
         assert operation in OPERATIONS, operation
-        self.operation, self.nth, self.fault = operation, nth, fault
+        self.operation, self.nth, self.fault, self.persistent = operation, nth, fault, persistent
         self.calls = dict.fromkeys(OPERATIONS, 0)
         self.fired = False
 
     def _count(self, operation: str) -> bool:
         """Count a call; raise if it is to fail, and tell whether it is to be short."""
         self.calls[operation] += 1
-        if operation != self.operation or self.calls[operation] != self.nth:
+        if operation != self.operation or self.calls[operation] < self.nth:
+            return False
+        if self.calls[operation] > self.nth and not self.persistent:
             return False
         self.fired = True
         if self.fault in (SHORT, TORN):
@@ -172,11 +203,13 @@ class ForgetfulDisk(Disk):
 
     def pwrite(self, fd: int, data: Any, offset: int) -> int:
         """Write, and remember what was there before, sector by sector."""
-        images = self.unsynced.setdefault(self._path(fd), [])
+        path = self._path(fd)
+        images = self.unsynced.setdefault(path, [])
         stop = offset + len(data)
-        for start in range(offset - offset % SECTOR_BYTES, stop, SECTOR_BYTES):
-            before = os.pread(fd, SECTOR_BYTES, start)
-            images.append((start, before.ljust(SECTOR_BYTES, b"\0")))
+        with open(path, "rb") as file:  # the descriptor may be for writing only
+            for start in range(offset - offset % SECTOR_BYTES, stop, SECTOR_BYTES):
+                before = os.pread(file.fileno(), SECTOR_BYTES, start)
+                images.append((start, before.ljust(SECTOR_BYTES, b"\0")))
         return super().pwrite(fd, data, offset)
 
     def fdatasync(self, fd: int) -> None:

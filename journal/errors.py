@@ -6,7 +6,7 @@
     ├── JournalCorrupt          bytes are not what was written, or durable records are gone
     ├── JournalMissing          a segment, or a sequence that was asked for, is not there
     ├── JournalLayout           written by another format version or for other records
-    ├── JournalLocked           another process writes this journal
+    ├── JournalLocked           another process writes this journal, or seals, prunes or archives it
     └── JournalIOError          the operating system refused; carries errno, path and operation
         └── JournalFull         no space left (ENOSPC, EDQUOT)
 
@@ -21,6 +21,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "JournalCorrupt",
@@ -55,10 +56,19 @@ class JournalCorrupt(JournalError):
     ) -> None:
         self.path, self.problem, self.offset, self.seq = str(path), problem, offset, seq
         self.expected, self.was = expected, was
+        self._arguments = (str(path), problem, offset, seq, expected, was)
         place = f", offset {offset}" if offset >= 0 else ""
         place += f", sequence {seq}" if seq >= 0 else ""
         values = f": expected {expected}, was {was}" if expected is not None else ""
         super().__init__(f"{path}{place}: {problem}{values}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it go from one process to another."""
+        return _corrupt, self._arguments
+
+
+def _corrupt(path: str, problem: str, offset: int, seq: int, expected: object, was: object) -> JournalCorrupt:
+    return JournalCorrupt(path, problem, offset=offset, seq=seq, expected=expected, was=was)
 
 
 class JournalMissing(JournalError):
@@ -70,12 +80,12 @@ class JournalLayout(JournalError):
 
 
 class JournalLocked(JournalError):
-    """Another process writes this journal; ``pid`` is 0 where it is not known."""
+    """Another process writes this journal, or keeps it; ``pid`` is 0 where it is not known."""
 
-    def __init__(self, path: str | Path, pid: int) -> None:
+    def __init__(self, path: str | Path, pid: int, wanted: str = "without a writer") -> None:
         self.path, self.pid = str(path), pid
         owner = f"process {pid}" if pid else "another process"
-        super().__init__(f"{path}: expected a journal without a writer, was locked by {owner}")
+        super().__init__(f"{path}: expected a journal {wanted}, was locked by {owner}")
 
 
 class JournalIOError(JournalError):

@@ -28,7 +28,7 @@ from journal.disk import Disk, write_all
 from journal.errors import JournalLocked, io_errors
 from ringbuffer.native import crc32c
 
-__all__ = ["META_NAME", "Meta", "MetaFile", "pack_slot", "parse_slot", "read_meta"]
+__all__ = ["META_NAME", "Meta", "MetaFile", "count_slots", "pack_slot", "parse_slot", "read_meta"]
 
 META_NAME: Final = "journal.meta"
 SLOT_BYTES: Final = 512
@@ -80,6 +80,16 @@ def parse_slot(raw: bytes) -> Meta | None:
 def _newest(raw: bytes) -> Meta | None:
     slots = [parse_slot(raw[offset : offset + SLOT_BYTES]) for offset in SLOT_OFFSETS]
     return max((slot for slot in slots if slot), default=None)
+
+
+def count_slots(directory: Path) -> int:
+    """Return how many slots of a journal's meta file are valid; -1 without a file."""
+    path = directory / META_NAME
+    if not path.exists():
+        return -1
+    with io_errors("read", path):
+        raw = path.read_bytes()
+    return sum(parse_slot(raw[offset : offset + SLOT_BYTES]) is not None for offset in SLOT_OFFSETS)
 
 
 def read_meta(directory: Path) -> Meta | None:

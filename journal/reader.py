@@ -17,11 +17,14 @@ import msgspec
 import numpy as np
 
 from journal.assess import Assessment, assess
-from journal.blockwalk import WALK_END, WALK_FULL
-from journal.errors import JournalCorrupt, JournalError, JournalLayout, JournalMissing
+from journal.blockwalk import EPOCH, SEQ_MAX, WALK_END, WALK_FULL
+from journal.errors import JournalCorrupt, JournalLayout, JournalMissing
+from journal.manifest import is_archive, kept_segments
 from journal.meta import META_NAME, read_meta
+from journal.packing import PACKED_SUFFIX
 from journal.scan import SegmentScan, SegmentWalk, find_witness_behind
-from journal.segment import SEGMENT_HEADER_BYTES, list_segments, read_header, segment_name
+from journal.segment import SEGMENT_HEADER_BYTES, find_segment, list_segments, read_header
+from journal.verify import Finding, verify_journal
 
 __all__ = ["Finding", "JournalInfo", "JournalReader", "SegmentInfo"]
 
@@ -44,7 +47,7 @@ class SegmentInfo(msgspec.Struct, frozen=True):
 class JournalInfo(msgspec.Struct, frozen=True):
     """A journal; facts of the meta file are -1 without one.
 
-    ``state`` is what opening the journal for writing would decide.
+    ``state`` is what opening the journal for writing would decide; ``archive`` for one of sealed segments alone.
     """
 
     directory: str
@@ -67,16 +70,6 @@ class JournalInfo(msgspec.Struct, frozen=True):
     segments: list[SegmentInfo]
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """Something that is not as it was written. ``fatal``: a writer would refuse the journal for it."""
-
-    file: str
-    offset: int
-    seq: int
-    problem: str
-    fatal: bool
-
-
 class JournalReader:
     """Reads the journal in ``directory``; with ``layout_hash`` only one whose records have that layout."""
 
@@ -84,7 +77,7 @@ class JournalReader:
         self.directory = Path(directory)
         if not self.directory.is_dir():
             raise JournalMissing(f"{self.directory}: expected a journal, was no directory")
-        segments = list_segments(self.directory)
+        segments, kept_seq = kept_segments(self.directory)
         if not segments:
             raise JournalMissing(f"{self.directory}: expected a journal, was no segment file")
         self.first_seq, path = segments[0]
@@ -92,9 +85,9 @@ class JournalReader:
         if layout_hash is not None and self.layout.layout_hash != layout_hash:
             raise JournalLayout(f"{path}: expected layout hash {layout_hash}, was {self.layout.layout_hash}")
         meta = read_meta(self.directory)
-        if meta and meta.first_seq < self.first_seq:
+        if meta and max(meta.first_seq, kept_seq) < self.first_seq:
             raise JournalMissing(
-                f"{self.directory}: expected a segment from {meta.first_seq} on, was {path.name}"
+                f"{self.directory}: expected a segment from {max(meta.first_seq, kept_seq)} on, was {path.name}"
             )
         self._walk: SegmentWalk | None = None
         self.seek(self.first_seq)
@@ -105,9 +98,15 @@ class JournalReader:
         assert self._walk is not None, "the reader is closed"
         return self._walk.next_seq
 
+    @property
+    def epoch(self) -> int:
+        """The epoch of the writer of the last block that was reached."""
+        assert self._walk is not None, "the reader is closed"
+        return int(self._walk.walker[EPOCH])
+
     def seek(self, seq: int) -> None:
         """Go to ``seq``, which must be in the journal or the next one to be written."""
-        segments = list_segments(self.directory)
+        segments, _ = kept_segments(self.directory)
         holding = [(first, path) for first, path in segments if first <= seq]
         if not holding:
             first = segments[0][0] if segments else "none"
@@ -122,10 +121,10 @@ class JournalReader:
                     f"{self.directory}: expected a sequence up to {self.next_seq}, was {seq}"
                 )
 
-    def read(self, out: Any, limit: int | None = None) -> int:
+    def read(self, out: Any, limit: int | None = None, *, last_seq: int = SEQ_MAX - 1) -> int:
         """Fill rows of ``out`` (int64, W words each) with the next records; return how many there were.
 
-        0 is the end, for now. Words that are not journaled are 0.
+        0 is the end, for now. Words that are not journaled are 0. No block that reaches beyond ``last_seq`` is read.
         """
         if out.dtype != np.int64 or out.ndim != 2 or out.shape[1] != self.layout.record_words:
             raise ValueError(
@@ -135,7 +134,7 @@ class JournalReader:
         row = 0
         while row < stop:
             assert self._walk is not None, "the reader is closed"
-            row = self._walk.walk(out, row, stop)
+            row = self._walk.walk(out, row, stop, last_seq)
             if self._walk.status == WALK_FULL:
                 break
             if self._enter_next():
@@ -157,8 +156,10 @@ class JournalReader:
         """Go on with the segment that begins where this one ends, if there is one."""
         walk = self._walk
         assert walk is not None
-        path = self.directory / segment_name(walk.expected_seq)
-        if path == walk.path or walk.next_seq != walk.expected_seq or not path.exists():
+        if walk.next_seq != walk.expected_seq or walk.expected_seq == walk.header.first_seq:
+            return False
+        path = find_segment(self.directory, walk.expected_seq)
+        if path is None:
             return False
         link, before = walk.link, walk.path
         header = read_header(path, walk.expected_seq)
@@ -199,7 +200,7 @@ class JournalReader:
 
     def info(self) -> JournalInfo:
         """Check all blocks and return what the files hold; damage is reported in ``state``, not raised."""
-        found = assess(self.directory)
+        found = assess(self.directory, archive=is_archive(self.directory))
         meta = found.meta
         segments = [_segment_info(scan) for scan in found.scans]
         record_count = sum(segment.record_count for segment in segments)
@@ -228,17 +229,8 @@ class JournalReader:
         )
 
     def verify(self) -> list[Finding]:
-        """Check and decode all blocks, the chain, the gaps and the meta file; return what is wrong, in order.
-
-        Beside a live writer a block that is just being written shows as a finding that is not fatal.
-        """
-        found = assess(self.directory, self.layout, decode=True)
-        findings = [_finding(error, self.directory, fatal=True) for error in found.problems]
-        known = {(finding.file, finding.offset) for finding in findings}
-        for scan in found.scans:
-            if scan.problem and (str(scan.path), scan.problem.offset) not in known:
-                findings.append(_finding(scan.problem, scan.path, fatal=scan.undecodable))
-        return sorted(findings, key=lambda finding: (finding.seq, finding.file, finding.offset))
+        """Return what :func:`journal.verify.verify_journal` finds wrong, in order."""
+        return verify_journal(self.directory, self.layout).findings
 
     def close(self) -> None:
         """Close the file that is being read."""
@@ -256,7 +248,14 @@ class JournalReader:
 
 
 def _state(found: Assessment) -> str:
+    if is_archive(found.directory):
+        return str(found.problems[0]) if found.problems else "archive"
     return str(found.error()) if found.decision.refuses else found.decision.value
+
+
+def _size(scan: SegmentScan) -> int:
+    """Return the size of the file, which of a compressed segment is not that of its content."""
+    return scan.path.stat().st_size if scan.path.suffix == PACKED_SUFFIX else scan.file_bytes
 
 
 def _segment_info(scan: SegmentScan) -> SegmentInfo:
@@ -268,13 +267,7 @@ def _segment_info(scan: SegmentScan) -> SegmentInfo:
         record_count=scan.record_count,
         block_count=scan.block_count,
         used_bytes=scan.end_offset,
-        file_bytes=scan.file_bytes,
+        file_bytes=_size(scan),
         epoch=scan.epoch,
         state=scan.problem.problem if scan.problem else "ok",
     )
-
-
-def _finding(error: JournalError, path: Path, *, fatal: bool) -> Finding:
-    if isinstance(error, JournalCorrupt):
-        return Finding(error.path, error.offset, error.seq, str(error), fatal)
-    return Finding(str(path), -1, -1, str(error), fatal)

@@ -17,7 +17,7 @@ import numpy as np
 from journal import blocks, blockwalk, compact
 from journal.blockwalk import BAD_CUT, PROBLEMS, STATUS, WALK_END, WALK_FULL, WALK_MORE
 from journal.errors import JournalCorrupt, io_errors
-from journal.segment import SEGMENT_HEADER_BYTES, SegmentHeader
+from journal.segment import SEGMENT_HEADER_BYTES, SegmentHeader, open_segment
 
 __all__ = ["NO_ROWS", "SegmentScan", "SegmentWalk", "find_witness_behind", "scan_segment"]
 
@@ -32,8 +32,7 @@ class SegmentWalk:
 
     def __init__(self, path: Path, header: SegmentHeader, *, mark_seq: int | None = None) -> None:
         self.path, self.header = path, header
-        with io_errors("open", path):
-            self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.fd = open_segment(path)
         mark = {} if mark_seq is None else {"mark_seq": mark_seq}
         self.walker = blockwalk.new_walker(
             header.segment_id, header.first_seq, header.link, header.epoch, header.segment_bytes,
@@ -44,6 +43,9 @@ class SegmentWalk:
         self._resize(WINDOW_BYTES)
         self._base = SEGMENT_HEADER_BYTES
         self._filled = 0
+        self._vouched_seq = (
+            blockwalk.SEQ_MAX - 1
+        )  # the last sequence that was asked for when the window was read
 
     def _resize(self, size: int) -> None:
         self._data = np.zeros(((size + 7) & ~7) + self._slack, dtype=np.uint8)
@@ -93,27 +95,39 @@ class SegmentWalk:
         self.walker[STATUS] = BAD_CUT if cut else WALK_END
         return False
 
-    def walk(self, out: Any, row: int, stop: int) -> int:
-        """Decode into ``out`` from ``row`` to ``stop``, only check if ``stop`` is -1; return the next row."""
+    def walk(self, out: Any, row: int, stop: int, last_seq: int = blockwalk.SEQ_MAX - 1) -> int:
+        """Decode into ``out`` from ``row`` to ``stop``, only check if ``stop`` is -1; return the next row.
+
+        Goes no further than the block that ends with ``last_seq``: what lies behind it may be replaced, so it is not
+        believed, and bytes of it that are in the window already are read anew once more is asked for.
+        """
         if self.undecodable:
             return row
         if self.status != WALK_FULL:
-            self._filled = 0  # what lies there may have changed
-            self._base = self.position
+            self._forget(last_seq)  # what lies there may have changed
         while True:
+            self.walker[blockwalk.TARGET_SEQ] = min(last_seq, self._vouched_seq) + 1
             row = int(
                 blockwalk.walk_blocks(
                     self._data, self._spans, self._base, self._filled, self.walker, out, row, stop, self.codec
                 )
             )
-            if self.status != WALK_MORE or not self._load(int(self.walker[blockwalk.NEEDED])):
+            if self.status == WALK_MORE:
+                if not self._load(int(self.walker[blockwalk.NEEDED])):
+                    return row
+                self._vouched_seq = last_seq
+            elif self.status == WALK_FULL and (row < stop or stop < 0) and self._vouched_seq < last_seq:
+                self._forget(last_seq)
+            else:
                 return row
+
+    def _forget(self, last_seq: int) -> None:
+        """Read the window anew before anything more is believed; only between two blocks."""
+        self._filled, self._base, self._vouched_seq = 0, self.position, last_seq
 
     def skip_to(self, seq: int) -> None:
         """Go to the block that holds ``seq``, or to the end if it is not there yet."""
-        self.walker[blockwalk.TARGET_SEQ] = seq
-        self.walk(NO_ROWS, 0, CHECK_ONLY)
-        self.walker[blockwalk.TARGET_SEQ] = blockwalk.SEQ_MAX
+        self.walk(NO_ROWS, 0, CHECK_ONLY, seq - 1)
 
     def grows(self) -> bool:
         """Look again where the walk stopped; tell whether a block has become valid there."""

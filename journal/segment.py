@@ -26,6 +26,7 @@ import numpy as np
 from journal.blocks import FORMAT_VERSION
 from journal.disk import Disk, write_all
 from journal.errors import JournalCorrupt, JournalLayout, io_errors
+from journal.packing import PACKED_SUFFIX, unpack_head, unpack_segment
 from ringbuffer.native import crc32c
 
 __all__ = [
@@ -36,10 +37,13 @@ __all__ = [
     "SPARE_NAME",
     "RecordLayout",
     "SegmentHeader",
+    "find_segment",
     "list_segments",
     "make_spare",
     "name_spare",
+    "open_segment",
     "pack_header",
+    "packed_path",
     "parse_header",
     "read_header",
     "segment_name",
@@ -54,7 +58,7 @@ MAGIC: Final = b"RMJOURNL"
 
 _FIXED = struct.Struct("<8sHHI")
 _FIELDS = struct.Struct("<qIIqqqqI")
-_NAME = re.compile(r"journal-(\d{20})\.rmj")
+_NAME = re.compile(r"journal-(\d{20})\.rmj(\.zst)?")
 
 
 class RecordLayout(NamedTuple):
@@ -81,12 +85,42 @@ def segment_name(first_seq: int) -> str:
     return f"journal-{first_seq:020d}.rmj"
 
 
+def packed_path(path: Path) -> Path:
+    """Return the name of a segment file when it is compressed."""
+    return path.with_name(path.name + PACKED_SUFFIX)
+
+
 def list_segments(directory: Path) -> list[tuple[int, Path]]:
-    """Return first sequence and path of each segment, in order of sequence."""
+    """Return first sequence and path of each segment, in order of sequence; of two files the plain one."""
     with io_errors("listdir", directory):
-        names = os.listdir(directory)
+        names = sorted(os.listdir(directory), reverse=True)
     matches = [match for match in map(_NAME.fullmatch, names) if match]
-    return sorted((int(match[1]), directory / match[0]) for match in matches)
+    return sorted({int(match[1]): directory / match[0] for match in matches}.items())
+
+
+def find_segment(directory: Path, first_seq: int) -> Path | None:
+    """Return the file of the segment that begins with ``first_seq``, None if there is none."""
+    path = directory / segment_name(first_seq)
+    for found in (path, packed_path(path)):
+        if found.exists():
+            return found
+    return None
+
+
+def open_segment(path: Path) -> int:
+    """Return a descriptor for reading a segment's content; a compressed one is unpacked into memory.
+
+    A plain file that is not there any more may just have been compressed.
+    """
+    with io_errors("open", path):
+        if path.suffix != PACKED_SUFFIX:
+            try:
+                return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                path = packed_path(path)
+                if not path.exists():
+                    raise
+    return unpack_segment(path)
 
 
 def _crc(raw: bytes | bytearray) -> int:
@@ -140,10 +174,17 @@ def parse_header(raw: bytes, path: Path, first_seq: int) -> SegmentHeader:
 
 
 def read_header(path: Path, first_seq: int) -> SegmentHeader:
-    """Read, check and decode the header of a segment file."""
-    with io_errors("read", path), open(path, "rb") as file:
-        raw = file.read(SEGMENT_HEADER_BYTES)
-    return parse_header(raw, path, first_seq)
+    """Read, check and decode the header of a segment file, plain or compressed."""
+    with io_errors("read", path):
+        if path.suffix != PACKED_SUFFIX:
+            try:
+                with open(path, "rb") as file:
+                    return parse_header(file.read(SEGMENT_HEADER_BYTES), path, first_seq)
+            except FileNotFoundError:
+                if not packed_path(path).exists():
+                    raise
+                path = packed_path(path)
+    return parse_header(unpack_head(path, SEGMENT_HEADER_BYTES), path, first_seq)
 
 
 def make_spare(disk: Disk, directory: Path, segment_bytes: int, durable: bool) -> int:

@@ -13,7 +13,12 @@ durability: ``fsync`` waits for the disk at each sync; ``os`` leaves that to the
 survive the death of the process but not of the machine (files are still synced when a segment begins and at
 close); ``none`` never waits.
 
-Failure modes: any error is final. It is raised once as what it is, the writer refuses all further use,
+A full disk is met when the next segment is reserved. Then :attr:`JournalWriter.space_state` says so, long before a
+write has no room, and space is asked for again each second (:mod:`journal.spare`). An owner reads it after each
+``maintain``: at SPACE_RESERVE it takes nothing more in but what frees resources, until the state is SPACE_OK again. If
+it goes on, the first write that does not fit fails as any other.
+
+Failure modes: any other error is final. It is raised once as what it is, the writer refuses all further use,
 nothing is retried, and what was not acknowledged may or may not be found by the next recovery. A crash at any
 moment leaves a prefix of what was written, at least up to the last sequence that :meth:`sync` returned.
 """
@@ -42,13 +47,11 @@ from journal.segment import (
     SEGMENT_BYTES_MAX,
     SEGMENT_BYTES_MIN,
     SEGMENT_HEADER_BYTES,
-    SPARE_NAME,
     RecordLayout,
     SegmentHeader,
     list_segments,
-    make_spare,
-    name_spare,
 )
+from journal.spare import SPACE_LOW, SPACE_OK, SPACE_RESERVE, SpareSegment
 
 __all__ = ["DURABILITIES", "META_INTERVAL_NS", "Durability", "JournalWriter"]
 
@@ -65,7 +68,8 @@ class JournalWriter:
     ``layout_hash`` is any number that changes with their meaning. ``key_word`` and ``key_mask`` say which
     bits of a record tell which others it resembles; they matter to :meth:`append`, and for the size only.
     ``scan_all=False`` trusts all segments but the last, for callers that have just read them. ``accept_loss``
-    is the operator's word that records which were durable, and are damaged or gone, may be given up.
+    is the operator's word that records which were durable, and are damaged or gone, may be given up. ``reserve_bytes``
+    is how much of a segment is to be left when SPACE_RESERVE begins, a quarter unless given, at most half.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class JournalWriter:
         key_mask: int = 0,
         scan_all: bool = True,
         accept_loss: bool = False,
+        reserve_bytes: int | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         if durability not in DURABILITIES:
@@ -96,7 +101,10 @@ class JournalWriter:
             raise ValueError(
                 f"journal_words: expected 2 to {min(record_words, compact.WORDS_MAX)}, was {journal_words}"
             )
-        self.directory = Path(directory)
+        reserve_bytes = segment_bytes // 4 if reserve_bytes is None else reserve_bytes
+        if not 0 <= reserve_bytes <= segment_bytes // 2:
+            raise ValueError(f"reserve_bytes: expected 0 to {segment_bytes // 2}, was {reserve_bytes}")
+        self.directory, self.reserve_bytes = Path(directory), reserve_bytes
         self.layout = RecordLayout(record_words, journal_words, layout_hash)
         self.durability, self.segment_bytes = durability, segment_bytes
         self.max_block_bytes = segment_bytes - SEGMENT_HEADER_BYTES
@@ -106,7 +114,8 @@ class JournalWriter:
         self._clock = clock
         self._failure: BaseException | None = None
         self._meta: MetaFile | None = None
-        self._fd = self._spare = -1
+        self._fd = -1
+        self._spare = SpareSegment(self._disk, self.directory, segment_bytes, durability != "none")
         self._unsynced = False
         self._sizes = np.zeros(3, dtype=np.int64)
         self._codec = compact.new_codec(journal_words, key_word, key_mask)
@@ -123,7 +132,7 @@ class JournalWriter:
     def _open(self, first_seq: int, scan_all: bool, accept_loss: bool) -> None:
         self._make_directory()
         self._meta = MetaFile(self._disk, self.directory)
-        self._remove_spare()
+        self._spare.remove()
         self._sync_before_reading()
         found = assess(self.directory, self.layout, scan_all=scan_all, accept_loss=accept_loss)
         self.recovered = found.decision
@@ -173,7 +182,7 @@ class JournalWriter:
         scan = found.scans[-1]
         if found.decision is Decision.TRUNCATE:
             self.torn_copy = cut_torn_tail(self._disk, scan)
-        self.first_seq, self.next_seq = found.meta.first_seq, scan.next_seq
+        self.first_seq, self.next_seq = found.first_seq, scan.next_seq
         self.segment_id, self._link = scan.header.segment_id, scan.link
         self.segment_path, self._segment_size = scan.path, scan.header.segment_bytes
         self.offset = scan.end_offset
@@ -232,8 +241,25 @@ class JournalWriter:
             stale = self._meta.last.durable_seq != self.durable_seq
             if stale and self._clock() - self._meta_ns >= META_INTERVAL_NS:
                 self.write_meta()
-            if self._spare < 0 and self.offset > self._segment_size // 2:
-                self._spare = self._make_spare()
+            if self.offset > self._segment_size // 2:
+                self._spare.prepare(self._clock())
+
+    @property
+    def space_state(self) -> int:
+        """Whether there is room for more: one of SPACE_OK, SPACE_LOW and SPACE_RESERVE."""
+        if self._spare.refused is None:
+            return SPACE_OK
+        return SPACE_LOW if self.space_left_bytes > self.reserve_bytes else SPACE_RESERVE
+
+    @property
+    def space_left_bytes(self) -> int:
+        """How many bytes are left in this segment."""
+        return self._segment_size - self.offset
+
+    @property
+    def space_refusals(self) -> int:
+        """How often the disk had no room for the next segment."""
+        return self._spare.refusals
 
     def write_meta(self, clean: bool = False) -> None:
         """Write the durable sequence into the meta file."""
@@ -288,6 +314,12 @@ class JournalWriter:
         self._unsynced = False
         self.durable_seq = self.next_seq - 1
 
+    def roll(self) -> None:
+        """Sync, and go on in a new segment, so that the one before can be sealed; nothing if this one is empty."""
+        with self._latching():
+            if self.offset > SEGMENT_HEADER_BYTES:
+                self._roll()
+
     def _roll(self) -> None:
         """Finish this segment and go on in the next one."""
         self._flush()
@@ -296,32 +328,19 @@ class JournalWriter:
         self.write_meta()
 
     def _begin_segment(self) -> None:
-        if self._spare < 0:
-            self._spare = self._make_spare()
         header = SegmentHeader(
             self.layout, self.segment_id + 1, self.next_seq, self.segment_bytes, self.epoch, self._link
         )
-        durable = self.durability != "none"
-        self.segment_path = name_spare(self._disk, self.directory, self._spare, header, durable)
-        self._fd, self._spare = self._spare, -1
+        self._fd, self.segment_path = self._spare.take(header)
         self.segment_id = header.segment_id
         self._segment_size = self.segment_bytes
         self.offset = SEGMENT_HEADER_BYTES
         self.segments_made += 1
 
-    def _make_spare(self) -> int:
-        return make_spare(self._disk, self.directory, self.segment_bytes, self.durability != "none")
-
     def _close_segment(self) -> None:
         fd, self._fd = self._fd, -1
         with io_errors("close", self.segment_path):
             os.close(fd)
-
-    def _remove_spare(self) -> None:
-        spare = self.directory / SPARE_NAME
-        if spare.exists():
-            with io_errors("unlink", spare):
-                self._disk.unlink(spare)
 
     def _write_meta_twice(self, clean: bool) -> None:
         """Write both slots, so that a damaged one does not bring back an older epoch."""
@@ -355,7 +374,7 @@ class JournalWriter:
                 with self._latching():
                     self._flush()
                     self._write_meta_twice(clean)
-                    self._remove_spare()
+                    self._spare.remove()
             finally:
                 self.abort()
         self.abort()
@@ -364,10 +383,10 @@ class JournalWriter:
         """Release files and lock without writing anything, as a crash would."""
         if self._failure is None:
             self._failure = JournalError("closed")
-        for fd in (self._fd, self._spare):
-            if fd >= 0:
-                os.close(fd)
-        self._fd = self._spare = -1
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self._spare.close()
         if self._meta is not None:
             self._meta.close()
 

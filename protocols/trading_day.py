@@ -17,6 +17,7 @@ __all__ = [
     "DAY_NS",
     "STATES",
     "UNITS_NS",
+    "last_time_ns",
     "next_time_ns",
     "parse_span_ns",
     "parse_time_of_day_ns",
@@ -86,3 +87,8 @@ def next_time_ns(time_of_day_ns: int, now_ns: int) -> int:
     """Return the first time after ``now_ns`` at which it is this time of day."""
     today_ns = now_ns - now_ns % DAY_NS + time_of_day_ns
     return today_ns if today_ns > now_ns else today_ns + DAY_NS
+
+
+def last_time_ns(time_of_day_ns: int, now_ns: int) -> int:
+    """Return the last time, ``now_ns`` or before, at which it was this time of day."""
+    return next_time_ns(time_of_day_ns, now_ns) - DAY_NS

@@ -102,10 +102,11 @@ def collar_problem(instrument, time_ns, side, price, has_price):  # type: ignore
 @inlined
 def check_collars(instrument, time_ns, side, price, has_price):  # type: ignore[no-untyped-def]
     """Judge a price where a collar is on; of an order that has none, whether there is a reference."""
-    if side == SIDE_BUY:
-        is_beyond = price > instrument.static_high or price > instrument.dynamic_high
-    else:
-        is_beyond = price < instrument.static_low or price < instrument.dynamic_low
+    # sides come at random: a branch on them would be mispredicted
+    is_high = (price > instrument.static_high) | (price > instrument.dynamic_high)
+    is_low = (price < instrument.static_low) | (price < instrument.dynamic_low)
+    is_buy = side == SIDE_BUY
+    is_beyond = (is_high & is_buy) | (is_low & (not is_buy))
     if is_beyond or not has_price or is_stale(instrument, time_ns):
         return np.int64(collar_problem(instrument, time_ns, side, price, has_price))
     return np.int64(REASON_NONE)

@@ -1,8 +1,9 @@
 """The venue's configuration: ``venue.toml`` is read, decoded and checked here, once.
 
-This is the face of several modules: the shapes are in :mod:`stages.config_model` and :mod:`stages.config_trading`,
-what they must satisfy in :mod:`stages.config_checks` and :mod:`stages.config_days`, the venue that serves without a
-file in :mod:`stages.config_defaults`, and here are reading and explaining. None of them imports Numba.
+This is the face of several modules: the shapes are in :mod:`stages.config_model`, :mod:`stages.config_trading` and
+:mod:`stages.config_risk`, what they must satisfy in :mod:`stages.config_checks`, :mod:`stages.config_days` and
+:mod:`stages.config_risk_checks`, the venue that serves without a file in :mod:`stages.config_defaults`, and here are
+reading and explaining. None of them imports Numba.
 
 Failure modes: everything that is wrong with a file, its syntax included, is a :class:`ConfigError`, which
 names file, key, value and what was expected; unknown keys are refused. Only the first is reported.
@@ -30,19 +31,25 @@ from stages.config_model import (
     STAGES,
     WAITS,
     Account,
+    AccountInstrument,
     AutoPlan,
     Capacity,
     ConfigError,
+    Firm,
     Instrument,
     Journal,
     Plan,
     Rings,
+    Risk,
     Schedule,
+    Session,
+    Snapshots,
     TickTable,
     Venue,
     VenueConfig,
     Worker,
 )
+from stages.config_risk import ACCESS, ORDER_TYPES, SHORT_SALES, TIFS
 
 __all__ = [
     "DURABILITIES",
@@ -50,14 +57,19 @@ __all__ = [
     "STAGES",
     "WAITS",
     "Account",
+    "AccountInstrument",
     "AutoPlan",
     "Capacity",
     "ConfigError",
+    "Firm",
     "Instrument",
     "Journal",
     "Plan",
     "Rings",
+    "Risk",
     "Schedule",
+    "Session",
+    "Snapshots",
     "TickTable",
     "Venue",
     "VenueConfig",
@@ -81,6 +93,10 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "initial_state": tuple(STATES),
     "state": tuple(STATES),
     "band_mode": tuple(BAND_MODES),
+    "access": ACCESS,
+    "order_types": ORDER_TYPES,
+    "tifs": TIFS,
+    "short_sales": SHORT_SALES,
 }
 
 _TABLES: Final[dict[str, type[msgspec.Struct]]] = {
@@ -90,8 +106,13 @@ _TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "plan": Plan,
     "plan.workers": Worker,
     "journal": Journal,
+    "snapshots": Snapshots,
     "instrument": Instrument,
     "account": Account,
+    "account.instrument": AccountInstrument,
+    "firm": Firm,
+    "session": Session,
+    "risk": Risk,
     "tick_table": TickTable,
     "schedule": Schedule,
 }

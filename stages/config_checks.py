@@ -18,11 +18,11 @@ import re
 from collections.abc import Collection
 from typing import Final
 
+from protocols.trading_day import parse_span_ns
 from stages.config_days import check_days
 from stages.config_model import (
     AUTO_PLANS,
     DURABILITIES,
-    LIMITS,
     PARTITION_NAMES,
     STAGES,
     WAITS,
@@ -31,9 +31,9 @@ from stages.config_model import (
     Instrument,
     VenueConfig,
     Worker,
-    limit_units,
     money_per_tick_and_lot,
 )
+from stages.config_risk_checks import check_risk
 from stages.config_values import check_text, check_word, e8_of, positive_e8, whole_ticks
 from stages.control import MAX_PARTITIONS, MAX_PORTS
 
@@ -62,6 +62,9 @@ BOUNDS: Final[tuple[tuple[str, int, int, bool], ...]] = (
     ("journal.segment_bytes", 1 << 19, 1 << 30, True),  # a block of stages.journaling is at most half of that
     ("journal.checkpoint_every", 16, 1 << 30, False),  # 1 would be due again because of itself
     ("journal.tick_ms", 0, 3_600_000, False),
+    ("snapshots.every_commands", 0, 1 << 40, False),
+    ("snapshots.every_bytes", 0, 1 << 50, False),
+    ("snapshots.keep", 1, 100, False),
 )
 
 
@@ -73,6 +76,10 @@ def check_config(config: VenueConfig, cores: Collection[int] | None = None) -> N
     check_word("venue.durability", config.venue.durability, DURABILITIES)
     check_word("plan.wait", config.plan.wait, WAITS)
     _check_bounds(config)
+    try:
+        parse_span_ns(config.snapshots.every)
+    except ValueError as error:
+        raise ConfigError("snapshots.every", str(error), config.snapshots.every) from error
     _check_list("instrument", [entry.symbol for entry in config.instruments], config.capacity.max_instruments)
     for index, instrument in enumerate(config.instruments):
         _check_instrument(f"instrument[{index}]", instrument)
@@ -81,6 +88,7 @@ def check_config(config: VenueConfig, cores: Collection[int] | None = None) -> N
     for index, account in enumerate(config.accounts):
         _check_account(f"account[{index}]", account)
     check_days(config)
+    check_risk(config)
     if isinstance(config.plan.workers, str):
         check_word("plan.workers", config.plan.workers, AUTO_PLANS)
     else:
@@ -190,9 +198,3 @@ def _check_partition(key: str, partition: int | None, partitions: int) -> None:
 
 def _check_account(key: str, entry: Account) -> None:
     _check_currency(f"{key}.currency", entry.currency)
-    for name, (_, unit) in LIMITS.items():
-        value = getattr(entry, name)
-        try:
-            limit_units(value, unit)
-        except ValueError as error:
-            raise ConfigError(f"{key}.{name}", str(error), value) from error

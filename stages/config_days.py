@@ -1,4 +1,4 @@
-"""What a configuration of trading days must satisfy: bands and spans of instruments, tick tables, schedules, firms.
+"""What a configuration of trading days must satisfy: bands and spans of instruments, tick tables, schedules.
 
 Called by :mod:`stages.config_checks`; it changes nothing. Names must lead somewhere, both ways: a schedule of a group
 that no instrument belongs to is a mistake.
@@ -19,7 +19,6 @@ from stages.config_values import check_text, check_word, whole_ticks
 __all__ = ["check_days"]
 
 MAX_NAME_CHARACTERS: Final = 16
-MAX_FIRM: Final = (1 << 31) - 1
 MAX_STEP_TICKS: Final = 1 << 40  # of TICK_TABLE commands, see docs/trading-states.md
 MAX_FROM_TICKS: Final = 1 << 62
 DISTANCES: Final = ("static_band", "dynamic_band", "reference_price")
@@ -27,12 +26,9 @@ SPANS: Final = ("volatility_auction", "indication_interval")
 
 
 def check_days(config: VenueConfig) -> None:
-    """Raise :class:`ConfigError` for the first thing about states, bands, tables, schedules, firms that is wrong."""
+    """Raise :class:`ConfigError` for the first thing about states, bands, tables, schedules that is wrong."""
     for index, instrument in enumerate(config.instruments):
         _check_instrument(f"instrument[{index}]", instrument, config)
-    for index, account in enumerate(config.accounts):
-        if not 0 <= account.firm <= MAX_FIRM:
-            raise ConfigError(f"account[{index}].firm", f"expected 0 to {MAX_FIRM}", account.firm)
     _check_tables(config)
     _check_schedules(config)
 

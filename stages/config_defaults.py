@@ -61,6 +61,15 @@ segment_bytes = 67108864        # a power of two
 checkpoint_every = 65536        # commands between two digests in the journal
 tick_ms = 100                   # how late an idle venue may expire an order with GTD; 0: with the next command
 
+[risk]
+day_begin = "00:00:00"          # optional: when daily counters begin anew, UTC; without it that is the operator's
+
+[snapshots]                     # so that a start replays the end of the journal only (docs/snapshots.md)
+every_commands = 5000000        # whichever comes first; 0: never for this reason
+every_bytes = 1073741824        # of the journal
+every = "1h"
+keep = 2
+
 # Prices and sizes are decimals in quotes, with at most 8 decimals. The money of one tick of one lot must be a
 # whole number of millionths of the currency. An instrument's id is its place in this file, from 1.
 [[instrument]]
@@ -83,6 +92,18 @@ reference_price = "150.00"      # the static band stands around it until an auct
 band_mode = "halt"              # beyond a band: "reject" what is left of the order, or "halt" for a volatility auction
 volatility_auction = "2min"     # how long that lasts; without it until a command ends it. Units: ms, s, min, h
 indication_interval = "500ms"   # least time between two indications of an auction; without it after each change
+# Risk controls, all optional (docs/risk-controls.md):
+max_order_qty = 50000           # lots in one order, whoever sends it
+max_order_notional = "10000000.00"  # money in one order
+short_sales = "allowed"         # or "restricted": accounts that are not exempt sell what they hold
+static_collar = "10%"           # orders may be priced so far beyond the reference; or a price difference, "15.00"
+dynamic_collar = "5%"           # and so far beyond the last trade; in the same unit
+collar_reference = "150.00"     # of the static collar; given once, and when it is changed here
+collar_age = "10min"            # a last trade that is older rejects; without it any age
+maker_fee = "-0.01%"            # of the money traded, at most 4 decimals; a negative one is a rebate
+taker_fee = "0.05%"
+auction_fee = "0.02%"
+fee_account = "ACC2"            # who gets them: an account of the same currency
 
 [[instrument]]
 symbol = "EURUSD"
@@ -90,7 +111,20 @@ tick_size = "0.00001"
 lot_size = "1000"
 currency = "USD"
 
-# Quantities and positions in lots, since they hold for all instruments; money in units of the currency.
+# A firm: one legal person with accounts. Its limits are of all of them together; each is "unlimited" unless given.
+# A firm that an account names, and that has no table here, is called FIRMn.
+[[firm]]
+id = 1
+name = "ALPHA"                  # up to 16 visible ASCII characters
+currency = "USD"                # that of all its accounts
+credit = "20000000000.00"       # money in open buy orders, beyond what sales have brought in
+gross_notional = "unlimited"    # money a day, traded and in open orders
+order_rate = 2000               # a second, in the long run
+order_burst = 6000              # at once
+warn = { credit = 80, gross_notional = 80 }     # from how many percent on it is warned
+
+# Quantities and positions in lots, since they hold for all instruments; money in units of the currency. The first six
+# limits must be there; "unlimited" is a value, and that of all others unless they are given.
 [[account]]
 name = "ACC1"                   # up to 16 visible ASCII characters
 currency = "USD"                # trades instruments of this currency only
@@ -101,6 +135,33 @@ max_long = 10000000             # position and open buy orders together, in each
 max_short = 10000000
 credit = "10000000000.00"       # money in open buy orders, beyond what sales have brought in
 firm = 1                        # optional, a number: `ringmatch mass-cancel --firm 1`
+prefunded = false               # true: no credit, all is paid before; decided once
+gross_notional = "unlimited"    # money a day, traded and in open orders
+max_loss = "1000000.00"         # money a day; beyond it positions may be made smaller only
+order_to_trade = 500            # messages for each fill
+free_messages = 1000000         # messages a day that need no fill
+duplicate_count = 50            # orders that are the same in all, within
+duplicate_window = "1s"
+execution_count = 10000         # fills until it is stopped, within
+execution_window = "1s"
+order_rate = 1000               # a second, in the long run
+order_burst = 3000              # at once
+cancel_rate = 10000
+cancel_burst = 30000
+warn = { credit = 80, max_long = 90 }   # from how many percent on it is warned
+order_types = ["market", "limit"]   # all unless given: market, limit, stop, stop-limit, trailing-stop, directed
+tifs = ["gtc", "day", "ioc"]    # all unless given: gtc, day, ioc, fok, gtd, at-open, at-close
+groups = ["equities", "-"]      # of instruments, all unless given; "-" are those without a group
+short_exempt = false
+
+[[account.instrument]]          # what ACC1 may do in one instrument
+symbol = "EURUSD"
+access = "permitted"            # or "by-group", "denied", "reducing"
+max_order_qty = 200
+max_order_notional = "1000000.00"
+max_open_orders = 50
+max_long = 2000
+max_short = 2000
 
 [[account]]
 name = "ACC2"
@@ -111,6 +172,10 @@ max_open_orders = 10
 max_long = 1000
 max_short = 0                   # may not sell what it does not hold
 credit = "100000"
+
+[[session]]
+name = "DESK1"                  # up to 20 characters
+accounts = ["ACC1"]             # for which it acts, all unless given
 
 # From a price on, prices are multiples of a tick size; below the first row the tick size of the instrument counts.
 [[tick_table]]

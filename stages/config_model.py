@@ -19,38 +19,59 @@ from typing import Any, Final, Literal, get_args
 
 from msgspec import UNSET, Struct, field
 
-from protocols.codes import E8, MONEY_UNIT_PER_CURRENCY_UNIT, Limit
+from protocols.codes import Limit
 from protocols.directory import AccountEntry, Directory, InstrumentEntry, parse_e8
+from protocols.risk_terms import UNLIMITED, parse_share
 from protocols.trading_day import BAND_MODES, STATES, parse_span_ns
+from stages.config_risk import (
+    AccountInstrument,
+    Amount,
+    Collar,
+    Fees,
+    Firm,
+    OrderTypeWord,
+    Risk,
+    Session,
+    ShortSalesWord,
+    TifWord,
+    collar_widths,
+    limits_of,
+    percents_of,
+    permitted_groups,
+    permitted_tifs,
+    permitted_types,
+)
 from stages.config_trading import Bands, BandWord, Schedule, StateWord, TickTable
 
 __all__ = [
     "AUTO_PLANS",
     "DEFAULT_DATA_DIR",
     "DURABILITIES",
-    "LIMITS",
-    "MAX_LIMIT",
     "PARTITION_NAMES",
     "STAGES",
     "WAITS",
     "Account",
+    "AccountInstrument",
     "Amount",
     "AutoPlan",
     "Capacity",
     "ConfigError",
     "Durability",
+    "Firm",
     "Instrument",
     "Journal",
     "Plan",
     "Rings",
+    "Risk",
     "Schedule",
+    "Session",
+    "Snapshots",
     "StageName",
     "TickTable",
     "Venue",
     "VenueConfig",
     "Wait",
     "Worker",
-    "limit_units",
     "money_per_tick_and_lot",
 ]
 
@@ -68,7 +89,6 @@ PartitionName = Literal[
     "matching-7",
     "matching-8",
 ]
-Amount = int | str
 
 DURABILITIES: Final[tuple[str, ...]] = get_args(Durability)
 WAITS: Final[tuple[str, ...]] = get_args(Wait)
@@ -79,7 +99,6 @@ PARTITION_NAMES: Final[tuple[str, ...]] = get_args(PartitionName)
 DEFAULT_DATA_DIR: Final = "ringmatch-data"
 SLOT_BYTES: Final = 128
 MAX_VALUE_SHOWN: Final = 80
-MAX_LIMIT: Final = 1 << 60  # of LIMIT commands, see docs/rules.md
 E16_PER_MILLIONTH: Final = 10**10  # ticks and lots are in 1e-8, so their product is in 1e-16
 
 
@@ -101,30 +120,6 @@ class ConfigError(ValueError):
             shown = f"{shown[:MAX_VALUE_SHOWN]}..."
         was = "" if self.value is UNSET else f", was {shown}"
         return f"{place}: {self.problem}{was}" if place else f"{self.problem}{was}"
-
-
-# Limits of an account: its key, its code, and how many units of the LIMIT command one unit of the file is.
-LIMITS: Final[dict[str, tuple[Limit, int]]] = {
-    "max_order_qty": (Limit.MAX_ORDER_QTY, 1),
-    "max_order_notional": (Limit.MAX_ORDER_NOTIONAL, MONEY_UNIT_PER_CURRENCY_UNIT),
-    "max_open_orders": (Limit.MAX_OPEN_ORDERS, 1),
-    "max_long": (Limit.MAX_LONG, 1),
-    "max_short": (Limit.MAX_SHORT, 1),
-    "credit": (Limit.CREDIT, MONEY_UNIT_PER_CURRENCY_UNIT),
-}
-
-
-def limit_units(value: Amount, unit: int) -> int:
-    """Return a limit in the units of the LIMIT command: ``unit`` of them are one unit of the file."""
-    highest = MAX_LIMIT // unit
-    what = "an amount of at most 6 decimals" if unit > 1 else "a whole number"
-    try:
-        units, remainder = divmod(parse_e8(str(value)) * unit, E8)
-    except ValueError:
-        units, remainder = 0, 1
-    if remainder or not 0 <= units <= MAX_LIMIT:
-        raise ValueError(f"expected {what} from 0 to {highest}")
-    return units
 
 
 def money_per_tick_and_lot(tick_e8: int, lot_e8: int) -> tuple[int, int]:
@@ -198,6 +193,20 @@ class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tick_ms: int = 100
 
 
+class Snapshots(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[snapshots]``: after how many commands, bytes of journal, or how long, a snapshot is taken; 0 for never."""
+
+    every_commands: int = 5_000_000
+    every_bytes: int = 1 << 30
+    every: str = "1h"
+    keep: int = 2
+
+    @property
+    def every_s(self) -> float:
+        """Return after how many seconds a snapshot is taken if anything is new; 0 for never."""
+        return parse_span_ns(self.every) / 1e9
+
+
 class Instrument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One ``[[instrument]]``."""
 
@@ -218,6 +227,17 @@ class Instrument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     volatility_auction: str | None = None
     indication_interval: str | None = None
     partition: int | None = None
+    max_order_qty: Amount | None = None
+    max_order_notional: Amount | None = None
+    short_sales: ShortSalesWord = "allowed"
+    static_collar: Amount | None = None
+    dynamic_collar: Amount | None = None
+    collar_reference: Amount | None = None
+    collar_age: str | None = None
+    maker_fee: str | None = None
+    taker_fee: str | None = None
+    auction_fee: str | None = None
+    fee_account: str = ""
 
     @property
     def tick_e8(self) -> int:
@@ -263,12 +283,36 @@ class Instrument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Return the state in which it begins."""
         return int(STATES[self.initial_state])
 
+    @property
+    def limits(self) -> tuple[tuple[Limit, int], ...]:
+        """Return its limits with their values as a LIMIT command carries them."""
+        return limits_of(self, "instrument")
+
+    @property
+    def collar(self) -> Collar:
+        """Return unit and widths of the static and the dynamic collar, and how old a reference may be."""
+        widths = collar_widths(self.static_collar, self.dynamic_collar, self.tick_e8)
+        return Collar(*widths, parse_span_ns(self.collar_age or "0s"))
+
+    @property
+    def collar_reference_ticks(self) -> int:
+        """Return what the collars stand around at first; 0 for nothing."""
+        return self._ticks(self.collar_reference)
+
+    @property
+    def fees(self) -> Fees:
+        """Return the fee rates, and who gets them."""
+        maker, taker, auction = (
+            parse_share(rate or "0%") for rate in (self.maker_fee, self.taker_fee, self.auction_fee)
+        )
+        return Fees(maker, taker, auction, self.fee_account if maker or taker or auction else "")
+
     def _ticks(self, amount: Amount | None) -> int:
         return 0 if amount is None else parse_e8(str(amount)) // self.tick_e8
 
 
 class Account(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One ``[[account]]``: quantities and positions in lots, notional and credit in currency units."""
+    """One ``[[account]]``: quantities and positions in lots, money in currency units."""
 
     name: str
     currency: str
@@ -279,11 +323,40 @@ class Account(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_short: Amount
     credit: Amount
     firm: int = 0
+    prefunded: bool = False
+    gross_notional: Amount = UNLIMITED
+    max_loss: Amount = UNLIMITED
+    order_to_trade: Amount = UNLIMITED
+    free_messages: Amount = UNLIMITED
+    duplicate_count: Amount = UNLIMITED
+    duplicate_window: Amount = UNLIMITED
+    execution_count: Amount = UNLIMITED
+    execution_window: Amount = UNLIMITED
+    order_rate: Amount = UNLIMITED
+    order_burst: Amount = UNLIMITED
+    cancel_rate: Amount = UNLIMITED
+    cancel_burst: Amount = UNLIMITED
+    warn: dict[str, int] = {}
+    order_types: tuple[OrderTypeWord, ...] | None = None
+    tifs: tuple[TifWord, ...] | None = None
+    groups: tuple[str, ...] | None = None
+    short_exempt: bool = False
+    instruments: tuple[AccountInstrument, ...] = field(name="instrument", default=())
 
     @property
     def limits(self) -> tuple[tuple[Limit, int], ...]:
-        """Return each limit with its value as a LIMIT command carries it: lots, counts, millionths."""
-        return tuple((limit, limit_units(getattr(self, key), unit)) for key, (limit, unit) in LIMITS.items())
+        """Return each limit with its value as a LIMIT command carries it: lots, counts, millionths, nanoseconds."""
+        return limits_of(self, "account")
+
+    @property
+    def percents(self) -> tuple[tuple[Limit, int], ...]:
+        """Return from how many percent of its limits on it is warned, 0 for never."""
+        return percents_of(self, "account")
+
+    def permits(self, groups: dict[str, int]) -> tuple[int, int, int]:
+        """Return permitted order types, times in force and groups, as bits."""
+        types, tifs = permitted_types(self.order_types), permitted_tifs(self.tifs)
+        return types, tifs, permitted_groups(self.groups, groups)
 
 
 class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -294,16 +367,30 @@ class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     capacity: Capacity = field(default_factory=Capacity)
     plan: Plan = field(default_factory=Plan)
     journal: Journal = field(default_factory=Journal)
+    snapshots: Snapshots = field(default_factory=Snapshots)
     instruments: tuple[Instrument, ...] = field(name="instrument")
     accounts: tuple[Account, ...] = field(name="account")
     tick_tables: tuple[TickTable, ...] = field(name="tick_table", default=())
     schedules: tuple[Schedule, ...] = field(name="schedule", default=())
+    risk: Risk = field(default_factory=Risk)
+    firms: tuple[Firm, ...] = field(name="firm", default=())
+    sessions: tuple[Session, ...] = field(name="session", default=())
 
     @property
     def groups(self) -> dict[str, int]:
         """Return the numbers of groups, by their first mention among instruments; no group is 0."""
         names = dict.fromkeys(entry.group for entry in self.instruments if entry.group)
         return {"": 0} | {name: number for number, name in enumerate(names, 1)}
+
+    @property
+    def all_firms(self) -> tuple[Firm, ...]:
+        """Return the firms of the file, and those that accounts name beside them: FIRMn, unlimited."""
+        known = {firm.id for firm in self.firms}
+        named = {entry.firm: entry.currency for entry in reversed(self.accounts)}
+        others = [
+            Firm(id=n, name=f"FIRM{n}", currency=named[n]) for n in sorted(named) if n not in {0, *known}
+        ]
+        return (*self.firms, *others)
 
     @property
     def table_numbers(self) -> dict[str, int]:

@@ -55,6 +55,9 @@ CW_SUPERVISOR_PID: Final = 6
 CW_SUPERVISOR_START: Final = 7
 CW_STARTED_NS: Final = 8
 CW_STATE: Final = 16
+CW_SNAPSHOT_SEQ: Final = 17  # of the newest snapshot that the supervisor knows of
+CW_SNAPSHOTS: Final = 18  # how many were taken, and how many could not be
+CW_SNAPSHOTS_FAILED: Final = 19
 CW_STOP: Final = 32
 CW_DIGEST_SEQ: Final = (
     33  # the owners of risk and books are asked for their digests at this sequence; 0: not asked

@@ -38,11 +38,13 @@ from stages.state import (
     records,
 )
 from stages.state_words import (
+    MW_CURSOR,
     MW_DIGEST,
     MW_DIVERGED_SEQ,
+    RW_OUT_CURSOR,
     RW_POSITIONS,
 )
-from stages.topology import CUR_INPUT_MATCHING, CUR_OUTPUT_PUBLISH, CUR_WRITER, cursor_word
+from stages.topology import CUR_INPUT_MATCHING, CUR_INPUT_RISK, CUR_OUTPUT_PUBLISH, CUR_WRITER, cursor_word
 
 __all__ = ["Core", "CoreState"]
 
@@ -147,6 +149,7 @@ class Core:
         lane_slots: int = LANE_SLOTS,
         state: CoreState | None = None,
     ) -> None:
+        """Make a core; ``state`` is one that rests (of a snapshot, say), a new one unless given."""
         self.state = state or CoreState(capacities or Capacities(), input_slots)
         self._in_words = np.zeros(cursor_word(4), dtype=np.int64)
         self._out_words = np.zeros(cursor_word(3), dtype=np.int64)
@@ -157,6 +160,9 @@ class Core:
         self._partitions = connect(self.state.books, self.state.merged, self._out_slot_words, lane_slots)
         self._verdicts = records(np.zeros(input_slots, dtype=VERDICT))
         self._buffer = np.zeros(output_slots, dtype=OUTCOME)
+        self.state.risk.words[RW_OUT_CURSOR] = 0  # as of the output ring, which is new
+        for word in (CUR_WRITER, CUR_INPUT_RISK, CUR_INPUT_MATCHING):
+            self._in_words[word] = self.state.merged.words[MW_CURSOR]
         self._empty = np.zeros((0, 16), dtype=np.int64)
 
     @property

@@ -101,9 +101,9 @@ def _sale_problem(account, instrument, position_lots, open_lots, more_lots):  # 
 
 
 @inlined
-def check_lots(
+def check_lots(  # type: ignore[no-untyped-def]
     s, account_id, account, instrument, row, position_lots, open_lots, side, more_lots, switches, access
-):  # type: ignore[no-untyped-def]
+):
     """Judge ``more_lots`` of a side: reducing only, maximum loss, short sales, worst-case position."""
     must_reduce = switches & SWITCH_REDUCING != 0 or access == ACCESS_REDUCING
     if must_reduce or exceeds_loss(s, account_id, account):

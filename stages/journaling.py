@@ -130,9 +130,9 @@ class BlockBuffers:
 
 
 def open_writer(
-    directory: Any, durability: str, segment_bytes: int, disk: Disk | None = None
+    directory: Any, durability: str, segment_bytes: int, disk: Disk | None = None, *, scan_all: bool = True
 ) -> JournalWriter:
-    """Open the journal of a pipeline for writing, recovering what a crash left."""
+    """Open the journal of a pipeline for writing, recovering what a crash left; ``scan_all`` as the writer has it."""
     return JournalWriter(
         directory,
         SLOT_WORDS,
@@ -143,6 +143,7 @@ def open_writer(
         disk,
         key_word=KEY_WORD,
         key_mask=KEY_MASK,
+        scan_all=scan_all,
     )
 
 
@@ -172,6 +173,7 @@ class CommitThread(threading.Thread):
             if filled == written:
                 if w[JW_STOP]:
                     return
+                self.writer.maintain()  # the meta file: tails learn from it that the last block is durable
                 continue
             last_seq = 0
             started = time.monotonic_ns()

@@ -188,8 +188,8 @@ def judge_new(s, command, verdict):  # type: ignore[no-untyped-def]
     if money < 0:
         return -money
     fee_cap = highest_rate(instrument)
-    if fee_cap != 0 and side == SIDE_BUY:
-        money = product_of(unit_of(price, tick_value, fee_cap), qty, np.int64(MAX_AMOUNT))
+    if fee_cap != 0:
+        money = product_of(unit_of(price, tick_value, fee_cap, side), qty, np.int64(MAX_AMOUNT))
         if money < 0:
             return np.int64(REASON_MAX_ORDER_NOTIONAL)
     most_open = s.limits[account_id, LIMIT_MAX_OPEN_ORDERS]

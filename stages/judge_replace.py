@@ -150,7 +150,7 @@ def judge_replace(s, command, verdict):  # type: ignore[no-untyped-def]
     new_price = max(old_price, price)
     new_cap = max(old_cap, highest_rate(instrument))
     is_buy = side == SIDE_BUY
-    new_unit = unit_of(new_price, tick_value, new_cap if is_buy else np.int64(0))
+    new_unit = unit_of(new_price, tick_value, new_cap, side)
     money = product_of(new_unit, new_lots, np.int64(MAX_AMOUNT))
     if money < 0:
         return np.int64(REASON_MAX_ORDER_NOTIONAL)
@@ -166,7 +166,7 @@ def judge_replace(s, command, verdict):  # type: ignore[no-untyped-def]
         )  # fmt: skip
         if reason != REASON_NONE:
             return reason
-    more_money = money - old_lots * unit_of(old_price, tick_value, old_cap if is_buy else np.int64(0))
+    more_money = money - old_lots * unit_of(old_price, tick_value, old_cap, side)
     if more_money > 0:
         reason = check_money(s, account_id, account, side, more_money)
         if reason != REASON_NONE:

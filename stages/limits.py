@@ -285,8 +285,8 @@ def set_of_position(s, command, row, verdict):  # type: ignore[no-untyped-def]
     if s.positions[row].has_limits == 0:
         s.positions[row].has_limits = 1
         limits[row, COLUMN_ADJUSTED] = 0
-        for which in range(1, LIMIT_MAX_SHORT + 1):
-            limits[row, which] = LIMIT_UNSET
+        for column in range(1, LIMIT_MAX_SHORT + 1):
+            limits[row, column] = LIMIT_UNSET
     which = np.int64(command.ord_type)
     verdict.order_id = limits[row, which]
     limits[row, which] = command.qty_lots

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from protocols.codes import SIDE_SELL
 from ringbuffer.kernel import inlined, kernel
 from ringbuffer.native import clz64
 
@@ -60,10 +61,14 @@ def share_down(money, rate):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def unit_of(price_ticks, tick_value, fee_cap):  # type: ignore[no-untyped-def]
-    """Return what one lot costs at a price, with the highest fee; it must be known to be at most 2^61."""
+def unit_of(price_ticks, tick_value, fee_cap, side):  # type: ignore[no-untyped-def]
+    """Return what one lot costs at a price, of a buy with the highest fee; it must be known to be at most 2^61."""
     unit = price_ticks * tick_value
-    return unit if fee_cap == 0 else unit + share_up(unit, fee_cap)
+    if fee_cap == 0:
+        return unit
+    return unit + share_up(
+        unit, fee_cap * (np.int64(SIDE_SELL) - side)
+    )  # sides come at random: no branch on them
 
 
 @inlined

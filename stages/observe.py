@@ -62,6 +62,9 @@ def counters_of(control: Any) -> dict[str, int]:
     for name, word in names.items():
         result[f"journal.{name}"] = int(journal[word])
     result["journal.sync_max_ns"] = int(journal[ctl.JO_SYNC_MAX_NS])
+    result["snapshot.seq"] = int(control[ctl.CW_SNAPSHOT_SEQ])
+    result["snapshot.taken"] = int(control[ctl.CW_SNAPSHOTS])
+    result["snapshot.failed"] = int(control[ctl.CW_SNAPSHOTS_FAILED])
     return result
 
 

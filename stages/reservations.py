@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from protocols.codes import SIDE_BUY, SIDE_SELL
+from protocols.codes import SIDE_SELL
 from ringbuffer.kernel import inlined
 from stages.hashing import map_insert, map_remove
 from stages.money import unit_of
@@ -62,12 +62,8 @@ def reserve(s, order, account, position, tick_value, res_lots, res_price, fee_ca
     record = s.orders[order]
     side = np.int64(record.side)
     old_lots = np.int64(record.res_lots)
-    old_price = np.int64(record.res_price)
-    old_cap = np.int64(record.fee_cap) if side == SIDE_BUY else np.int64(0)
-    cap = fee_cap if side == SIDE_BUY else np.int64(0)
-    money = res_lots * unit_of(res_price, tick_value, cap) - old_lots * unit_of(
-        old_price, tick_value, old_cap
-    )
+    old_unit = unit_of(np.int64(record.res_price), tick_value, np.int64(record.fee_cap), side)
+    money = res_lots * unit_of(res_price, tick_value, fee_cap, side) - old_lots * old_unit
     carry_into_sums(s, account, position, side, res_lots - old_lots, money)
     record.res_lots = res_lots
     record.res_price = res_price
@@ -79,8 +75,7 @@ def shrink(s, order, account, position, tick_value, lots):  # type: ignore[no-un
     """Free some of the lots that an order reserved."""
     record = s.orders[order]
     side = np.int64(record.side)
-    cap = np.int64(record.fee_cap) if side == SIDE_BUY else np.int64(0)
-    money = lots * unit_of(np.int64(record.res_price), tick_value, cap)
+    money = lots * unit_of(np.int64(record.res_price), tick_value, np.int64(record.fee_cap), side)
     carry_into_sums(s, account, position, side, -lots, -money)
     record.res_lots -= lots
 

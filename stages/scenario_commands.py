@@ -17,7 +17,6 @@ from protocols.codes import (
     FLAG_STP_SHIFT,
     CommandFlag,
     Kind,
-    Limit,
     OrdType,
     SelfTradeMode,
     Side,
@@ -27,12 +26,12 @@ from protocols.commands import make_commands
 from protocols.text import pack_text, unpack_text
 from protocols.trading_day import STATES
 from stages.scenario_days import DayStatements, span_ns_of
+from stages.scenario_risk import RiskStatements
 from stages.scenario_text import ScenarioError, Words
 from stages.scenario_units import WHOLE, Instrument, fits, name_of, one_of, parse_number, whole
 
-__all__ = ["AMPLE", "Translator"]
+__all__ = ["Translator"]
 
-AMPLE: Final = 1 << 60
 LARGEST_GROUP: Final = (1 << 31) - 1
 SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 TIFS: Final = {tif.name.lower(): tif for tif in Tif if tif not in (Tif.OPEN, Tif.CLOSE)} | {
@@ -51,27 +50,33 @@ SWITCHES: Final = {
     "book-only": CommandFlag.BOOK_ONLY,
 }
 MARKET_DATA: Final = {"on": int(CommandFlag.MARKET_DATA), "off": 0}
-LIMITS: Final = {limit.name.lower().replace("_", "-"): limit for limit in Limit}
 REQUESTS: Final = ("cancel", "reduce", "replace", "status", "mass-cancel")
 ALL_SESSIONS: Final = "all"
 
 
-class Translator(DayStatements):
+class Translator(DayStatements, RiskStatements):
     """What a scenario has declared, and how its lines become commands."""
 
     def __init__(self) -> None:
-        super().__init__()
+        DayStatements.__init__(self)
+        RiskStatements.__init__(self)
         self.instruments: dict[str, Instrument] = {}
-        self.accounts: dict[str, int] = {}
         self.sessions: dict[str, int] = {}
         self.orders: dict[str, tuple[int, Instrument]] = {}  # by ClOrdID: order id and what it trades
         self._declarations: dict[str, Callable[[Words], list[Any]]] = {
             "instrument": self._instrument,
-            "account": self._account,
+            "account": self.read_account,
+            "firm": self.read_firm,
             "session": self._session,
-            "limit": self._limit,
-            "kill": self._kill,
-            "release": lambda words: self._kill(words, 2),
+            "limit": self.read_limit,
+            "kill": self.read_kill,
+            "release": self.read_release,
+            "permit": self.read_permit,
+            "collar": self.read_collar,
+            "fees": self.read_fees,
+            "deposit": self.read_deposit,
+            "withdraw": self.read_withdraw,
+            "day": self.read_day,
             "disconnect": self._disconnect,
             "state": self.read_state,
             "schedule": self.read_schedule,
@@ -142,28 +147,6 @@ class Translator(DayStatements):
         self.instruments[symbol] = made
         return [make_commands(Kind.INSTRUMENT, cl=symbol, **fields)]
 
-    def _account(self, words: Words) -> list[Any]:
-        """Read: account NAME... [currency CCY] [firm N]; each with limits that nobody reaches."""
-        names = [words.take("account")]
-        while words.peek() and words.peek() not in ("currency", "firm"):
-            names.append(words.take("account"))
-        currency = name_of("currency", words.take("currency"), 3) if words.skip("currency") else "USD"
-        firm = whole("firm", words.take("firm"), LARGEST_GROUP) if words.skip("firm") else 0
-        built = []
-        for name in names:
-            fresh = name not in self.accounts
-            identity = self.accounts.setdefault(name_of("account", name, 16), len(self.accounts) + 1)
-            packed = pack_text(currency)[0]
-            built.append(
-                make_commands(Kind.ACCOUNT, cl=name, account=identity, orig2=packed, instrument=firm)
-            )
-            if fresh:
-                built += [
-                    make_commands(Kind.LIMIT, account=identity, ord_type=which, qty_lots=AMPLE)
-                    for which in Limit
-                ]
-        return built
-
     def _session(self, words: Words) -> list[Any]:
         """Read: session NAME... [cancel-on-disconnect]."""
         names = [words.take("session")]
@@ -175,18 +158,6 @@ class Translator(DayStatements):
                 raise ScenarioError(f"session: expected a name that is no word of the format, was {name!r}")
             self.sessions.setdefault(name_of("session", name), len(self.sessions) + 1)
         return [make_commands(Kind.SESSION_OPEN, cl=name, flags=flags) for name in names]
-
-    def _limit(self, words: Words) -> list[Any]:
-        """Read: limit ACCOUNT WHICH VALUE."""
-        account = self._known("account", words.take("account"), self.accounts)
-        which = one_of("limit", words.take("limit"), LIMITS)
-        value = whole("value", words.take("value"))
-        return [make_commands(Kind.LIMIT, account=account, ord_type=which, qty_lots=value)]
-
-    def _kill(self, words: Words, side: int = 1) -> list[Any]:
-        """Read: kill ACCOUNT, release ACCOUNT."""
-        account = self._known("account", words.take("account"), self.accounts)
-        return [make_commands(Kind.KILL, account=account, side=side)]
 
     def _disconnect(self, words: Words) -> list[Any]:
         """Read: disconnect SESSION."""

@@ -19,8 +19,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from protocols.codes import BookAction, BookFlag, Kind, OutcomeFlag, OutcomeType, Reason, Side
+from protocols.codes import LIMIT_COUNT, BookAction, BookFlag, Kind, OutcomeFlag, OutcomeType, Reason, Side
 from protocols.directory import decimal_text, parse_e8
+from protocols.risk_terms import key_of
 from protocols.text import unpack_text
 from protocols.trading_day import STATES, state_word
 from stages.scenario_commands import Translator
@@ -32,11 +33,13 @@ __all__ = ["Told", "align", "draw_table", "parse_expected", "same_table", "tell"
 Told = dict[str, str]  # field: value; flags have the value of their name
 
 TYPES: Final = {kind.name.lower().replace("_", "-"): kind for kind in OutcomeType if kind != OutcomeType.BOOK}
+TELLING: Final = (Kind.LIMIT, Kind.KILL, Kind.PERMIT, Kind.TRANSFER, Kind.DAY_BEGIN)  # answers with amounts
+OF_FIRM: Final = 32  # more than the code of a limit, where a warning is about that of a firm
 OF_INSTRUMENT: Final = (OutcomeType.STATE_CHANGED, OutcomeType.UNCROSSED, OutcomeType.INDICATION)
 NUMBERS: Final = ("qty", "price", "leaves", "cum", "trade", "surplus", "level", "orders", "seq")
 NAMED: Final = (
-    "to", "from", "leaves", "cum", "surplus", "level", "orders", "trade", "seq", "was", "side", "account", "instrument",
-    "session",
+    "to", "from", "limit", "leaves", "cum", "surplus", "level", "orders", "trade", "seq", "was", "side", "account",
+    "instrument", "session",
 )  # fmt: skip
 FLAGS: Final = {
     "taker": OutcomeFlag.TAKER,
@@ -52,11 +55,11 @@ ALL_FLAGS: Final = (*FLAGS, *BOOK_FLAGS)
 REASONS: Final = {reason.name for reason in Reason}
 # What a line shows of an outcome when nobody has said what to show.
 SHOWN: Final = {
-    "accepted": ("qty", "price", "repriced"),
+    "accepted": ("qty", "price", "repriced", "limit", "reason"),
     "rejected": ("reason", "by-risk"),
     "filled": ("qty", "price", "leaves", "taker", "maker", "auction"),
     "cancelled": ("qty", "was", "reason"),
-    "replaced": ("qty", "price", "leaves", "was", "reason"),
+    "replaced": ("qty", "price", "leaves", "was", "limit", "reason"),
     "expired": ("qty", "reason"),
     "triggered": ("qty",),
     "status": ("qty", "price", "leaves", "cum", "was"),
@@ -94,7 +97,12 @@ def tell(outcome: Any, names: Translator, orders: Mapping[int, str]) -> Told:
         "instrument": instrument.symbol if instrument else "",
         "session": _named(names.sessions, int(outcome["session"])),
     }
-    if kind == OutcomeType.MASS_CANCELLED:
+    if int(outcome["kind"]) in TELLING and kind == OutcomeType.ACCEPTED:
+        told["qty"], told["leaves"] = str(outcome["qty_lots"]), str(outcome["leaves_lots"])
+    elif int(outcome["reason"]) == Reason.LIMIT_WARNING:
+        told["qty"] = _lots(instrument, int(outcome["qty_lots"]))
+        told["trade"], told["limit"] = "", _limit(int(outcome["trade_index"]))
+    elif kind == OutcomeType.MASS_CANCELLED:
         told["qty"] = str(outcome["qty_lots"])
     elif int(outcome["kind"]) < Kind.SESSION_OPEN or int(outcome["order_id"]):
         told["qty"] = _lots(instrument, int(outcome["qty_lots"]))
@@ -103,6 +111,12 @@ def tell(outcome: Any, names: Translator, orders: Mapping[int, str]) -> Told:
     for name, flag in FLAGS.items():
         told[name] = name if flags & flag else ""
     return {name: value for name, value in told.items() if value}
+
+
+def _limit(code: int) -> str:
+    """Return the limit that a warning is about; of a firm's with that word before it."""
+    name = key_of(code % OF_FIRM).replace("_", "-") if 0 < code % OF_FIRM < LIMIT_COUNT else str(code)
+    return f"firm-{name}" if code > OF_FIRM else name
 
 
 def _tell_of_instrument(outcome: Any, kind: OutcomeType, instrument: Instrument) -> Told:
@@ -197,7 +211,7 @@ def parse_expected(text: str) -> Told:
             told["reason"] = word
         elif word.isupper():
             raise ScenarioError(f"reason: expected one of protocols/codes.py, was {word!r}")
-        elif "qty" not in told and word[0].isdigit():
+        elif "qty" not in told and word.lstrip("-")[:1].isdigit():
             told["qty"] = _number("quantity", word)
         else:
             raise ScenarioError(

@@ -28,14 +28,26 @@ import numpy as np
 from journal.disk import Disk
 from journal.errors import JournalCorrupt, JournalError
 from journal.writer import JournalWriter
-from protocols.codes import FLAG_FINAL, KIND_CHECKPOINT, KIND_SESSION_CLOSE, OUT_REJECTED, Reason
+from protocols.codes import (
+    FLAG_FINAL,
+    KIND_CHECKPOINT,
+    KIND_DAY_BEGIN,
+    KIND_SESSION_CLOSE,
+    OUT_REJECTED,
+    Reason,
+)
 from protocols.layouts import COMMAND, OUTCOME
+from protocols.risk_commands import day_begin
+from protocols.risk_terms import CONFIGURED_BY
+from protocols.text import pack_text
+from protocols.trading_day import next_time_ns
 from ringbuffer.errors import RingbufferError
 from ringbuffer.liveness import is_alive, own_identity, split_token
 from ringbuffer.ring_words import store_word
 from ringbuffer.shm import Segment
 from stages import control as ctl
 from stages.config import PARTITION_NAMES, ConfigError, VenueConfig
+from stages.configured import read_references, write_references
 from stages.control import (
     AccountRow,
     Description,
@@ -46,7 +58,7 @@ from stages.control import (
     WorkerPlan,
     write_description,
 )
-from stages.core import Core
+from stages.core import Core, CoreState
 from stages.definitions import capacities_of, directory_of, market_mark, markets_of, schedules_of
 from stages.desk import Desk
 from stages.digest import combine_digests, combine_partitions
@@ -69,7 +81,8 @@ from stages.observe import counters_of
 from stages.partitions import connect
 from stages.plan import lay_partitions
 from stages.publish import PUBLISH_WORDS
-from stages.replay import Replayer, hex_digest, journal_directory
+from stages.replay import IN_FLIGHT, Replayer, hex_digest, journal_directory
+from stages.snapshotting import Snapshotter
 from stages.state import (
     VERDICT,
     shared_array,
@@ -88,7 +101,7 @@ from stages.topology import (
     CUR_PORT_READER,
     CUR_WRITER,
 )
-from stages.venue import config_commands, new_command, venue_command
+from stages.venue import adjusted_limits, config_commands, new_command, venue_command
 from stages.worker import EXIT_DISK, run_worker
 
 __all__ = ["Supervisor", "WorkerDied"]
@@ -99,6 +112,8 @@ DRAIN_TIMEOUT_S = 60.0
 WATCH_INTERVAL_S = 0.02
 PORT_CHECK_INTERVAL_S = 0.2
 NS_PER_MS = 1_000_000
+NEVER_NS = 1 << 62
+MAX_ADJUSTED = 8  # limits that a warning names
 
 
 class WorkerDied(Exception):
@@ -122,13 +137,22 @@ def _has_told(block: Any, seq: int) -> bool:
 class Supervisor:
     """Owns one pipeline from start to stop."""
 
-    def __init__(self, config: VenueConfig, plan: tuple[WorkerPlan, ...], disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        config: VenueConfig,
+        plan: tuple[WorkerPlan, ...],
+        disk: Disk | None = None,
+        standby: Replayer | None = None,
+    ) -> None:
+        """Prepare; ``standby`` has replayed the journal up to where it stands, and recovery goes on from there."""
+        self._standby = standby
         self.config = config
         self.plan = plan
         self.disk = disk
         self.data_dir = Path(config.venue.data_dir)
         self.last_run: LastRun | None = None
         self.recovered_seq = 0
+        self.recovered_snapshot_seq = 0
         self.recovered_torn: Path | None = None
         self.pids: dict[int, int] = {}
         self.warnings: list[str] = []
@@ -136,10 +160,13 @@ class Supervisor:
         self._report_texts: dict[int, bytes] = {}
         self._stop_asked = False
         self._memory: PipelineMemory | None = None
+        self._snapshotter: Snapshotter | None = None
         self._writer: JournalWriter | None = None
         self._closing: dict[int, set[int]] = {}  # sessions of a dead gateway's port
         self._defined = self._defined_before = 0  # instruments, as described, and at the look before
         self._described_markets = b""
+        self._next_day_ns = NEVER_NS  # when a day begins, on the clock of ingest
+        self._days_begun = 0  # how many of these commands are not answered yet
 
     # Starting
 
@@ -157,6 +184,7 @@ class Supervisor:
                 config.venue.durability,
                 config.journal.segment_bytes,
                 self.disk,
+                scan_all=self._standby is None,
             )
             self.recovered_torn = self._writer.torn_copy
             self._recover(on_replay)
@@ -198,10 +226,11 @@ class Supervisor:
         assert self._writer is not None
         last_seq = self._writer.next_seq - 1
         self._last_time_ns = 0
+        in_flight = max(IN_FLIGHT, self.config.rings.input_slots)
         if last_seq == 0:
-            self.core = Core(capacities_of(venue_command(self.config.capacity)))
+            self.core = Core(state=CoreState(capacities_of(venue_command(self.config.capacity)), in_flight))
             return
-        replayer = Replayer(self.data_dir)
+        replayer = self._standby or Replayer(self.data_dir, snapshots=True, in_flight=in_flight)
         progress = None if on_replay is None else lambda seq: on_replay(seq, last_seq)
         result = replayer.run(on_progress=progress)
         if result.last_seq != last_seq or not result.verified:
@@ -216,6 +245,8 @@ class Supervisor:
         self.core = replayer.core
         self._last_time_ns = replayer.last_time_ns
         self.recovered_seq = last_seq
+        self.recovered_snapshot_seq = replayer.snapshot_seq
+        self.warnings += [f"a snapshot was passed over: {why}" for why in replayer.passed_over]
 
     def _prepare(self) -> None:
         memory, last_seq = self._memory, self.recovered_seq
@@ -264,6 +295,9 @@ class Supervisor:
         control[ctl.CW_PORT_BLOCKS + ctl.PW_STATE] = PortState.OPEN
         control[ctl.CW_STATE] = State.STARTING
         self._desk = Desk(control)
+        self._snapshotter = Snapshotter(
+            self.data_dir, self.config.snapshots, control, self.recovered_snapshot_seq
+        )
 
     def _fork_workers(self) -> None:
         gc.collect()
@@ -304,8 +338,11 @@ class Supervisor:
         self._settle_control_port()
         still_open = [s for s in range(1, int(risk.words[RW_SESSIONS]) + 1) if risk.sessions[s]["is_open"]]
         closes = [new_command(KIND_SESSION_CLOSE, session=session) for session in still_open]
-        now_ns = max(time.time_ns(), self._last_time_ns)
-        commands = [*config_commands(self.config, risk, self.core.state.books, now_ns), *closes]
+        now_ns = max(self._now_ns(), self._last_time_ns)
+        self._warn_of_adjusted()
+        books, references = self.core.state.books, read_references(self.data_dir)
+        commands = [*config_commands(self.config, risk, books, now_ns, references), *closes]
+        self._expect_day(now_ns)
         memory = self._memory
         assert memory is not None
         room = memory.sizes.egress_slots  # for as many outcomes: one a command
@@ -316,7 +353,49 @@ class Supervisor:
                 if outcome["type"] == OUT_REJECTED:
                     reason = Reason(int(outcome["reason"])).name.lower()
                     raise ConfigError("venue", f"the core rejected a command of the configuration: {reason}")
+        write_references(
+            self.data_dir, {entry.symbol: entry.collar_reference_ticks for entry in self.config.instruments}
+        )
         self._describe()
+
+    def _warn_of_adjusted(self) -> None:
+        """Say which limits stay as an operator has set them, though the configuration has others."""
+        if adjusted := adjusted_limits(self.config, self.core.state.risk):
+            more = f"; and {len(adjusted) - MAX_ADJUSTED} more" if len(adjusted) > MAX_ADJUSTED else ""
+            self.warnings.append(
+                f"limits stay as an operator has set them: {'; '.join(adjusted[:MAX_ADJUSTED])}{more} "
+                "(ringmatch limits import brings back those of the configuration)"
+            )
+
+    def _now_ns(self) -> int:
+        """Return the time that ingest would stamp now."""
+        return int(self._context.ingest_words[IW_TIME_BASE]) + time.monotonic_ns()
+
+    def _expect_day(self, now_ns: int) -> None:
+        """Remember when the next day begins; one that has begun by ``now_ns`` is sequenced already."""
+        at_ns = self.config.risk.day_begin_ns
+        self._next_day_ns = NEVER_NS if at_ns is None else next_time_ns(at_ns, now_ns)
+
+    def _begin_day(self) -> None:
+        """Begin a day when it is time."""
+        now_ns = self._now_ns()
+        if now_ns >= self._next_day_ns:
+            self._send(day_begin(CONFIGURED_BY))
+            self._days_begun += 1
+            self._expect_day(now_ns)
+
+    def _drop_own_days(self, outcomes: Any) -> Any:
+        """Take out the answers to what :meth:`_begin_day` sent: they must not be taken for those of an operator's."""
+        if not self._days_begun:
+            return outcomes
+        by = tuple(pack_text(CONFIGURED_BY))
+        own = [
+            row
+            for row, outcome in enumerate(outcomes)
+            if outcome["kind"] == KIND_DAY_BEGIN and tuple(outcome[["cl0", "cl1", "cl2"]].tolist()) == by
+        ][: self._days_begun]
+        self._days_begun -= len(own)
+        return np.delete(outcomes, own)
 
     def _describe(self) -> None:
         """Tell gateways what there is; its size is known by then."""
@@ -362,9 +441,14 @@ class Supervisor:
                 self._describe()
         self._defined_before = defined
 
+    def _take_snapshots(self) -> None:
+        if self._snapshotter is not None:
+            self._snapshotter.look()
+
     def _serve_desk(self) -> None:
         """Take an operator's command to the core, and its answer back."""
-        outcomes = self._control_outcomes()  # also what nobody waits for: the ring must not fill up
+        # also what nobody waits for: the ring must not fill up
+        outcomes = self._drop_own_days(self._control_outcomes())
         if self._desk.is_waiting:
             answer = self._desk.find_answer(outcomes)
             if answer is not None:
@@ -454,6 +538,8 @@ class Supervisor:
                     next_port_check = time.monotonic() + PORT_CHECK_INTERVAL_S
                     self._check_ports()
                     self._check_directory()
+                    self._take_snapshots()
+                self._begin_day()
                 self._serve_desk()
                 select.select([], [], [], WATCH_INTERVAL_S)
             self._drain()
@@ -573,6 +659,8 @@ class Supervisor:
         self._leave(State.FAILED, error, "")
 
     def _leave(self, state: State, error: str, digest: str) -> None:
+        if self._snapshotter is not None:
+            self._snapshotter.stop()
         if self._memory is not None:
             self._write_last_run(state, error, digest)
             self._memory.unlink()

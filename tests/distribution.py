@@ -30,6 +30,7 @@ WITH_PROCESSES = (
     "tests/stages/test_supervisor.py",
 )
 SPLIT = (
+    "tests/journal/test_canaries.py",
     "tests/ringbuffer/test_kill_steps.py",
     "tests/ringbuffer/test_protocol_model.py",
     "tests/stages/test_against_twin.py",

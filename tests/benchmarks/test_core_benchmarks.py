@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import core_kernels as kernels
-from benchmarks import matching, risk
+from benchmarks import matching, risk, risk_controls
 from benchmarks.machine import two_cores
 from benchmarks.matching_flows import FLOWS
 from benchmarks.measure import NotVerified
@@ -79,6 +79,16 @@ def test_risk_is_measured() -> None:
     assert row.risk_alone.low > 0
     assert row.both.low > 0
     assert 0 < row.risk_percent < 100
+
+
+def test_each_control_is_measured() -> None:
+    """Every control is measured by itself, none and all; none of them rejects more, and all together have a goal."""
+    rows = risk_controls.measure_controls(CORES[0], COUNT, risk._prepare, 1)
+    assert [row.control for row in rows][1:-1] == list(risk_controls.CONTROLS)
+    assert {row.rejects for row in rows} == {rows[0].rejects}
+    assert all(row.ns.low > 0 for row in rows)
+    [goal] = risk_controls.goals_of(rows)
+    assert (goal.goal, goal.at_most) == (60, True)
 
 
 def test_a_reader_that_misses_something_gives_no_figure() -> None:

@@ -112,5 +112,7 @@ def test_the_journal_is_measured(tmp_path: Path) -> None:
     rows = journal.make_workload("normal", 10_000).commands.view("<i8").reshape(-1, 16)
     for durability in journal.DURABILITIES:
         assert journal.append(tmp_path, rows, durability, 1).append.low > 0
+    share = journal.measure_bandwidth(tmp_path, rows, 8192, 20, turns=2)
+    assert share.writer.low > 0 and 0 < share.share_of_reserved < 10 and share.share_of_written > 0
     found = journal.sync(tmp_path, 4096, 5)
     assert 0 < found.p50_ns <= found.p99_ns <= found.max_ns

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from protocols.codes import E8, FLAG_FINAL, Kind, Limit, OrdType, Side, Tif
+from protocols.codes import E8, FLAG_FINAL, LIMIT_UNLIMITED, Kind, Limit, OrdType, Side, Tif
 from protocols.layouts import COMMAND, OUTCOME
 from protocols.text import pack_text
 from stages.config import Capacity
@@ -29,15 +29,15 @@ CAPACITY = Capacity(
     max_specials=16,
 )
 SEGMENT_BYTES = 64 << 10
-MANY = 1 << 40
+MANY = LIMIT_UNLIMITED
 START_NS = 1_800_000_000_000_000_000
 
 
 class Recorder:
     """Takes commands one by one, keeps their outcomes and digests, and writes the journal at the end."""
 
-    def __init__(self) -> None:
-        venue = venue_command(CAPACITY)
+    def __init__(self, capacity: Capacity = CAPACITY) -> None:
+        venue = venue_command(capacity)
         self.core = Core(capacities_of(venue), input_slots=64, output_slots=256)
         self.commands: list[Any] = []
         self.outcomes: list[Any] = []

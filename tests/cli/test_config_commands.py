@@ -42,6 +42,8 @@ def test_check_says_what_it_understood(venue: Path, capsys: pytest.CaptureFixtur
         "instruments: 2 (AAPL, EURUSD)",
         "accounts: 2 (ACC1, ACC2)",
         "groups: 1 (equities), rows of schedules: 2, tick tables: 1",
+        "firms: 1 (1 ALPHA)",
+        "risk: collars 1 (AAPL), fees 1 (AAPL), sessions 1 (DESK1), a day begins at 00:00:00",
         "rings: 154 MiB of /dev/shm, 8 ports",
         "plan: auto, wait blocking",
     ]

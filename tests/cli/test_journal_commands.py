@@ -14,6 +14,7 @@ import pytest
 from cli.app import main
 from cli.exit_codes import ExitCode
 from cli.journal_commands import command_fields
+from journal.reader import JournalReader
 from journal.segment import SEGMENT_HEADER_BYTES
 from journal.writer import JournalWriter
 from protocols.codes import FLAG_OFF_LOT, FLAG_OFF_TICK, CommandFlag, Kind, OrdType, Side
@@ -99,9 +100,12 @@ def test_verify_finds_nothing_in_a_sound_journal(
     out = capsys.readouterr().out
     assert out.startswith(f"{directory / 'journal'}: {recorder.last_seq} commands in ")
     assert out.endswith(" 0 findings, 0 fatal\n")
+    with JournalReader(directory / "journal") as reader:
+        blocks = reader.info().block_count
     assert main(["journal", "verify", str(directory), "--json"]) == ExitCode.OK
     assert json.loads(capsys.readouterr().out) == {
         "directory": str(directory / "journal"), "ok": True, "fatal": 0, "findings": [],
+        "segments": 1, "blocks": blocks, "records": recorder.last_seq, "sealed": 0, "chain": "",
     }  # fmt: skip
 
 
@@ -261,11 +265,8 @@ def test_administration_is_decoded() -> None:
         "market_data": False, "group": 0, "tick_table": 0, "state": None, "partition": 2,
     }  # fmt: skip
     account = {"kind": "account", "session": 0, "account": 2, "name": "BTC/USD", "currency": "USD", "firm": 0}
+    account["prefunded"] = False
     assert fields_of(Kind.ACCOUNT, account=2, cl0=symbol0, cl1=symbol1, orig2=usd) == account
-    limit = {"kind": "limit", "session": 0, "account": 2, "limit": "credit", "value": 5}
-    assert fields_of(Kind.LIMIT, account=2, ord_type=6, qty_lots=5) == limit
-    assert fields_of(Kind.KILL, account=2, side=1)["switch"] == "engage"
-    assert fields_of(Kind.KILL, account=2, side=2)["switch"] == "release"
     opened = {"kind": "session_open", "session": 0, "name": "BTC/USD", "port": 3, "cancel_on_close": False}
     assert fields_of(Kind.SESSION_OPEN, cl0=symbol0, cl1=symbol1, orig0=3) == opened
     assert fields_of(Kind.SESSION_OPEN, flags=CommandFlag.CANCEL_ON_CLOSE)["cancel_on_close"]
@@ -277,6 +278,95 @@ def test_administration_is_decoded() -> None:
     checkpoint = {"checkpoint_seq": 9, "outcome_digest": "f" * 16, "final": False, "state_digest": None}
     assert fields_of(Kind.CHECKPOINT, aux0=9, aux1=-1) == {"kind": "checkpoint", "session": 0, **checkpoint}
     assert fields_of(Kind.TICK) == {"kind": "tick", "session": 0}
+
+
+def test_risk_controls_are_decoded() -> None:
+    """Limits, switches, permissions, collars, fees, transfers: whose, what, and who gave them."""
+    me0, me1, _ = pack_text("night desk")
+    desk0 = pack_text("DESK")[0]
+    by = {"cl0": me0, "cl1": me1}
+    for fields, wanted in (
+        (
+            dict(kind=Kind.FIRM, aux0=2, cl0=desk0, orig2=pack_text("USD")[0]),
+            {"firm": 2, "name": "DESK", "currency": "USD"},
+        ),
+        (
+            dict(kind=Kind.LIMIT, account=2, instrument=3, ord_type=4, qty_lots=5, **by),
+            {
+                "account": 2,
+                "instrument": 3,
+                "limit": "max_long",
+                "value": 5,
+                "configured": False,
+                "by": "night desk",
+            },
+        ),
+        (
+            dict(kind=Kind.LIMIT, aux0=1, ord_type=6, tif=1, qty_lots=80, flags=CommandFlag.CONFIGURED),
+            {"firm": 1, "limit": "credit", "warn_percent": 80, "configured": True, "by": None},
+        ),
+        (
+            dict(kind=Kind.KILL, side=1, tif=3, ord_type=1, account=2, **by),
+            {"action": "engage", "level": "account", "account": 2, "switch": "killed", "by": "night desk"},
+        ),
+        (
+            dict(kind=Kind.KILL, side=2, tif=4, ord_type=2, orig0=desk0),
+            {"action": "release", "level": "session", "name": "DESK", "switch": "reducing", "by": None},
+        ),
+        (
+            dict(kind=Kind.PERMIT, ord_type=2, account=1, qty_lots=6),
+            {"permit": "order_types", "account": 1, "value": ["market", "limit"], "by": None},
+        ),
+        (
+            dict(kind=Kind.PERMIT, ord_type=4, account=1, qty_lots=5),
+            {"permit": "groups", "account": 1, "value": [0, 2], "by": None},
+        ),
+        (
+            dict(kind=Kind.PERMIT, ord_type=5, account=1, instrument=2, qty_lots=2),
+            {"permit": "instrument", "account": 1, "instrument": 2, "value": "denied", "by": None},
+        ),
+        (
+            dict(kind=Kind.PERMIT, ord_type=1, orig0=desk0, qty_lots=1),
+            {"permit": "session", "name": "DESK", "value": 1, "by": None},
+        ),
+        (
+            dict(kind=Kind.COLLAR, instrument=1, ord_type=2, order_id=3, orig0=4, price_ticks=5, aux0=6),
+            {
+                "instrument": 1,
+                "unit": "millionths",
+                "static_width": 3,
+                "dynamic_width": 4,
+                "reference_ticks": 5,
+                "age_ns": 6,
+                "by": None,
+            },
+        ),
+        (
+            dict(kind=Kind.FEES, instrument=1, account=9, price_ticks=-1, qty_lots=2, order_id=3),
+            {
+                "instrument": 1,
+                "account": 9,
+                "maker_millionths": -1,
+                "taker_millionths": 2,
+                "auction_millionths": 3,
+                "by": None,
+            },
+        ),
+        (
+            dict(kind=Kind.TRANSFER, side=2, account=1, qty_lots=7, cl0=desk0, orig0=desk0),
+            {
+                "action": "withdraw",
+                "account": 1,
+                "instrument": 0,
+                "millionths": 7,
+                "reference": "DESK",
+                "by": "DESK",
+            },
+        ),
+        (dict(kind=Kind.DAY_BEGIN, **by), {"by": "night desk"}),
+    ):
+        kind = Kind(fields.pop("kind"))
+        assert fields_of(kind, **fields) == {"kind": kind.name.lower(), "session": 0, **wanted}
 
 
 def test_trading_days_are_decoded() -> None:

@@ -11,12 +11,12 @@ import pytest
 
 from cli.app import main
 from cli.exit_codes import ExitCode
-from cli.replay import session_names_of
 from journal.segment import SEGMENT_HEADER_BYTES
 from journal.writer import JournalWriter
 from protocols.codes import Side
 from protocols.outcome_lines import OutcomeLines
 from stages.definitions import directory_of
+from stages.history import session_names_of
 from stages.journaling import open_writer
 from stages.replay import journal_directory
 from tests.cli.recorded import SEGMENT_BYTES, Recorder, trading_day

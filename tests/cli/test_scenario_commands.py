@@ -45,7 +45,7 @@ def as_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int
 def test_all_as_expected_is_exit_code_0(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that holds leaves one line."""
     assert run(place / "good.txt") == ExitCode.OK
-    assert capsys.readouterr().out == "1 scenario in 1 file, 10 commands, 1 check: all as expected\n"
+    assert capsys.readouterr().out == "1 scenario in 1 file, 22 commands, 1 check: all as expected\n"
 
 
 def test_a_difference_is_shown_and_exit_code_1(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,7 +57,7 @@ def test_a_difference_is_shown_and_exit_code_1(place: Path, capsys: pytest.Captu
         "  - accepted A1 90 @ 10.00",
         "  + accepted A1 100 @ 10.00",
         "",
-        "2 scenarios in 2 files, 20 commands, 2 checks: 1 of them differ",
+        "2 scenarios in 2 files, 44 commands, 2 checks: 1 of them differ",
     ]
 
 
@@ -68,7 +68,7 @@ def test_a_malformed_file_is_exit_code_11(place: Path, capsys: pytest.CaptureFix
     where = f"{place}/malformed.txt:5: quantity: expected a decimal number, was 'many'"
     assert captured.err == f"ringmatch: {where}\n"
     assert captured.out.endswith(
-        "2 scenarios in 2 files, 20 commands, 2 checks: 1 of them differ, 1 file malformed\n"
+        "2 scenarios in 2 files, 44 commands, 2 checks: 1 of them differ, 1 file malformed\n"
     )
 
 

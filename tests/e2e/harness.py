@@ -65,6 +65,10 @@ wait = "{wait}"
 segment_bytes = {segment_bytes}
 checkpoint_every = {checkpoint_every}
 tick_ms = {tick_ms}
+[snapshots]
+every_commands = {snapshot_every}
+every_bytes = 0
+every = "0s"
 """
 DEFAULTS: dict[str, Any] = {
     "name": "e2e",
@@ -83,6 +87,7 @@ DEFAULTS: dict[str, Any] = {
     "segment_bytes": 1 << 20,
     "checkpoint_every": 1000,
     "tick_ms": 10,
+    "snapshot_every": 0,
 }
 
 
@@ -327,6 +332,13 @@ class Lab:
             self.config()
         body = command("start", "--config", path, "--data", data, *options)
         pipeline = Pipeline(self.directory, self._name("start"), body, data)
+        self.processes.append(pipeline)
+        return pipeline
+
+    def standby(self, *options: object) -> Pipeline:
+        """Begin ``standby`` for the small venue."""
+        body = command("standby", "--follow", self.data, "--config", self.directory / "venue.toml", *options)
+        pipeline = Pipeline(self.directory, self._name("standby"), body, self.data)
         self.processes.append(pipeline)
         return pipeline
 

@@ -88,6 +88,14 @@ def test_every_failing_call_of_a_new_journal(operation: str, fault: int, tmp_pat
     assert fired >= {"unlink": 0, "ftruncate": 0}.get(operation, 2)
 
 
+@pytest.mark.parametrize(("operation", "fault"), [*FAULTS[: len(OPERATIONS)], ("fallocate", errno.ENOSPC)])
+def test_every_call_from_which_on_all_fail(operation: str, fault: int, tmp_path: Path) -> None:
+    """A disk that goes on failing from some call on costs nothing that was acknowledged either."""
+    each_fault(
+        tmp_path, lambda nth: FaultyDisk(operation, nth, fault, persistent=True), lambda directory: None
+    )
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_failing_call_of_a_recovery(operation: str, tmp_path: Path) -> None:
     """Whichever call fails while a torn tail and a left spare are cleaned up, the next opening completes it."""

@@ -11,6 +11,7 @@ from protocols.trading_day import (
     BAND_MODES,
     DAY_NS,
     STATES,
+    last_time_ns,
     next_time_ns,
     parse_span_ns,
     parse_time_of_day_ns,
@@ -60,3 +61,11 @@ def test_all_states_and_modes_have_words() -> None:
     assert [STATES[state_word(state)] for state in TradingState] == list(TradingState)
     assert BAND_MODES == {"reject": BandMode.REJECT, "halt": BandMode.HALT}
     assert state_word(77) == "77"
+
+
+def test_the_last_time_is_now_or_before() -> None:
+    """At the time itself it is now; a nanosecond before it is that of yesterday."""
+    at_ns = 9 * 3_600_000_000_000
+    assert last_time_ns(at_ns, DAY_NS + at_ns) == DAY_NS + at_ns
+    assert last_time_ns(at_ns, DAY_NS + at_ns - 1) == at_ns
+    assert last_time_ns(0, DAY_NS) == DAY_NS

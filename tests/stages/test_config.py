@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.codes import Limit
+from protocols.codes import LIMIT_UNLIMITED, Limit
 from protocols.directory import decimal_text
 from stages import config_model
 from stages.config import (
@@ -66,9 +66,11 @@ def test_example_names_every_key() -> None:
     """No key of any table is missing from the example, comments included."""
     text = example_toml()
     tables = ("Venue", "Rings", "Capacity", "Worker", "Plan", "Journal", "Instrument", "Account")
-    for table in (*tables, "TickTable", "Schedule"):
+    more = ("TickTable", "Schedule", "Risk", "Firm", "AccountInstrument", "Session")
+    for table in (*tables, *more):
         for item in msgspec.structs.fields(getattr(config_model, table)):
-            assert re.search(rf"\b{item.encode_name} = ", text), f"{table}.{item.encode_name}"
+            named = rf"\b{item.encode_name} = |^\[\[{table.lower()}\.{item.encode_name}\]\]"
+            assert re.search(named, text, re.MULTILINE), f"{table}.{item.encode_name}"
 
 
 def test_default_venue_passes_its_own_checks() -> None:
@@ -99,7 +101,8 @@ def test_units_of_the_protocol() -> None:
     assert config.instruments[0].band_ticks == (100, 500_000)
     assert config.instruments[1].tick_value == 10_000
     assert config.instruments[1].band_ticks == (0, 0)
-    assert dict(config.accounts[1].limits) == {
+    rest = [limit for limit in Limit if limit > Limit.CREDIT]
+    assert dict(config.accounts[1].limits) == dict.fromkeys(rest, LIMIT_UNLIMITED) | {
         Limit.MAX_ORDER_QTY: 100,
         Limit.MAX_ORDER_NOTIONAL: 25_000_500_000,
         Limit.MAX_OPEN_ORDERS: 10,
@@ -181,14 +184,18 @@ MISTAKES = [
         "instrument[1].symbol: expected a name of its own, but instrument[0] has it too, was 'AAPL'",
     ),
     (
-        '"ACC2"',
-        '"SEVENTEENLETTERSX"',
+        'name = "ACC2"',
+        'name = "SEVENTEENLETTERSX"',
         "account[1].name: expected 1 to 16 visible ASCII characters other than |, was 'SEVENTEENLETTERSX'",
     ),
-    ('"ACC2"', '"A|B"', "account[1].name: expected 1 to 16 visible ASCII characters other than |, was 'A|B'"),
     (
-        '"ACC2"',
-        '"ACC1"',
+        'name = "ACC2"',
+        'name = "A|B"',
+        "account[1].name: expected 1 to 16 visible ASCII characters other than |, was 'A|B'",
+    ),
+    (
+        'name = "ACC2"',
+        'name = "ACC1"',
         "account[1].name: expected a name of its own, but account[0] has it too, was 'ACC1'",
     ),
     (
@@ -226,17 +233,17 @@ MISTAKES = [
         '"25000.50"',
         '"25000.5000001"',
         "account[1].max_order_notional: expected an amount of at most 6 decimals from 0 to 1152921504606, "
-        "was '25000.5000001'",
+        "or unlimited, was '25000.5000001'",
     ),
     (
         "max_open_orders = 10\n",
         'max_open_orders = "1.5"\n',
-        "account[1].max_open_orders: expected a whole number from 0 to 1152921504606846976, was '1.5'",
+        "account[1].max_open_orders: expected a whole number from 0 to 1152921504606846976, or unlimited, was '1.5'",
     ),
     (
         "max_long = 1000\n",
         "max_long = -1\n",
-        "account[1].max_long: expected a whole number from 0 to 1152921504606846976, was -1",
+        "account[1].max_long: expected a whole number from 0 to 1152921504606846976, or unlimited, was -1",
     ),
     (
         'durability = "fsync"',
@@ -427,7 +434,7 @@ def test_configurations_are_frozen() -> None:
 
 def test_long_values_are_cut_in_messages() -> None:
     """A huge value does not flood the message."""
-    assert len(error_of(changed('"ACC2"', f'"{"x" * 10_000}"'))) < 300
+    assert len(error_of(changed('name = "ACC2"', f'name = "{"x" * 10_000}"'))) < 300
 
 
 def test_shared_memory_is_what_the_slots_take() -> None:

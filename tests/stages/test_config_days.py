@@ -93,7 +93,7 @@ MISTAKES = [
         'indication_interval = "9999999h"',
         "instrument[0].indication_interval: expected at most ten years",
     ),
-    ("firm = 1 ", "firm = -1 ", "account[0].firm: expected 0 to 2147483647, was -1"),
+    ("firm = 1 ", "firm = -1 ", "account[0].firm: expected 0 to capacity.max_accounts = 4096, was -1"),
     (
         'name = "liquid"',
         'name = "liq uid"',

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from protocols import commands, market_commands
+from protocols import commands, market_commands, risk_commands
 from stages.book_view import BookView
 from tests.structure.tree import ROOT
 
@@ -56,7 +56,7 @@ def test_the_page_lists_all_there_is() -> None:
     text = PAGE.read_text("utf-8")
     rows = " ".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE))
     named = set(re.findall(r"`(\w+)", rows))
-    made = {*commands.__all__, *market_commands.__all__}
+    made = {*commands.__all__, *market_commands.__all__, *risk_commands.__all__}
     functions = {name for name in made if not name.isupper() and name != "make_commands"}
     questions = {name for name in vars(BookView) if not name.startswith("_")}
     assert named == functions | questions

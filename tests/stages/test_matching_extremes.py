@@ -12,6 +12,7 @@ from protocols.codes import (
     KIND_NEW,
     KIND_SESSION_OPEN,
     KIND_VENUE,
+    LIMIT_COUNT,
     OUT_FILLED,
     SIDE_BUY,
     SIDE_SELL,
@@ -41,7 +42,8 @@ def test_fill_or_kill_counts_a_level_whose_sum_exceeds_int64() -> None:
     for account in range(1, BUYERS + 2):
         commands.append(set_name(new_command(KIND_ACCOUNT, account=account, orig2=7), f"A{account}"))
         commands += [
-            new_command(KIND_LIMIT, account=account, ord_type=which, qty_lots=MOST) for which in range(1, 7)
+            new_command(KIND_LIMIT, account=account, ord_type=which, qty_lots=MOST)
+            for which in range(1, LIMIT_COUNT)
         ]
     common = {"instrument": 1, "session": 1, "ord_type": TYPE_LIMIT, "price_ticks": 1}
     for account in range(1, BUYERS + 1):

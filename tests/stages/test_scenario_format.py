@@ -375,7 +375,9 @@ def test_instruments_have_groups_tables_and_states() -> None:
     assert [whole[name] for name in ("account", "orig1", "ord_type", "flags")] == [1, 1, 7, 1024]
     [again] = commands_of(line, "instrument XYZ market-data off group -")
     assert (again.get("account"), again["orig1"], again.get("flags")) == (None, 1, None)
-    assert commands_of("account BOB firm 9")[0]["instrument"] == 9
+    firm, *limits, account = commands_of("account BOB firm 9 without-limits")
+    assert (firm["kind"], firm["aux0"], account["kind"], account["instrument"]) == (29, 9, 19, 9)
+    assert [limit["ord_type"] for limit in limits] == [6, 7, 15, 16]
 
 
 def test_orders_at_the_open_and_the_close() -> None:

@@ -16,6 +16,7 @@ from stages.config import (
     Capacity,
     ConfigError,
     Instrument,
+    Risk,
     VenueConfig,
     decode_config,
     default_config,
@@ -224,13 +225,14 @@ def test_new_commands_are_empty_but_for_what_is_given() -> None:
 
 
 def day_venue(**changes: Any) -> VenueConfig:
-    """Return the example, which has a group, bands, a tick table and a schedule, with little room."""
-    return msgspec.structs.replace(decode_config(example_toml(), cores={0, 1}), capacity=CAPACITY, **changes)
+    """Return the example, which has a group, bands, a tick table and a schedule, with little room, without days."""
+    without_days = {"capacity": CAPACITY, "risk": Risk()} | changes
+    return msgspec.structs.replace(decode_config(example_toml(), cores={0, 1}), **without_days)
 
 
-def rest_of(config: VenueConfig, core: Core) -> Any:
-    """Return what a core does not hold yet of a configuration."""
-    return config_commands(config, core.state.risk, core.state.books, NOW_NS)
+def rest_of(config: VenueConfig, core: Core, references: dict[str, int] | None = None) -> Any:
+    """Return what a core does not hold yet of a configuration that has given these references to collars before."""
+    return config_commands(config, core.state.risk, core.state.books, NOW_NS, references)
 
 
 def test_trading_days_are_defined_once() -> None:
@@ -239,10 +241,14 @@ def test_trading_days_are_defined_once() -> None:
     core = Core(capacities_of(venue_command(CAPACITY)), input_slots=256, output_slots=256)
     send(core, np.array([venue_command(CAPACITY)], dtype=COMMAND))
     commands = rest_of(config, core)
-    definitions = [Kind.TICK_TABLE, Kind.TICK_TABLE, Kind.INSTRUMENT, Kind.BANDS, Kind.INSTRUMENT]
-    assert kinds(commands)[:5] == definitions and kinds(commands)[-2:] == [Kind.SCHEDULE, Kind.SCHEDULE]
+    definitions = [Kind.INSTRUMENT, Kind.BANDS, Kind.COLLAR, Kind.INSTRUMENT]
+    told = [kind for kind in kinds(commands) if kind in (*definitions, Kind.TICK_TABLE, Kind.FIRM)]
+    assert told == [Kind.TICK_TABLE, Kind.TICK_TABLE, Kind.FIRM, *definitions] and kinds(commands)[-2:] == [
+        Kind.SCHEDULE,
+        Kind.SCHEDULE,
+    ]
     send(core, commands)
-    assert len(rest_of(config, core)) == 0
+    assert len(rest_of(config, core, {"AAPL": 15_000})) == 0
     risk, books = core.state.risk, core.state.books
     assert traits_of(risk, 1) == Traits(100, 500_000, 500, 1, 1, 1)
     assert bands_of(risk, books, 1) == (config.instruments[0].bands, 15_000)
@@ -261,11 +267,12 @@ def test_only_what_changed_of_trading_days_is_sequenced() -> None:
     changed = with_instrument(changed, 0, dynamic_band="3.00", initial_state="closed")
     changed = with_account(changed, 1, firm=2)
     changed = msgspec.structs.replace(changed, schedules=config.schedules[:1])
-    commands = rest_of(changed, core)
-    expected = [Kind.BANDS, Kind.INSTRUMENT, Kind.ACCOUNT, Kind.SCHEDULE, Kind.SCHEDULE]
+    commands = rest_of(changed, core, {"AAPL": 15_000})
+    firm = [Kind.FIRM, Kind.LIMIT, Kind.LIMIT, Kind.LIMIT, Kind.LIMIT]
+    expected = [*firm, Kind.BANDS, Kind.INSTRUMENT, Kind.ACCOUNT, Kind.SCHEDULE, Kind.SCHEDULE]
     assert kinds(commands) == expected and commands["side"][-2:].tolist() == [2, 1]
     send(core, commands)
-    assert len(rest_of(changed, core)) == 0
+    assert len(rest_of(changed, core, {"AAPL": 15_000})) == 0
     assert int(core.state.books[0].markets[1]["state"]) == TradingState.CONTINUOUS
 
 

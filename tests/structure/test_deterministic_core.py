@@ -1,7 +1,7 @@
 """The deterministic core decides from its input alone: no clock, chance, environment, or hash order.
 
 Walked are the roots below and whatever they import from this repository, except the machine floor: atomics,
-native calls, the choice of the kernels' cache, and the journal, whose business is the disk.
+native calls, the choice of the kernels' cache, and journal and snapshots, whose business is the disk.
 ``# det-ok: why`` on the line excuses a finding.
 """
 
@@ -13,6 +13,8 @@ import re
 from tests.structure.tree import Module, imports, modules, snippet
 
 ROOTS = ("stages.risk", "stages.matching", "stages.core", "stages.digest", "stages.replay")
+# As is the business of a snapshot, whose digest is compared with that of the state which was loaded from it.
+SNAPSHOTS = {"stages.snapshots", "stages.snapshot_file"}
 JOURNAL = "journal."  # brings bytes from a disk, or an error; what it brings is checked, not trusted
 MACHINE_FLOOR = {
     "ringbuffer.atomics",
@@ -50,7 +52,7 @@ def core_modules() -> list[Module]:
         if (
             name in by_name
             and name not in chosen
-            and name not in MACHINE_FLOOR
+            and name not in MACHINE_FLOOR | SNAPSHOTS
             and not name.startswith(JOURNAL)
         ):
             chosen[name] = by_name[name]

@@ -48,7 +48,7 @@ RISK_STEP_KINDS = st.sampled_from(
     + [Kind.CANCEL, Kind.CANCEL, Kind.REDUCE, Kind.MASS_CANCEL]
     + [Kind.TICK] * 5
     + [Kind.LIMIT] * 5
-    + [Kind.KILL] * 2
+    + [Kind.KILL] * 3
     + [Kind.TRANSFER] * 4
     + [Kind.COLLAR, Kind.COLLAR, Kind.PERMIT, Kind.PERMIT, Kind.FEES, Kind.ACCOUNT, Kind.DAY_BEGIN]
     + [Kind.STATE] * 2
@@ -259,12 +259,12 @@ def kill_values(draw: st.DrawFn) -> dict[str, int]:
     side = draw(st.sampled_from([1, 2, 2, 2] if level == KillLevel.VENUE else [1, 2, 2]))
     switches = [Switch.KILLED, Switch.REDUCING, Switch.REDUCING]
     if level == KillLevel.ACCOUNT and side == 2:
-        switches = [Switch.KILLED, Switch.REDUCING, Switch.THROTTLED, Switch.THROTTLED]
+        switches = [Switch.KILLED, Switch.REDUCING, *[Switch.THROTTLED] * 4]
     return {
         "tif": level,
         "side": side,
         "ord_type": draw(st.sampled_from(switches)),
-        "account": draw(ACCOUNTS),
+        "account": draw(st.sampled_from([1, 1, 1, 2, 2, 3, 4])),
         "aux0": draw(FIRMS),
         "instrument": draw(INSTRUMENTS),
         **session_named(draw(SESSION_NAMES)),

@@ -12,8 +12,9 @@ from importlib.util import find_spec
 from typing import Any
 
 from protocols.codes import Switch
-from tests.twin.controls import CARRY, Controls, controls_of_kernels
+from tests.twin.controls import Controls
 from tests.twin.core import CoreTwin
+from tests.twin.kernel_controls import CARRY, controls_of_kernels
 from tests.twin.records import Command, Outcome, from_row, to_array
 from tests.twin.scenario import AnyCore
 from tests.twin.view import AccountRow, BookRow, PositionRow

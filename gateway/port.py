@@ -172,7 +172,7 @@ class Port:
         if why == CUT_OFF and not len(outcomes):
             raise CutOff(
                 f"{self.data_dir}: port {self.number} was cut off: its egress ring was full, "
-                f"or another gateway opened its session"
+                f"or its session was opened or closed elsewhere"
             )
         if why in (NOT_RUNNING, SLICE_OVER) and not len(outcomes):
             self._check_running()  # also without a word: a supervisor that was killed leaves READY behind

@@ -246,7 +246,7 @@ class Supervisor:
             checkpoint_every=journal.checkpoint_every,
             tick_ms=journal.tick_ms,
         )
-        self._port_care = PortCare(memory.control, memory.ingress, self._context.routes, self._close_sessions)
+        self._port_care = PortCare(memory, self._context.routes, self._close_sessions)
         control = self.control
         pid, start = own_identity()
         control[ctl.CW_WORKERS] = len(self.plan)

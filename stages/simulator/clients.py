@@ -29,6 +29,7 @@ from ringbuffer.ring_words import store_word, take_word
 from stages import control as ctl
 from stages.control import PortState, State
 from stages.simulator.pipeline import Pipeline
+from stages.simulator.promises import expect
 from stages.simulator.workload import Workload
 from stages.topology import CUR_PORT_READER, CUR_WRITER
 
@@ -36,6 +37,7 @@ __all__ = ["Client"]
 
 TAKING = 3  # a gateway is setting the port up
 KNOWN_ORDERS = 64
+REOPENS = 0.7  # of all looks at a session that is being closed, in which it is not opened again at once
 
 Text = tuple[int, int, int]
 
@@ -56,6 +58,7 @@ class Client:
         self.workload, self.chance, self.window = workload, chance, window
         self.on_send, self.on_outcome = on_send, on_outcome
         self.port = self.token = self.session = 0
+        self.own_session = 0  # the same for ever
         self.heard_seq = 0  # the last input that it was told of in this life of the pipeline
         self.pending: list[tuple[Text, Any]] = []  # commands without an answer, as they were sent first
         self.sent = 0  # how many of them on this port
@@ -137,16 +140,25 @@ class Client:
         return stop - cursor
 
     def _hear(self, outcome: Any) -> None:
+        session = int(outcome["session"])
+        expect(
+            session in (0, self.own_session) or not self.own_session,
+            f"expected client {self.name} to hear of its session {self.own_session} only",
+            session,
+        )
         if not outcome["flags"] & OUTFLAG_ANSWER or outcome["type"] == OUT_BOOK:
             return
         text = (int(outcome["cl0"]), int(outcome["cl1"]), int(outcome["cl2"]))
         if outcome["kind"] == KIND_SESSION_OPEN:
-            if text == pack_text(self.name):
-                self.session = int(outcome["session"]) if outcome["type"] == OUT_ACCEPTED else 0
-                self.is_opening = self.session != 0
+            expect(
+                text == pack_text(self.name), f"expected client {self.name} to hear of its own session only"
+            )
+            self.session = session if outcome["type"] == OUT_ACCEPTED else 0
+            self.own_session = self.session or self.own_session
+            self.is_opening = self.session != 0
             return
         if outcome["kind"] == KIND_SESSION_CLOSE and self.is_closing:
-            self.session, self.is_opening, self.is_closing, self.sent = 0, False, False, 0
+            self.session, self.is_closing, self.sent = 0, False, 0
             return
         for place, (waiting, _) in enumerate(self.pending):
             if waiting == text:
@@ -198,9 +210,12 @@ class Client:
             self.is_opening = True
             return self.workload.session_open(self.name).reshape(1).view(np.int64)
         if self.is_closing:
-            return None
+            if self.is_opening or self.chance.random() < REOPENS:
+                return None
+            self.is_opening = True  # does not wait until it is closed
+            return self.workload.session_open(self.name).reshape(1).view(np.int64)
         if self.chance.randrange(1000) < self.close_rate:
-            self.is_closing = True
+            self.is_closing, self.is_opening = True, False
             return self.workload.session_close(self.session).reshape(1).view(np.int64)
         if self.sent < len(self.pending):
             _, command = self.pending[self.sent]

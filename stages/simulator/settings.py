@@ -112,7 +112,7 @@ def draw_settings(seed: int) -> Settings:
         snapshot_rate=_rate(chance, 1),
         clock_rate=_rate(chance, 5, 50),
         stall_rate=_rate(chance, 2, 10),
-        disconnect_rate=_rate(chance, 2, 10),
+        disconnect_rate=_rate(chance, 2, 10, 100),
         close_rate=_rate(chance, 10, 50),
         read_rate=chance.choice((100, 500, 1000)),
         operator_rate=_rate(chance, 20, 100),

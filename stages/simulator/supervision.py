@@ -59,9 +59,7 @@ class Supervision:
         memory = pipeline.memory
         self._desk = Desk(memory.control)
         self._outbox: list[Any] = []
-        self._care = PortCare(
-            memory.control, memory.ingress, pipeline.context.routes, self._put_closes, lives
-        )
+        self._care = PortCare(memory, pipeline.context.routes, self._put_closes, lives)
         self._words, self._slots = memory.ingress.ring_words(0), memory.ingress.slot_words(0)
         self._egress, self._egress_slots = memory.egress.ring_words(0), memory.egress.slot_words(0)
         self._life = self._live()

@@ -18,27 +18,25 @@ from protocols.codes import (
     FLAG_POST_REPRICE,
     FLAG_STP_SHIFT,
     Kind,
-    Limit,
     OrdType,
     SelfTradeMode,
     Tif,
-    TradingState,
 )
 from protocols.text import pack_text
 from stages.config_model import Account, Capacity, Instrument, Journal, Rings, Venue, VenueConfig
 from stages.config_trading import Schedule, TickTable
 from stages.desk import OPERATOR_KINDS
+from stages.simulator.operations import ACCOUNTS, AMPLE, INSTRUMENTS, draw_administrative
 from stages.simulator.settings import Settings
 from stages.venue import new_command
 
 __all__ = ["Workload", "set_text", "venue_of"]
 
-INSTRUMENTS: Final = 3
-ACCOUNTS: Final = 3
 KINDS: Final = (
     (Kind.NEW, 50), (Kind.REPLACE, 12), (Kind.CANCEL, 10), (Kind.REDUCE, 5), (Kind.STATUS, 3), (Kind.MASS_CANCEL, 2),
     (Kind.BOOK_REQUEST, 2), (Kind.LIMIT, 1), (Kind.KILL, 1), (Kind.STATE, 2), (Kind.BANDS, 1), (Kind.TICK_TABLE, 1),
-    (Kind.SCHEDULE, 1), (Kind.INVALID, 1), (Kind.VENUE, 1), (Kind.CHECKPOINT, 1), (Kind.TICK, 1),
+    (Kind.SCHEDULE, 1), (Kind.FIRM, 1), (Kind.PERMIT, 1), (Kind.COLLAR, 1), (Kind.FEES, 1), (Kind.TRANSFER, 1),
+    (Kind.DAY_BEGIN, 1), (Kind.INVALID, 1), (Kind.VENUE, 1), (Kind.CHECKPOINT, 1), (Kind.TICK, 1),
 )  # fmt: skip
 TYPES: Final = (
     *(OrdType.LIMIT,) * 12, OrdType.MARKET, OrdType.STOP, OrdType.STOP_LIMIT, OrdType.TRAILING_STOP, OrdType.DIRECTED
@@ -46,8 +44,6 @@ TYPES: Final = (
 TIFS: Final = (*(Tif.GTC,) * 10, Tif.DAY, Tif.IOC, Tif.FOK, Tif.GTD, Tif.OPEN, Tif.CLOSE)
 FLAGS: Final = (*(0,) * 12, FLAG_BOOK_ONLY, FLAG_POST_ONLY, FLAG_POST_REPRICE, FLAG_OFF_TICK)
 STRANGE: Final = (-(2**63), -1, 0, 1, 2**31, 2**59, 2**60, 2**60 + 1, 2**63 - 1)
-AMPLE: Final = 1 << 40
-STATES: Final = (*(TradingState.CONTINUOUS,) * 6, *TradingState)
 
 
 def set_text(command: Any, text: str, field: str = "cl") -> None:
@@ -135,7 +131,11 @@ class Workload:
         """Return a command of a client with ``text`` as its ClOrdID; ``orders`` are (id, ClOrdID) that it may mean."""
         chance = self.chance
         kind = chance.choices(self._kinds, self._weights)[0]
-        command = self._administrative(kind) if kind >= Kind.SESSION_OPEN else self._of_orders(kind, orders)
+        command = (
+            draw_administrative(chance, kind, self.wall_ns)
+            if kind >= Kind.SESSION_OPEN
+            else self._of_orders(kind, orders)
+        )
         command["session"] = session
         set_text(command, text)
         if chance.random() < 0.02:
@@ -144,7 +144,7 @@ class Workload:
 
     def operator_command(self) -> Any:
         """Return a command of the operator's desk."""
-        return self._administrative(self.chance.choice(sorted(OPERATOR_KINDS)))
+        return draw_administrative(self.chance, self.chance.choice(sorted(OPERATOR_KINDS)), self.wall_ns)
 
     def session_open(self, name: str) -> Any:
         """Return the command that opens a session."""
@@ -205,41 +205,6 @@ class Workload:
             command["order_id"] = order_id
         else:
             set_text(command, text, "orig")
-
-    def _administrative(self, kind: int) -> Any:
-        chance = self.chance
-        command = new_command(
-            kind, instrument=chance.choice((0, 1, 2, 3)), account=chance.randint(0, ACCOUNTS)
-        )
-        match kind:
-            case Kind.LIMIT:
-                command["instrument"], command["account"] = 0, chance.randint(1, ACCOUNTS)
-                command["ord_type"] = chance.choice([int(limit) for limit in Limit])
-                command["qty_lots"] = chance.choice((3, 20, 1000, AMPLE))
-            case Kind.KILL:
-                command["side"] = chance.choice((1, 2, 2))
-                command["tif"] = chance.choice((0, 0, 1, 2))
-            case Kind.STATE:
-                command["ord_type"] = chance.choice([int(state) for state in STATES])
-            case Kind.BANDS:
-                command["ord_type"] = chance.randint(0, 2)
-                command["order_id"], command["orig0"] = chance.choice((0, 3)), chance.choice((0, 2))
-                command["aux0"], command["price_ticks"] = 1_000_000_000, chance.choice((0, 10))
-            case Kind.TICK_TABLE:
-                command["instrument"], command["account"] = 0, 1
-                command["side"], command["price_ticks"], command["qty_lots"] = 1, chance.choice((0, 20)), 1
-            case Kind.SCHEDULE:
-                command["instrument"], command["account"], command["side"] = (
-                    0,
-                    chance.randint(0, 2),
-                    chance.choice((1, 1, 2)),
-                )
-                command["ord_type"] = chance.choice([int(state) for state in STATES])
-                command["aux1"] = self.wall_ns + chance.choice((0, 10_000_000, 10**10))
-                command["aux0"] = chance.choice((0, 0, 10**12))
-            case Kind.MASS_CANCEL:
-                command["side"] = chance.randint(0, 2)
-        return command
 
     def _spoil(self, command: Any) -> None:
         """Put anything into one field."""

@@ -8,7 +8,7 @@ and the verdict carries its reason. State changes only after the last check, but
 
 from __future__ import annotations
 
-from protocols.codes import Kind, Reason, TradingState
+from protocols.codes import CommandFlag, Kind, Reason, TradingState
 from tests.twin.checks import Rejection, check_bands, check_qty, check_schedule, require
 from tests.twin.collars import set_collar
 from tests.twin.definitions import define

@@ -22,6 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+import msgspec
+
 from benchmarks.machine import file_system
 from benchmarks.measure import NotVerified, expect_equal
 from gateway.inject import InjectSummary
@@ -50,7 +52,7 @@ def ALL_IN_ONE(core: int) -> WorkerLayout:  # noqa: N802 - reads as the name of 
 
 
 def venue_toml(config: VenueConfig, data_dir: Path, durability: str, layout: WorkerLayout, wait: str) -> str:
-    """Return a ``venue.toml`` with the instruments and accounts of ``config``."""
+    """Return a ``venue.toml`` with the instruments, accounts, tables and firms of ``config``."""
     workers = ", ".join(
         f"{{ stages = [{', '.join(_quoted(stage) for stage in stages)}], core = {core} }}"
         for stages, core in layout
@@ -65,24 +67,23 @@ def venue_toml(config: VenueConfig, data_dir: Path, durability: str, layout: Wor
     ]
     tables = {
         "instrument": config.instruments, "account": config.accounts, "tick_table": config.tick_tables,
-        "schedule": config.schedules,
+        "schedule": config.schedules, "firm": config.firms, "session": config.sessions,
     }  # fmt: skip
     for table, entries in tables.items():
         for entry in entries:
             lines.append(f"[[{table}]]")
-            for name in entry.__struct_fields__:
-                value = getattr(entry, name)
-                if value is not None:
-                    lines.append(f"{name} = {_toml(value)}")
+            fields = msgspec.to_builtins(entry)
+            lines += [f"{name} = {_toml(value)}" for name, value in fields.items() if value is not None]
     return "\n".join(lines) + "\n"
 
 
 def _toml(value: Any) -> str:
     """Write a value of the configuration."""
-    if isinstance(value, tuple):
-        return (
-            f"[{', '.join(_toml(part) if isinstance(part, tuple) else _quoted(str(part)) for part in value)}]"
-        )
+    if isinstance(value, dict):
+        parts = [f"{name} = {_toml(part)}" for name, part in value.items() if part is not None]
+        return f"{{ {', '.join(parts)} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int) else _quoted(str(value))

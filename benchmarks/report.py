@@ -245,8 +245,7 @@ def _nanoseconds(runs: Runs) -> str:
 
 def _risk(section: Section) -> list[str]:
     rows = section.convert("rows", list[CoreRow])
-    controls = section.convert("controls", list[ControlRow])
-    return [
+    lines = [
         "Commands a second on one core.",
         "",
         *_table(
@@ -257,14 +256,24 @@ def _risk(section: Section) -> list[str]:
                 for row in rows
             ],
         ),
+    ]  # fmt: skip
+    return lines + _controls(section) if "controls" in section.results else lines
+
+
+def _controls(section: Section) -> list[str]:
+    rows = section.convert("controls", list[ControlRow])
+    return [
         "",
         "Risk alone in a small venue, with one control on, and with all: nanoseconds a command.",
         "",
         *_table(
             ("control", "rejects", "a command", "more than none"),
-            [(row.control, f"{row.rejects:,}", _nanoseconds(row.ns), f"{row.more_ns:.1f} ns") for row in controls],
+            [
+                (row.control, f"{row.rejects:,}", _nanoseconds(row.ns), f"{row.more_ns:.1f} ns")
+                for row in rows
+            ],
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _throughput(rows: Sequence[ThroughputRow]) -> list[str]:

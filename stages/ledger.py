@@ -25,7 +25,7 @@ from protocols.codes import (
 )
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
-from ringbuffer.native import prefetch
+from ringbuffer.native import prefetch, prefetch_line
 from stages.cash import change_cash
 from stages.collars import note_trade
 from stages.fees import fee_of
@@ -34,12 +34,13 @@ from stages.marks import mark_position
 from stages.money import MAX_AMOUNT, MAX_CASH, money_of
 from stages.rates import count_execution
 from stages.reservations import release, reserve, shrink
-from stages.state import ACCOUNT_EXECUTIONS, INSTRUMENT_HAS_FEES
+from stages.state import ACCOUNT_EXECUTIONS, INSTRUMENT_HAS_FEES, MANY_POSITIONS
 from stages.state_words import (
     RW_FEED_HEAD,
     RW_FEED_HIGH,
     RW_FEED_TAIL,
     RW_OUT_CURSOR,
+    RW_POSITIONS,
     RW_SEEN,
 )
 from stages.topology import CUR_OUTPUT_RISK, CUR_WRITER
@@ -168,6 +169,7 @@ def drain_output(s, out_words, out_slots):  # type: ignore[no-untyped-def]
     feed_mask = np.int64(s.feed.shape[0] - 1)
     order_mask = np.int64(s.order_map.shape[0] - 1)
     tail = s.words[RW_FEED_TAIL]
+    has_many = s.words[RW_POSITIONS] >= MANY_POSITIONS
     while cursor < published:
         cursor += 1
         out = out_slots[cursor & mask]
@@ -181,6 +183,9 @@ def drain_output(s, out_words, out_slots):  # type: ignore[no-untyped-def]
             prefetch(
                 s.order_map, home_cell(np.int64(out.order_id), order_mask)
             )  # looked up when it is applied
+            if has_many:
+                prefetch_line(s.accounts, np.int64(out.account), 0)
+                prefetch_line(s.accounts, np.int64(out.account), 1)
             fed = s.feed[tail & feed_mask]
             fed.input_seq = out.input_seq
             fed.order_id = out.order_id

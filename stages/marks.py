@@ -15,7 +15,7 @@ from stages.cash import cash_of
 from stages.money import MAX_CASH, SAFE_BITS, kept, money_of
 from stages.state_words import RW_DAY, RW_DAY_NS, RW_POSITIONS
 
-__all__ = ["begin_day", "equity_of", "loss_of", "mark_position", "sweep"]
+__all__ = ["begin_day", "equity_of", "loss_of", "mark_position", "sweep", "swept_row"]
 
 SWEEP_MASK = 3  # a position is marked before every fourth command
 SWEEP_SHIFT = 2
@@ -62,11 +62,16 @@ def mark_position(s, row):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def swept_row(s, seq):  # type: ignore[no-untyped-def]
+    """Return the position row whose turn it is before command ``seq``, a multiple of 4."""
+    return (seq >> SWEEP_SHIFT) % s.words[RW_POSITIONS]
+
+
+@inlined
 def sweep(s, seq):  # type: ignore[no-untyped-def]
     """Mark the position whose turn it is before command ``seq``."""
-    rows = s.words[RW_POSITIONS]
-    if seq & SWEEP_MASK == 0 and rows != 0:
-        mark_position(s, (seq >> SWEEP_SHIFT) % rows)
+    if seq & SWEEP_MASK == 0 and s.words[RW_POSITIONS] != 0:
+        mark_position(s, swept_row(s, seq))
 
 
 @inlined

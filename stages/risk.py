@@ -33,22 +33,18 @@ from protocols.codes import (
 )
 from ringbuffer.atomics import load_acquire, store_release
 from ringbuffer.kernel import inlined, kernel
-from ringbuffer.native import prefetch, prefetch_line
 from stages.addresses import address
 from stages.administration import administer
-from stages.checks import has_orig
-from stages.hashing import text_home
 from stages.judge_new import judge_new
 from stages.judge_replace import judge_replace
 from stages.judge_requests import judge_book_request, judge_cancel, judge_mass_cancel
 from stages.ledger import apply_feed, drain_output
 from stages.marks import sweep
+from stages.risk_look_ahead import LOOK_AHEAD, MANY_IDS, look_ahead
 from stages.state_words import RW_CL_IDS, RW_CURSOR, RW_SEEN
 from stages.topology import CUR_INPUT_MATCHING, CUR_INPUT_RISK, CUR_WRITER
 
 PUBLISH_EVERY = 16
-LOOK_AHEAD = 16  # commands; about as many cache misses as a core can have in flight
-MANY_IDS = 1 << 13  # used ClOrdIDs: with fewer, a second-level cache has them anyway
 
 
 @inlined
@@ -80,32 +76,6 @@ def judge(s, command, verdict):  # type: ignore[no-untyped-def]
     address(s, command, verdict)
 
 
-@inlined
-def look_ahead(s, in_slots, first, count):  # type: ignore[no-untyped-def]
-    """Fetch what the ``count`` commands from sequence ``first`` will look up: cells of the index, then entries.
-
-    Decides nothing. A lookup in a large index misses every cache; here the misses of many commands overlap.
-    """
-    mask = np.int64(in_slots.shape[0] - 1)
-    cl_mask = np.int64(s.cl_map.shape[0] - 1)
-    for seq in range(first, first + count):
-        command = in_slots[seq & mask]
-        kind = np.int64(command.kind)
-        session = np.int64(command.session)
-        if kind == KIND_NEW or kind == KIND_REPLACE:
-            prefetch(s.cl_map, text_home(command.cl0, command.cl1, command.cl2, session, cl_mask))
-        if has_orig(command):
-            prefetch(s.cl_map, text_home(command.orig0, command.orig1, command.orig2, session, cl_mask))
-        prefetch_line(in_slots, (seq + count) & mask, 0)
-        prefetch_line(in_slots, (seq + count) & mask, 1)
-    for seq in range(first, first + count):
-        command = in_slots[seq & mask]
-        if has_orig(command):
-            session = np.int64(command.session)
-            cell = text_home(command.orig0, command.orig1, command.orig2, session, cl_mask)
-            prefetch(s.cl_entries, max(np.int64(s.cl_map[cell]) - 1, np.int64(0)))
-
-
 @kernel
 def risk_step(in_words, in_slots, verdicts, out_words, out_slots, s, budget):  # type: ignore[no-untyped-def]
     """Judge up to ``budget`` commands; return how much progress was made, -1 if the feedback overflowed."""
@@ -122,7 +92,7 @@ def risk_step(in_words, in_slots, verdicts, out_words, out_slots, s, budget):  #
     stop = min(available, seq + budget)
     while seq < stop:
         if (seq - first) & (LOOK_AHEAD - 1) == 0 and s.words[RW_CL_IDS] >= MANY_IDS:
-            look_ahead(s, in_slots, seq + 1, min(stop - seq, np.int64(LOOK_AHEAD)))
+            look_ahead(s, in_slots, verdicts, seq + 1, min(stop - seq, np.int64(LOOK_AHEAD)))
         slot = (seq + 1) & mask
         command = in_slots[slot]
         seen_seq = np.int64(command.seen_seq)

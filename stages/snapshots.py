@@ -50,8 +50,8 @@ KEEP: Final = 2
 NAME: Final = re.compile(r"snapshot-(\d{20})\.rms")
 # Arrays that are columns of others, scratch of one command, or rings that are empty when all rests
 PASSED_OVER: Final = frozenset(
-    {"order_keys", "position_keys", "flat_keys", "flat_rows", "pending", "ring", "level_sums", "uncross", "whose",
-     "taker", "table", "feed"}
+    {"order_keys", "position_keys", "flat_limits", "flat_keys", "flat_rows", "pending", "ring", "level_sums", "uncross",
+     "whose", "taker", "table", "feed"}
 )  # fmt: skip
 
 

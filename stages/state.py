@@ -441,6 +441,7 @@ COLUMN_CANCEL_INTERVAL = 22
 COLUMN_CANCEL_TOLERANCE = 23
 WARNING_COLUMNS = 16
 NO_WARNING = 1 << 62  # a threshold that nothing reaches
+MANY_POSITIONS = 1 << 12  # with fewer, a second-level cache has them, and their accounts, anyway
 RECENT_ORDERS = 8  # of an account; a power of two
 BLOCK_KEYS = 32  # of a block of a ladder; a power of two
 EVERY_PARTITION = 0xFFFF  # of a verdict: the command concerns them all
@@ -475,6 +476,7 @@ class RiskState(NamedTuple):
     position_limits: Any  # [position, codes.Limit 1 to 5]
     accounts: Any
     limits: Any  # [account, codes.Limit], then columns COLUMN_…
+    flat_limits: Any  # the same as one row, to be fetched by the line
     warnings: Any  # [account, codes.Limit]: the use from which on risk warns
     warning_percents: Any
     recent: Any  # [account, RECENT_ORDERS]: for the search for duplicative orders
@@ -599,6 +601,7 @@ def allocate_risk(capacities: Capacities, input_slots: int) -> RiskState:
         position_limits=private_array((capacities.max_positions, 8), np.int64),
         accounts=shared_array(accounts, ACCOUNT),
         limits=limits,
+        flat_limits=limits.reshape(-1),
         warnings=shared_array((accounts, WARNING_COLUMNS), np.int64),
         warning_percents=shared_array((accounts, WARNING_COLUMNS), np.uint8),
         recent=private_array((accounts, RECENT_ORDERS), RECENT),

@@ -104,6 +104,10 @@ def _layout(arrays: dict[str, Any]) -> int:
     return total
 
 
+# Arrays in which an empty state holds something else than zeros
+NOT_ZERO_AT_FIRST: Final = frozenset({"words", "sides", "limits", "firm_limits", "position_limits"})
+
+
 @contextlib.contextmanager
 def _at_rest(state: CoreState) -> Iterator[None]:
     """Let the words of a state say, for a while, that its rings and queues begin anew."""
@@ -175,9 +179,9 @@ def load_snapshot(path: Path, in_flight: int) -> tuple[CoreState, SnapshotHeader
     arrays = _arrays_of(state, np.asarray(state.risk.feed)[:waiting])
     if _layout(arrays) != header.layout_hash:
         raise JournalLayout(f"{path}: expected the state's layout of this version, was that of another")
-    for books in state.books:  # what an empty state holds beside zeros
-        for name in ("best", "top", "root"):
-            books.sides[name] = 0
+    for name, array in arrays.items():
+        if name.split(".")[1] in NOT_ZERO_AT_FIRST:  # pages of zeros are not in the file
+            np.asarray(array).reshape(-1).view(np.uint8)[:] = 0
     read_arrays(path, header, arrays)
     words = state.merged.words
     was = (int(words[MW_CURSOR]), int(words[MW_DIGEST]), state_digest(state.risk, state.books))

@@ -161,10 +161,10 @@ class Workload:
         chance = self.chance
         command = new_command(
             kind,
-            instrument=chance.choice((1, 1, 2, 3)),
+            instrument=chance.choice((1, 1, 1, 2, 3)),
             account=chance.randint(1, ACCOUNTS),
             side=chance.randint(1, 2),
-            price_ticks=chance.choice((7, 8, 9, 9, 10, 10, 10, 11, 11, 12, 13)),
+            price_ticks=chance.choice((8, 9, 9, 10, 10, 10, 10, 11, 11, 12)),
             qty_lots=chance.randint(1, 6),
         )
         if kind == Kind.NEW:
@@ -200,7 +200,7 @@ class Workload:
     def _name(self, command: Any, orders: list[tuple[int, str]]) -> None:
         """Let a command name an order: by its id, by its ClOrdID, or one that is not there."""
         chance = self.chance
-        order_id, text = chance.choice(orders[-12:]) if orders else (1, "NEVER")
+        order_id, text = chance.choice(orders[-8:]) if orders else (1, "NEVER")
         if order_id and chance.random() < 0.5:
             command["order_id"] = order_id
         else:

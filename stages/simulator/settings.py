@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     disk_fault_rate: int
     full_rate: int
     snapshot_rate: int
+    roll_rate: int
     clock_rate: int
     stall_rate: int
     disconnect_rate: int
@@ -111,6 +112,7 @@ def draw_settings(seed: int) -> Settings:
         disk_fault_rate=_rate(chance, 1, 4),
         full_rate=_rate(chance, 1, 3),
         snapshot_rate=_rate(chance, 1),
+        roll_rate=_rate(chance, 2, 10),
         clock_rate=_rate(chance, 5, 50),
         stall_rate=_rate(chance, 2, 10),
         disconnect_rate=_rate(chance, 2, 10, 100),

@@ -108,14 +108,11 @@ def is_any_due(partitions, time_ns):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def is_tick_due(w, partitions, control, seen_seq, time_ns):  # type: ignore[no-untyped-def]
+def is_tick_due(w, partitions, seen_seq, time_ns):  # type: ignore[no-untyped-def]
     """Tell whether nothing came for a while, all is matched (so the heap of expiries is at rest), and one is due."""
     if w[IW_TICK_NS] == 0 or time_ns - w[IW_TIME] < w[IW_TICK_NS] or seen_seq != w[IW_SEQ]:
         return False
-    if not is_any_due(partitions, time_ns):
-        return False
-    # pairs with the supervisor's store of the stop word: what it takes the last digest of rests
-    return load_acquire(control, CW_STOP) == 0
+    return is_any_due(partitions, time_ns)
 
 
 @kernel
@@ -150,7 +147,10 @@ def ingest_at(  # type: ignore[no-untyped-def]
         room = w[IW_GATE] + capacity - seq
     stop = seq + min(room, budget)
     time_ns = max(now_ns + w[IW_TIME_BASE], w[IW_TIME])
-    if seen_seq - w[IW_CHECKPOINT] >= w[IW_CHECKPOINT_EVERY] and seq < stop:
+    # pairs with the supervisor's store of the stop word: draining takes no more from gateways, and what the supervisor
+    # takes the last digest of must rest
+    is_draining = load_acquire(control, CW_STOP) != 0
+    if seen_seq - w[IW_CHECKPOINT] >= w[IW_CHECKPOINT_EVERY] and seq < stop and not is_draining:
         seq += 1
         slot = own_command(in_slot_words, mask, seq, time_ns, seen_seq, CHECKPOINT_WORD)
         in_slot_words[slot, 13] = seen_seq
@@ -158,8 +158,7 @@ def ingest_at(  # type: ignore[no-untyped-def]
         in_slot_words[slot, 14] = digests[seen_seq & (digests.shape[0] - 1)]
         w[IW_CHECKPOINT] = seen_seq
         control[CW_COUNTERS + CO_CHECKPOINTS] += 1
-    # pairs with the supervisor's store of the stop word: draining takes no more from gateways
-    ports = port_count if load_acquire(control, CW_STOP) == 0 else 1
+    ports = np.int64(1) if is_draining else np.int64(port_count)
     # pairs with the store of the thread that commits: the disk is full, and what is left is for cancels
     has_space = load_acquire(control, CW_SPACE) != NO_SPACE
     port_mask = port_slots - 1
@@ -196,7 +195,7 @@ def ingest_at(  # type: ignore[no-untyped-def]
                 in_slot_words[slot, WORD_KIND] |= NO_SPACE_BIT
         w[IW_PORTS + port] = taken
         store_release(ingress, base + CUR_PORT_READER, taken)
-    if seq == first and seq < stop and is_tick_due(w, partitions, control, seen_seq, time_ns):
+    if seq == first and seq < stop and not is_draining and is_tick_due(w, partitions, seen_seq, time_ns):
         seq += 1
         own_command(in_slot_words, mask, seq, time_ns, seen_seq, np.int64(TICK_WORD))
         control[CW_COUNTERS + CO_TICKS] += 1

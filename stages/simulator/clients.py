@@ -234,7 +234,7 @@ class Client:
         text = f"{self.number}-{self._count}-" + "".join(
             self.chance.choices("ABCDEFGHXYZ", k=self.chance.randint(0, 9))
         )
-        known = [*self.orders, *((0, unpack_text(*waiting)) for waiting, _ in self.pending[-3:])]
+        known = [*self.orders, *((0, unpack_text(*waiting)) for waiting, _ in self.pending[-1:])]
         command = self.workload.client_command(self.session, text, known)
         self.pending.append((pack_text(text), command))
         return command

@@ -29,6 +29,7 @@ class Faults:
             (settings.clock_rate, self._change_the_clock),
             (settings.stall_rate, self._stall_somebody),
             (settings.snapshot_rate, self._take_snapshot),
+            (settings.roll_rate, self._roll),
         )
 
     def disturb(self, step: int) -> None:
@@ -71,6 +72,10 @@ class Faults:
         name = chance.choice(names)
         self.turns.stalled[name] = step + chance.randrange(STALL_STEPS)
         self.world.trace("stall", name)
+
+    def _roll(self, step: int) -> None:
+        """Go on in a new segment, long before this one is full: what happens seldom is to happen often."""
+        self.turns.roll()
 
     def _take_snapshot(self, step: int) -> None:
         self.turns.take_snapshot()

@@ -41,7 +41,9 @@ def _limit(chance: random.Random, wall_ns: int) -> Fields:
 
 def _kill(chance: random.Random, wall_ns: int) -> Fields:
     return {
-        "tif": chance.choice(list(KillLevel)),
+        "tif": chance.choice(
+            [KillLevel.VENUE, *[level for level in KillLevel if level != KillLevel.VENUE] * 3]
+        ),
         "ord_type": chance.choice(list(Switch)),
         "side": chance.choice(SIDES),
         "aux0": chance.randint(0, FIRMS),

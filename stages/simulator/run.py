@@ -33,7 +33,7 @@ from stages.simulator.world import World
 __all__ = ["Simulation", "Survived"]
 
 MOST_BLOCK_BYTES: Final = 32 << 10  # a block that large is committed, so that it fits into the small segments
-QUIET_START: Final = 0.8  # of all runs begin with a start in which nothing goes wrong
+QUIET_START: Final = 0.8  # of all starts are let come to their end before something goes wrong again
 MOST_ROUNDS: Final = 2_000  # without faults, until everything is answered
 
 
@@ -112,11 +112,7 @@ class Simulation:
 
     def _unsafe_phase(self, world: World, turns: Turns) -> None:
         chance, settings = world.chance, self.settings
-        if chance.random() < QUIET_START:
-            for _ in range(MOST_ROUNDS):
-                if world.is_ready:
-                    break
-                turns.take_all()
+        life = 0
         faults = Faults(world, turns)
         names = list(turns.acts)
         weights = [
@@ -124,6 +120,10 @@ class Simulation:
         ]
         for step in range(1, self.steps + 1):
             self.trace.step = step
+            if life != world.counts["recoveries"]:
+                life = world.counts["recoveries"]
+                if chance.random() < QUIET_START:
+                    self._wait_until_ready(world, turns)
             world.clock.tick()
             world.workload.wall_ns = world.clock.wall_ns
             faults.disturb(step)
@@ -132,6 +132,13 @@ class Simulation:
                 name = "commit"
             if name not in turns.stalled:
                 turns.take(name, chance.randint(1, settings.batch))
+
+    def _wait_until_ready(self, world: World, turns: Turns) -> None:
+        """Let a start come to its end, in turns that are no steps."""
+        for _ in range(MOST_ROUNDS):
+            if world.is_ready:
+                return
+            turns.take_all()
 
     def _healed_phase(self, world: World, turns: Turns) -> int:
         """Let nothing fail any more; everybody has turns until all is answered, then stop; return how many rounds."""

@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     disk_fault_rate: int
     full_rate: int
     snapshot_rate: int
+    roll_rate: int
     clock_rate: int
     stall_rate: int
     disconnect_rate: int
@@ -70,7 +71,7 @@ def draw_settings(seed: int) -> Settings:
     durability = chance.choice(("fsync", "fsync", "fsync", "os", "none"))
     clients = chance.randint(1, 4)
     weights: dict[str, Any] = {
-        name: chance.choice((1, 2, 4, 8, 8, 16))
+        name: chance.choice((2, 4, 8, 8, 16))
         for name in (
             "ingest",
             "journal",
@@ -83,6 +84,7 @@ def draw_settings(seed: int) -> Settings:
             "clients",
         )
     }
+    weights["clients"] *= 2
     return Settings(
         durability=durability,
         input_slots=chance.choice(RING_SLOTS),
@@ -92,14 +94,14 @@ def draw_settings(seed: int) -> Settings:
         ports=clients + chance.randint(1, 3),
         lane_slots=chance.choice(LANE_SLOTS),
         partitions=chance.choice((1, 1, 2, 3)),
-        batch=chance.randint(1, 8),
+        batch=chance.choice((1, 2, 4, 8, 8)),
         segment_bytes=64 << 10,
         checkpoint_every=chance.choice((2, 7, 20, 100)),
         tick_ms=chance.choice((0, 1, 50)),
         keep_snapshots=chance.randint(1, 3),
         market_data=chance.random() < 0.5,
         clients=clients,
-        window=chance.choice((1, 2, 8, 32)),
+        window=chance.choice((1, 8, 16, 32)),
         max_orders=chance.choice((8, 40, 200)),
         max_levels=chance.choice((4, 40)),
         max_cl_ord_ids=chance.choice((300, 4000, 4000)),
@@ -110,11 +112,12 @@ def draw_settings(seed: int) -> Settings:
         disk_fault_rate=_rate(chance, 1, 4),
         full_rate=_rate(chance, 1, 3),
         snapshot_rate=_rate(chance, 1),
+        roll_rate=_rate(chance, 2, 10),
         clock_rate=_rate(chance, 5, 50),
         stall_rate=_rate(chance, 2, 10),
         disconnect_rate=_rate(chance, 2, 10, 100),
         close_rate=_rate(chance, 10, 50),
-        read_rate=chance.choice((100, 500, 1000)),
+        read_rate=chance.choice((200, 800, 1000)),
         operator_rate=_rate(chance, 20, 100),
         weights=weights,
     )

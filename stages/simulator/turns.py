@@ -126,6 +126,16 @@ class Turns:
         """Take a snapshot of what is durable, as the process beside the pipeline does."""
         self._take("snapshot", self._snapshot, 0)
 
+    def roll(self) -> None:
+        """Let the journal go on in a new segment, whatever room is left in this one."""
+        self._take("roll", self._roll, 0)
+
+    def _roll(self, budget: int) -> int:
+        writer = self.world.pipeline.writer
+        before = writer.segments_made
+        writer.roll()
+        return writer.segments_made - before
+
     def _snapshot(self, budget: int) -> int:
         world, seq = self.world, self.world.pipeline.durable_seq
         if seq == 0:

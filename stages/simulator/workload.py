@@ -39,10 +39,10 @@ KINDS: Final = (
     (Kind.DAY_BEGIN, 1), (Kind.INVALID, 1), (Kind.VENUE, 1), (Kind.CHECKPOINT, 1), (Kind.TICK, 1),
 )  # fmt: skip
 TYPES: Final = (
-    *(OrdType.LIMIT,) * 12, OrdType.MARKET, OrdType.STOP, OrdType.STOP_LIMIT, OrdType.TRAILING_STOP, OrdType.DIRECTED
+    *(OrdType.LIMIT,) * 20, OrdType.MARKET, OrdType.STOP, OrdType.STOP_LIMIT, OrdType.TRAILING_STOP, OrdType.DIRECTED
 )  # fmt: skip
-TIFS: Final = (*(Tif.GTC,) * 10, Tif.DAY, Tif.IOC, Tif.FOK, Tif.GTD, Tif.OPEN, Tif.CLOSE)
-FLAGS: Final = (*(0,) * 12, FLAG_BOOK_ONLY, FLAG_POST_ONLY, FLAG_POST_REPRICE, FLAG_OFF_TICK)
+TIFS: Final = (*(Tif.GTC,) * 16, Tif.DAY, Tif.IOC, Tif.FOK, Tif.GTD, Tif.OPEN, Tif.CLOSE)
+FLAGS: Final = (*(0,) * 24, FLAG_BOOK_ONLY, FLAG_POST_ONLY, FLAG_POST_REPRICE, FLAG_OFF_TICK)
 STRANGE: Final = (-(2**63), -1, 0, 1, 2**31, 2**59, 2**60, 2**60 + 1, 2**63 - 1)
 
 
@@ -161,10 +161,10 @@ class Workload:
         chance = self.chance
         command = new_command(
             kind,
-            instrument=chance.choice((1, 1, 2, 3)),
+            instrument=chance.choice((1, 1, 1, 2, 3)),
             account=chance.randint(1, ACCOUNTS),
             side=chance.randint(1, 2),
-            price_ticks=chance.choice((7, 8, 9, 9, 10, 10, 10, 11, 11, 12, 13)),
+            price_ticks=chance.choice((8, 9, 9, 10, 10, 10, 10, 11, 11, 12)),
             qty_lots=chance.randint(1, 6),
         )
         if kind == Kind.NEW:
@@ -187,11 +187,11 @@ class Workload:
             return
         if command["ord_type"] in (OrdType.STOP, OrdType.STOP_LIMIT, OrdType.TRAILING_STOP):
             command["aux0"] = chance.choice((1, 2, 9, 10, 11))
-        elif chance.random() < 0.2:
+        elif command["ord_type"] == OrdType.LIMIT and chance.random() < 0.1:
             command["order_id"] = chance.randint(1, int(command["qty_lots"]))  # iceberg
         if command["tif"] == Tif.GTD:
             command["aux1"] = self.wall_ns + chance.choice((1, 1_000_000, 100_000_000, 10**12))
-        if chance.random() < 0.1:
+        if chance.random() < 0.05:
             command["orig0"] = chance.randint(1, int(command["qty_lots"]))  # minimum quantity
         if chance.random() < 0.2:
             command["orig2"] = chance.randint(1, 2)  # self-trade group
@@ -200,7 +200,7 @@ class Workload:
     def _name(self, command: Any, orders: list[tuple[int, str]]) -> None:
         """Let a command name an order: by its id, by its ClOrdID, or one that is not there."""
         chance = self.chance
-        order_id, text = chance.choice(orders[-12:]) if orders else (1, "NEVER")
+        order_id, text = chance.choice(orders[-8:]) if orders else (1, "NEVER")
         if order_id and chance.random() < 0.5:
             command["order_id"] = order_id
         else:

@@ -15,9 +15,9 @@ from stages.simulator.steps import Steps
 from tests.simulator import mutants
 from tests.simulator.twins import TwinWitness
 
-STEPS = 2500
+STEPS = 3000
 SEEDS = Path(__file__).parent / "seeds.txt"
-RUNS = 20
+RUNS = 16
 MOST_RUNS = 60  # in which a mutant must be noticed
 ROOT = Path(__file__).resolve().parents[2]
 

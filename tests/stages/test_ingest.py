@@ -283,6 +283,20 @@ def test_checkpoints_carry_sequence_and_digest() -> None:
     assert stage.step() == 0
 
 
+@pytest.mark.parametrize("stop", [Stop.DRAIN, Stop.NOW])
+def test_draining_sequences_no_checkpoint(stop: Stop) -> None:
+    """What the supervisor takes the last digest of rests: a command of ingest's own would come between the two."""
+    stage = Ingest()
+    stage.w[IW_CHECKPOINT_EVERY] = 10
+    stage.offer(1, orders(1, 0, 12))
+    stage.step()
+    stage.read()
+    stage.control[CW_STOP] = stop
+    assert stage.step() == 0
+    stage.control[CW_STOP] = Stop.RUN
+    assert stage.step() == 1, "it was due"
+
+
 def test_a_checkpoint_waits_for_room() -> None:
     """No checkpoint is written over a slot that is still read."""
     stage = Ingest(capacity=64)

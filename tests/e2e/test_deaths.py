@@ -119,9 +119,10 @@ def test_one_crash_after_the_other(durability: str, lab: Lab) -> None:
             config=lab.config(workers=PLANS[chosen.choice(["one", "two"])], durability=durability)
         )
         pipeline.ready()
+        before = pipeline.snapshot().counters["released"]  # of the configuration
         outs.append(lab.directory / f"cycle{cycle}.jsonl")
         injector = lab.inject(*FLOW, "--seed", cycle, "--out", outs[-1])
-        until_released(pipeline, chosen.randrange(300, 3000))
+        until_released(pipeline, before + chosen.randrange(300, 3000))
         victim = chosen.choice([pipeline.pid, *(pid for pid, _ in pipeline.workers)])
         os.kill(victim, signal.SIGKILL)
         assert pipeline.wait() == (-signal.SIGKILL if victim == pipeline.pid else ExitCode.WORKER_DIED)

@@ -9,6 +9,7 @@ the next call, with what has become visible since.
 from __future__ import annotations
 
 import os
+import weakref
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -33,6 +34,8 @@ class SegmentWalk:
     def __init__(self, path: Path, header: SegmentHeader, *, mark_seq: int | None = None) -> None:
         self.path, self.header = path, header
         self.fd = open_segment(path)
+        self._closer = weakref.finalize(self, os.close, self.fd)  # also if nobody closes it
+        self._closer.atexit = False
         mark = {} if mark_seq is None else {"mark_seq": mark_seq}
         self.walker = blockwalk.new_walker(
             header.segment_id, header.first_seq, header.link, header.epoch, header.segment_bytes,
@@ -153,7 +156,7 @@ class SegmentWalk:
     def close(self) -> None:
         """Close the file."""
         if self.fd >= 0:
-            os.close(self.fd)
+            self._closer()
             self.fd = -1
 
 

@@ -103,7 +103,7 @@ def test_a_standby_takes_snapshots_and_leaves_on_ctrl_c(lab: Lab) -> None:
     primary = lab.pipeline()
     standby = follow(lab, "--snapshot-every", 1000)
     flow(lab, "first", 3)
-    until(lambda: len(list_snapshots(lab.data)) == 1, "a snapshot")
+    until(lambda: len(list_snapshots(lab.data)) >= 1, "a snapshot")
     flow(lab, "second", 4)
     until(lambda: len(list_snapshots(lab.data)) == 2, "another snapshot")
     os.kill(standby.pid, signal.SIGINT)

@@ -28,7 +28,7 @@ from tests.e2e.test_disk import start_on
 
 pytestmark = pytest.mark.chaos
 
-ROUNDS: Final = int(os.environ.get("NEMESIS_ROUNDS", "8"))
+ROUNDS: Final = int(os.environ.get("NEMESIS_ROUNDS", "6"))
 FIRST_SEED: Final = int(os.environ.get("NEMESIS_SEED", "1"))
 ORDERS: Final = 60_000
 LONGEST_S: Final = 0.4  # from the first outcomes to the blow

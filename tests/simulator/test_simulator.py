@@ -50,7 +50,6 @@ def survive(seed: int, steps: int) -> Survived:
     return found
 
 
-@pytest.mark.bounds
 @pytest.mark.parametrize("seed", range(1, RUNS + 1))
 def test_drawn_runs_hold_their_promises(seed: int) -> None:
     """Whatever is drawn to go wrong: nothing told is lost or told otherwise, and without faults all is answered."""

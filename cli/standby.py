@@ -107,7 +107,8 @@ class _Follow:
             self._path.unlink(missing_ok=True)
 
     def _follow(self) -> bool:
-        from stages.standby import Primary, fence
+        from stages.fencing import fence
+        from stages.standby import Primary
 
         next_look = next_word = 0.0
         while not self._asked_to_leave:

@@ -81,12 +81,9 @@ def _serve(venue: Any, supervisor: Any, say: _Say) -> int:
         say.line(f"journal: a torn tail was cut off and kept in {supervisor.recovered_torn}")
     if supervisor.recovered_seq:
         behind = supervisor.recovered_snapshot_seq
-        how = (
-            f"a snapshot at {behind:,} and {supervisor.recovered_seq - behind:,} commands of"
-            if behind
-            else ""
-        )
-        say.line(f"recovered {supervisor.recovered_seq:,} commands from {how} the journal".replace("  ", " "))
+        replayed = supervisor.recovered_seq - behind
+        source = f"a snapshot at {behind:,} and {replayed:,} commands of " if behind else ""
+        say.line(f"recovered {supervisor.recovered_seq:,} commands from {source}the journal")
     for warning in supervisor.warnings:
         say.line(f"warning: {warning}")
     say.line(f"venue {venue.venue.name}, durability {venue.venue.durability}, wait {venue.plan.wait}, "

@@ -40,6 +40,7 @@ from stages.control import MAX_PARTITIONS, MAX_PORTS
 __all__ = ["BOUNDS", "check_config", "check_workers"]
 
 MAX_NAME_CHARACTERS: Final = 16
+assert len(PARTITION_NAMES) == MAX_PARTITIONS
 MAX_VENUE_CHARACTERS: Final = 20
 MAX_TICK_VALUE: Final = 1 << 40  # of INSTRUMENT commands, see docs/rules.md
 

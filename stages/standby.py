@@ -10,8 +10,8 @@ It is on the same host and reads the same files, so it protects from the death o
 Reads the journal and the control segment; writes snapshots, and once it is promoted what a supervisor writes.
 
 Promotion is safe by two locks and a number: the data directory's (System V semaphore), the journal's (on its meta
-file), and the epoch, which rises with each writer. A pipeline that hangs holds the locks; :func:`fence` ends its
-processes, by pid and start time, before anybody takes them.
+file), and the epoch, which rises with each writer. A pipeline that hangs holds the locks; :mod:`stages.fencing` ends
+its processes, by pid and start time, before anybody takes them.
 
 Failure modes: JournalCorrupt if a digest differs (this core or that one is wrong: neither is promoted), or if the
 journal is damaged.
@@ -19,9 +19,6 @@ journal is damaged.
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
@@ -37,14 +34,11 @@ from ringbuffer.liveness import is_alive
 from ringbuffer.shm import Segment
 from stages import control as ctl
 from stages.instance import holder_of
-from stages.memory import attach_control, control_words, pipeline_id, segment_name
+from stages.memory import attach_control, pipeline_id
 from stages.replay import CHUNK, IN_FLIGHT, Replayer, journal_directory
 from stages.snapshots import KEEP, take_snapshot
 
-__all__ = ["Primary", "Standby", "fence"]
-
-FENCE_TIMEOUT_S = 5.0
-POLL_S = 0.001
+__all__ = ["Primary", "Standby"]
 
 
 class Primary(Enum):
@@ -151,37 +145,3 @@ class Standby:
         replayer.to_seq = 0
         replayer.reader.seek(replayer.last_seq + 1)
         return replayer
-
-
-def processes_of(data_dir: str | Path) -> list[tuple[int, int]]:
-    """Return (pid, start time) of the supervisor and the workers of a pipeline that live."""
-    try:
-        control = control_words(Segment.attach(segment_name(pipeline_id(data_dir), "control")))
-    except RingbufferError:
-        return []
-    found = [(int(control[ctl.CW_SUPERVISOR_PID]), int(control[ctl.CW_SUPERVISOR_START]))]
-    for index in range(int(control[ctl.CW_WORKERS])):
-        block = ctl.CW_WORKER_BLOCKS + index * ctl.WORKER_WORDS
-        found.append((int(control[block + ctl.WW_PID]), int(control[block + ctl.WW_START])))
-    return [(pid, start) for pid, start in found if pid and is_alive(pid, start)]
-
-
-def fence(data_dir: str | Path) -> list[int]:
-    """Kill the processes of a pipeline that hangs, and wait until they are gone; return their pids.
-
-    Only processes whose start time is the one in the control segment. TimeoutError if one does not go.
-    """
-    processes = processes_of(data_dir)
-    for pid, _ in processes:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    deadline = time.monotonic() + FENCE_TIMEOUT_S
-    while any(is_alive(*process) for process in processes):
-        if time.monotonic() > deadline:
-            raise TimeoutError(
-                f"{data_dir}: expected processes {processes} to end within {FENCE_TIMEOUT_S:g} s"
-            )
-        time.sleep(POLL_S)
-    return [pid for pid, _ in processes]

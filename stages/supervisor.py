@@ -41,8 +41,7 @@ from protocols.risk_commands import day_begin
 from protocols.risk_terms import CONFIGURED_BY
 from protocols.text import pack_text
 from protocols.trading_day import next_time_ns
-from ringbuffer.errors import RingbufferError
-from ringbuffer.liveness import is_alive, own_identity
+from ringbuffer.liveness import own_identity
 from ringbuffer.ring_words import store_word
 from ringbuffer.shm import Segment
 from stages import control as ctl
@@ -62,11 +61,12 @@ from stages.core import Core, CoreState
 from stages.definitions import capacities_of, directory_of, market_mark, markets_of, schedules_of
 from stages.desk import Desk
 from stages.digest import combine_digests, combine_partitions
+from stages.fencing import processes_of
 from stages.ingest import IW_TIME_BASE
 from stages.instance import InstanceLock
 from stages.journaling import BlockBuffers, open_writer
 from stages.last_run import LastRun, write_last_run
-from stages.memory import SEGMENTS, PipelineMemory, Sizes, control_words, pipeline_id, segment_name
+from stages.memory import SEGMENTS, PipelineMemory, Sizes, pipeline_id, segment_name
 from stages.observe import counters_of
 from stages.plan import lay_partitions
 from stages.port_care import PortCare
@@ -160,7 +160,7 @@ class Supervisor:
         try:
             self._started_ns = time.time_ns()
             config = self.config
-            self._wait_for_orphans(identity)
+            self._wait_for_orphans()
             self._writer = open_writer(
                 journal_directory(self.data_dir),
                 config.venue.durability,
@@ -185,18 +185,10 @@ class Supervisor:
             self._fail(str(error))
             raise
 
-    def _wait_for_orphans(self, identity: str) -> None:
+    def _wait_for_orphans(self) -> None:
         """Let the workers of a supervisor that was killed end: they see it within a slice of their loop."""
-        try:
-            control = control_words(Segment.attach(segment_name(identity, "control")))
-        except RingbufferError:
-            return
-        blocks = [
-            ctl.CW_WORKER_BLOCKS + index * ctl.WORKER_WORDS for index in range(int(control[ctl.CW_WORKERS]))
-        ]
-        orphans = [(int(control[block + ctl.WW_PID]), int(control[block + ctl.WW_START])) for block in blocks]
         deadline = time.monotonic() + ORPHAN_TIMEOUT_S
-        while any(is_alive(*orphan) for orphan in orphans) and time.monotonic() < deadline:
+        while processes_of(self.data_dir) and time.monotonic() < deadline:
             time.sleep(0.002)  # those that do not end hold the journal's lock, which then says so
 
     def _remove_leftovers(self, identity: str) -> None:

@@ -8,6 +8,7 @@ where a reader is to know all that is durable, for logs whose readers learn it w
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,12 @@ def expected(first_seq: int, count: int) -> Any:
     return cases.journaled(cases.rows(first_seq, count))
 
 
-class LogConformance:
+class LogConformance(ABC):
     """The claims; see the docstring of the module."""
 
+    @abstractmethod
     def make_log(self, tmp_path: Path) -> Log:
         """Return a log that was never written to."""
-        raise NotImplementedError
 
     def learn(self, appender: LogAppender) -> None:
         """Do what makes readers know what is durable; by default what any owner does when idle."""
